@@ -1,0 +1,1 @@
+"""Masakari: high availability for the instances of an OpenStack cloud."""

@@ -1,0 +1,72 @@
+"""The seam to time: whoever waits asks a `Clock`, so that tests decide how fast time passes."""
+
+import datetime
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Event(Protocol):
+    """As threading.Event, but its waiting is the clock's."""
+
+    def set(self) -> None:
+        """Every present and later `wait` returns at once."""
+
+    def is_set(self) -> bool:
+        """Whether `set` was called."""
+
+    def clear(self) -> None:
+        """Later waits wait again."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it was set within *timeout* seconds (None: without bound)."""
+
+
+class Clock(Protocol):
+    """All that a program wants of time."""
+
+    def now(self) -> datetime.datetime:
+        """UTC, naive, with microseconds: for records and comparisons with records."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back: for durations."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return when *seconds* have passed."""
+
+    def event(self) -> Event:
+        """A new event that waits on this clock."""
+
+
+def wait_until(
+    clock: Clock, predicate: Callable[[], bool], timeout: float, every: float = 1.0
+) -> bool:
+    """Whether *predicate* became true within *timeout* seconds, asked at once and each *every*."""
+    end = clock.monotonic() + timeout
+    while not predicate():
+        left = end - clock.monotonic()
+        if left <= 0:
+            return False
+        clock.sleep(min(every, left))
+    return True
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime.datetime:
+        """UTC, naive."""
+        return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+    def monotonic(self) -> float:
+        """As time.monotonic."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """As time.sleep."""
+        time.sleep(seconds)
+
+    def event(self) -> Event:
+        """As threading.Event."""
+        return threading.Event()

@@ -1,0 +1,126 @@
+"""The seam to the cloud: the verbs that recovery needs of Nova, and what they tell.
+
+`nova.NovaCloud` implements them through openstacksdk, `sim.cloud.SimCloud` in memory.  Hosts are
+always Nova's *service host* (`OS-EXT-SRV-ATTR:host`), never the hypervisor's name.
+
+Every verb raises `CloudUnavailable` when there was no usable answer after retries, and a
+`CloudRefused` (`CloudForbidden` 403, `CloudNotFound` 404, `CloudConflict` 409) when Nova said no.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeService:
+    """A nova-compute service (Nova API, os-services)."""
+
+    id: str
+    host: str
+    status: str
+    """enabled or disabled"""
+    state: str
+    """up or down"""
+    forced_down: bool = False
+    disabled_reason: str | None = None
+    updated_at: str | None = None
+    """Nova's last word of its heartbeat, ISO 8601."""
+
+    @property
+    def is_down(self) -> bool:
+        """Nova accepts evacuations from the host."""
+        return self.state == "down" or self.forced_down
+
+    @property
+    def is_enabled(self) -> bool:
+        """The scheduler may place VMs on the host."""
+        return self.status == "enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A VM (Nova API, servers)."""
+
+    id: str
+    name: str
+    host: str | None
+    vm_state: str
+    """active, stopped, error, paused, suspended, rescued, resized, building …"""
+    task_state: str | None = None
+    power_state: int = 1
+    """1 running, 3 paused, 4 shut down, 6 crashed, 7 suspended (Nova's power_state)"""
+    locked: bool = False
+    locked_reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One move of one VM, as Nova records it (Nova API, os-migrations)."""
+
+    id: int
+    server_id: str
+    source: str | None
+    dest: str | None
+    """None until the scheduler has chosen"""
+    status: str
+    """a states.MigrationStatus, or another word of Nova's"""
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class Cloud(Protocol):
+    """What the engine and the API ask of Nova."""
+
+    @property
+    def confirms_by_migrations(self) -> bool:
+        """`evacuations` understands *since*: microversion 2.59 or later."""
+
+    def compute_services(self, host: str | None = None) -> Sequence[ComputeService]:
+        """The nova-compute services, of one host or of all."""
+
+    def disable_service(self, service: ComputeService, reason: str) -> None:
+        """The scheduler places nothing there any more; idempotent."""
+
+    def enable_service(self, service: ComputeService) -> None:
+        """The scheduler may place VMs there; idempotent."""
+
+    def servers_on(self, host: str) -> Sequence[Server]:
+        """All VMs of all projects on the host, every page."""
+
+    def server(self, server_id: str) -> Server:
+        """One VM.  Raises CloudNotFound."""
+
+    def lock(self, server_id: str, reason: str) -> None:
+        """Its owner cannot act on the VM; idempotent."""
+
+    def unlock(self, server_id: str) -> None:
+        """Its owner can act on the VM again; idempotent."""
+
+    def reset_state(self, server_id: str, state: str) -> None:
+        """The VM's vm_state is *state* (active or error) and its task_state is null."""
+
+    def stop(self, server_id: str) -> None:
+        """Nova has accepted to stop the VM."""
+
+    def start(self, server_id: str) -> None:
+        """Nova has accepted to start the VM."""
+
+    def evacuate(self, server_id: str, host: str | None = None) -> None:
+        """Nova has accepted to rebuild the VM on *host*, or where its scheduler chooses.
+
+        Raises CloudRefused with code 400 while the source's service is up, CloudConflict while
+        the VM has a task.
+        """
+
+    def evacuations(
+        self, source: str, since: datetime.datetime | None = None
+    ) -> Sequence[Migration]:
+        """Evacuations from the host *source*, newest first, every page.
+
+        With *since* (UTC, naive) only those that changed at or after it; asking so needs
+        `confirms_by_migrations`.
+        """

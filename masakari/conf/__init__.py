@@ -1,0 +1,32 @@
+"""Every option of the server programs: name, type, unit, default, help.  Nothing else.
+
+OpenStack's names and defaults are kept; where a default of ours differs, the release notes say so.
+Entry points call `register(cfg.CONF)` once and pass the object on; below them nobody imports it.
+"""
+
+from oslo_config import cfg
+
+from masakari.conf import api, database, engine, monitors, nova, paths
+
+_SERVER = (paths, api, database, engine, nova)
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Declare the options of API, engine and management commands on *conf*; safe to repeat."""
+    for module in _SERVER:
+        module.register(conf)
+
+
+def register_monitors(conf: cfg.ConfigOpts) -> None:
+    """Declare the options of the monitors on *conf*; safe to repeat."""
+    monitors.register(conf)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """All server options, for oslo-config-generator (namespace masakari.conf)."""
+    return [entry for module in _SERVER for entry in module.list_opts()]
+
+
+def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
+    return list(monitors.list_opts())

@@ -1,0 +1,119 @@
+"""Options of the REST API."""
+
+from oslo_config import cfg
+
+DEFAULT_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "auth_strategy",
+        default="keystone",
+        choices=[
+            ("keystone", "tokens are validated by Keystone"),
+            ("noauth2", "no authentication, everyone is administrator: for a lab only"),
+        ],
+        help="How requests are authenticated.",
+    ),
+    cfg.IntOpt(
+        "osapi_max_limit",
+        default=1000,
+        min=1,
+        help="The largest number of rows in one answer of a list.",
+    ),
+    cfg.StrOpt(
+        "osapi_masakari_link_prefix",
+        help="URL that replaces scheme and host, and prefixes the path, in links of version "
+        "documents. Default: the URL of the request.",
+    ),
+    cfg.HostAddressOpt(
+        "masakari_api_listen",
+        default="0.0.0.0",  # noqa: S104  the default that clients rely on
+        help="Address on which masakari-api listens. masakari-standalone listens on 127.0.0.1 "
+        "instead when this is not set and auth_strategy is noauth2.",
+    ),
+    cfg.PortOpt(
+        "masakari_api_listen_port",
+        default=15868,
+        min=1,
+        help="Port on which masakari-api listens.",
+    ),
+    cfg.IntOpt(
+        "masakari_api_workers",
+        min=1,
+        help="Worker processes of masakari-api. Default: the number of CPUs.",
+    ),
+    cfg.IntOpt(
+        "masakari_api_threads",
+        default=16,
+        min=1,
+        max=1000,
+        help="Threads of each worker process of masakari-api: requests that it serves at a time.",
+    ),
+    cfg.IntOpt(
+        "duplicate_notification_detection_interval",
+        default=180,
+        min=0,
+        help="Seconds in which a second notification with the same type, host and payload is "
+        "refused as a duplicate (409).",
+    ),
+    cfg.IntOpt(
+        "notification_delay_max",
+        default=5,
+        min=0,
+        deprecated_for_removal=True,
+        deprecated_reason="Duplicates are detected under a lock in the database; nothing waits.",
+        help="Accepted, without effect.",
+    ),
+    cfg.BoolOpt(
+        "use_ssl", default=False, help="Whether masakari-api speaks TLS ([wsgi] ssl_* name files)."
+    ),
+    cfg.BoolOpt(
+        "use_forwarded_for",
+        default=False,
+        deprecated_for_removal=True,
+        deprecated_reason="[oslo_middleware] enable_proxy_headers_parsing does this.",
+        help="Accepted, without effect.",
+    ),
+]
+
+OSAPI_V1_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "project_id_regex",
+        deprecated_for_removal=True,
+        deprecated_reason="Clients take the endpoint from the catalogue.",
+        help=r"Regular expression of project ids in paths. Default: [0-9a-f\-]+",
+    ),
+    cfg.ListOpt("extensions_blacklist", default=[], help="Accepted, without effect."),
+    cfg.ListOpt("extensions_whitelist", default=[], help="Accepted, without effect."),
+]
+
+WSGI_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "api_paste_config",
+        default="api-paste.ini",
+        deprecated_for_removal=True,
+        deprecated_reason="The middleware is assembled in code.",
+        help="Not read. Where such a file exists beside the configuration, a warning at start "
+        "lists the filters in it that are not built in.",
+    ),
+    cfg.StrOpt("ssl_ca_file", help="CA certificates that clients' certificates must come from."),
+    cfg.StrOpt("ssl_cert_file", help="Certificate of the API server (PEM)."),
+    cfg.StrOpt("ssl_key_file", help="Private key of the API server (PEM)."),
+    cfg.IntOpt(
+        "client_socket_timeout",
+        default=900,
+        min=0,
+        help="Seconds after which an idle connection is closed; 0: never.",
+    ),
+    cfg.BoolOpt("keep_alive", default=True, help="Whether connections serve several requests."),
+    cfg.IntOpt("max_header_line", default=16384, min=0, help="Bytes of headers accepted."),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Declare the options on *conf*."""
+    for group, opts in list_opts():
+        conf.register_opts(opts, group=None if group == "DEFAULT" else group)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """(group, options) pairs."""
+    return [("DEFAULT", DEFAULT_OPTS), ("osapi_v1", OSAPI_V1_OPTS), ("wsgi", WSGI_OPTS)]

@@ -1,0 +1,38 @@
+"""Where files lie."""
+
+import os
+import pathlib
+
+from oslo_config import cfg
+
+SYSTEM_STATE = pathlib.Path("/var/lib/masakari")
+
+
+def default_state_path() -> str:
+    """`/var/lib/masakari` where it can be written to, else below `$XDG_STATE_HOME`."""
+    if os.geteuid() == 0 or os.access(SYSTEM_STATE, os.W_OK):
+        return str(SYSTEM_STATE)
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(home, "masakari")
+
+
+OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "state_path",
+        default=default_state_path(),
+        sample_default=str(SYSTEM_STATE),
+        help="Directory of files that the service keeps, the default SQLite database among them. "
+        "For users who cannot write to the default: $XDG_STATE_HOME/masakari.",
+    ),
+    cfg.StrOpt("tempdir", help="Directory for temporary files; accepted, not used."),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Declare the options on *conf*."""
+    conf.register_opts(OPTS)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """(group, options) pairs."""
+    return [("DEFAULT", OPTS)]
