@@ -187,10 +187,29 @@ class VMsNotRecovered(RecoveryError):
     reason = Reason.VMS_NOT_RECOVERED
 
 
+class EvacuationFailed(MasakariError):
+    """One VM did not arrive."""
+
+    template = "{message}"
+
+
+class LeftAlone(MasakariError):
+    """One VM is deliberately not moved; its move becomes `ignored`."""
+
+    template = "{message}"
+
+
 class RecoveryIgnored(MasakariError):
     """There is nothing to recover after all; the notification becomes `ignored`."""
 
     template = "{message}"
+
+
+class HostTaken(RecoveryIgnored):
+    """Somebody else put the host on maintenance while the recovery was about to begin."""
+
+    template = "Host {host} was put on maintenance meanwhile."
+    reason = Reason.MAINTENANCE
 
 
 class HostReturned(RecoveryIgnored):
@@ -198,13 +217,6 @@ class HostReturned(RecoveryIgnored):
 
     template = "Host {host} is up again ({seen}); nothing was moved."
     reason = Reason.HOST_RETURNED
-
-
-class RecoverySkipped(MasakariError):
-    """There is nothing to do; the notification becomes `finished`."""
-
-    template = "{message}"
-    reason = Reason.NOTHING_TO_DO
 
 
 class LeaseLost(MasakariError):

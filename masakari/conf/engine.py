@@ -112,8 +112,8 @@ ENGINE_OPTS: list[cfg.Opt] = [
         min=1,
         max=600,
         help="Seconds for which an engine owns a notification after it last said so, on the "
-        "database's clock. It says so each third of that; if it cannot, it stops acting "
-        "before the lease ends, and another engine continues.",
+        "database's clock. It says so each quarter of that; if it cannot, it stops acting when "
+        "two thirds have passed, and another engine continues when all has.",
     ),
     cfg.FloatOpt(
         "sweep_interval",

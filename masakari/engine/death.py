@@ -1,0 +1,85 @@
+"""Proof of death: what counts, and how it is obtained and stored.
+
+Nothing is evacuated from a host before a record of proof is stored with the notification, and a
+sign of life voids it.  The proof here is `nova_down`: a monitor reported the host dead, and Nova,
+whose services report each few seconds, has not heard from it for `[DEFAULT] service_down_time` of
+Nova.  Nova itself refuses to evacuate from a host that it believes up (HTTP 400).
+"""
+
+from typing import Any
+
+from oslo_log import log
+
+from masakari import db
+from masakari.clock import wait_until
+from masakari.cloud import Cloud, ComputeService
+from masakari.engine.world import Job
+from masakari.errors import ComputeServiceNotFound, HostReturned, LeaseLost, ServiceStillUp
+from masakari.states import Proof
+
+LOG = log.getLogger(__name__)
+
+
+def service_of(cloud: Cloud, host: str) -> ComputeService:
+    """The compute service of the host.  Raises ComputeServiceNotFound."""
+    for service in cloud.compute_services(host):
+        if service.host == host:
+            return service
+    raise ComputeServiceNotFound(host=host)
+
+
+def describe(service: ComputeService) -> str:
+    """What Nova says of a service, in words."""
+    forced = ", forced down" if service.forced_down else ""
+    heard = f", last heard from at {service.updated_at}" if service.updated_at else ""
+    return f"{service.state}{forced}{heard}"
+
+
+def await_proof(job: Job, service: ComputeService) -> None:
+    """Nova reports the host's service down, and that is on record.
+
+    Raises ServiceStillUp when `wait_period_after_service_update` seconds pass before it does.
+    """
+    world, seen = job.world, [service]
+    timeout_s = world.conf.wait_period_after_service_update
+
+    def is_down() -> bool:
+        job.lease.check()
+        if not seen[-1].is_down:
+            seen.append(service_of(world.cloud, service.host))
+        return seen[-1].is_down
+
+    if not wait_until(world.clock, is_down, timeout_s, world.conf.verify_interval):
+        raise ServiceStillUp(host=service.host, waited_s=timeout_s, seen=describe(seen[-1]))
+    record(job, seen[-1])
+
+
+def record(job: Job, service: ComputeService) -> None:
+    """The proof is stored with the notification.  Raises LeaseLost when that is not ours."""
+    world, n = job.world, job.notification
+    proof: dict[str, Any] = {  # JSON
+        "kind": Proof.NOVA_DOWN,
+        "host": service.host,
+        "seen": describe(service),
+        "seen_at": world.clock.now().isoformat(),
+        "seen_by": world.owner,
+        "reported_at": n.generated_time.isoformat(),
+    }
+    recorded = db.notifications.record_proof(
+        world.database, n.notification_uuid, owner=world.owner, proof=proof
+    )
+    if not recorded:
+        raise LeaseLost(notification=n.notification_uuid)
+    LOG.info("notification %s: proof of death of %s: %s", n.notification_uuid, service.host, proof)
+
+
+def welcome_back(job: Job, service: ComputeService) -> None:
+    """The host is up and nothing was moved: what we changed is undone.  Raises HostReturned."""
+    world = job.world
+    job.lease.check()
+    if service.disabled_reason == world.conf.host_failure.service_disable_reason:
+        world.cloud.enable_service(service)
+    db.hosts.end_maintenance(
+        world.database, job.host.uuid, by=job.notification.notification_uuid
+    )
+    raise HostReturned(host=service.host, seen=describe(service))

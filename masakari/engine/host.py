@@ -1,0 +1,107 @@
+"""The steps of a host failure.  Class names and progress are what clients see."""
+
+from masakari import db
+from masakari.cloud import ComputeService
+from masakari.db.models import VMove
+from masakari.engine import death, evacuation, selection
+from masakari.engine.step import Step
+from masakari.states import VMoveStatus
+
+
+class DisableComputeServiceTask(Step):
+    """The scheduler avoids the host, and there is proof that it is dead."""
+
+    def execute(self, host_name: str) -> None:
+        """Disable the service, then wait until Nova reports it down."""
+        job, world = self.job, self.job.world
+        service = death.service_of(world.cloud, host_name)
+        if job.notification.proof is not None:  # an engine before us got this far
+            if not service.is_down:
+                _stop_if_nothing_moved(self, service)
+            self.say(f"Host {host_name} was proven dead before.", 1.0)
+            return
+        if service.is_enabled:
+            self.say(f"Disabling compute service on host {host_name}.", 0.0)
+            job.lease.check()
+            world.cloud.disable_service(service, world.conf.host_failure.service_disable_reason)
+        self.say(
+            f"Compute service on host {host_name} is disabled; waiting for Nova to report it "
+            f"down (now: {death.describe(service)}).",
+            0.5,
+        )
+        death.await_proof(job, service)
+        self.say(f"Nova reports the compute service on host {host_name} down.", 1.0)
+
+
+class PrepareHAEnabledInstancesTask(Step):
+    """Every VM of the host has a move in the database that says what is to become of it."""
+
+    def execute(self, host_name: str) -> None:
+        """List the VMs and choose."""
+        world, n = self.job.world, self.job.notification
+        options = world.conf.host_failure
+        self.say(f"Listing the VMs of host {host_name}.", 0.0)
+        servers = world.cloud.servers_on(host_name)
+        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt)
+        chosen = selection.select(
+            servers,
+            ha_key=options.ha_enabled_instance_metadata_key,
+            all_servers=options.evacuate_all_instances,
+            ignore_error=options.ignore_instances_in_error_state,
+            before=selection.earliest(before),
+        )
+        self.job.lease.check()
+        moves = db.vmoves.prepare(world.database, n.notification_uuid, n.attempt, chosen)
+        taken = sum(m.status != VMoveStatus.IGNORED for m in moves)
+        enabled = sum(
+            selection.is_ha_enabled(s, options.ha_enabled_instance_metadata_key) for s in servers
+        )
+        self.say(f"{len(servers)} VMs on host {host_name}, {enabled} of them HA-enabled.", 0.7)
+        self.say(f"{taken} VMs are to be recovered, {len(moves) - taken} left alone.", 1.0)
+
+
+class EvacuateInstancesTask(Step):
+    """Every move of this attempt has ended."""
+
+    def execute(self, host_name: str) -> None:
+        """Evacuate all that wait, at most `host_failure_recovery_threads` at a time."""
+        job, world = self.job, self.job.world
+        n = job.notification
+        service = death.service_of(world.cloud, host_name)
+        if not service.is_down:
+            _stop_if_nothing_moved(self, service)
+        waiting = [
+            m
+            for m in db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
+            if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
+        ]
+        self.say(f"Evacuating {len(waiting)} VMs from host {host_name}.", 0.0)
+        evacuation.evacuate_all(job, waiting, self.say)
+        moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
+        self.say(_summary(moves), 1.0)
+
+
+def _summary(moves: list[VMove]) -> str:
+    count = {s: sum(m.status == s for m in moves) for s in VMoveStatus}
+    return (
+        f"{count[VMoveStatus.SUCCEEDED]} VMs recovered, {count[VMoveStatus.FAILED]} failed, "
+        f"{count[VMoveStatus.IGNORED]} left alone."
+    )
+
+
+def _stop_if_nothing_moved(step: Step, service: ComputeService) -> None:
+    """The host shows a sign of life.  Raises HostReturned unless a VM has left it already."""
+    job = step.job
+    n = job.notification
+    moves = db.vmoves.of_attempt(job.world.database, n.notification_uuid, n.attempt)
+    moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt)
+    if any(m.start_time is not None for m in moves):
+        step.say(f"Host {service.host} is up again; VMs that are still there stay.", 0.0)
+        return
+    db.vmoves.abandon(
+        job.world.database,
+        n.notification_uuid,
+        message=f"Host {service.host} is up again; the VM was left there.",
+    )
+    step.say(f"Host {service.host} is up again; nothing was moved.", 1.0)
+    death.welcome_back(job, service)

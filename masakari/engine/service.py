@@ -1,0 +1,89 @@
+"""One engine: its threads, and what they do while it runs."""
+
+import threading
+from concurrent.futures import Executor
+
+from oslo_log import log
+
+from masakari.engine import recovery, sweeps
+from masakari.engine.leases import Leases
+from masakari.engine.world import World
+from masakari.errors import MasakariError
+
+LOG = log.getLogger(__name__)
+
+HOUSEKEEPING_THREADS = 2
+"""Besides the recoveries: one thread renews leases, one sweeps."""
+
+
+class Engine:
+    """Takes notifications, told of or found.  Owns `_active`, under one lock."""
+
+    def __init__(self, world: World) -> None:
+        """Idle until `start`."""
+        self._world = world
+        self._leases = Leases(
+            world.database, world.clock, owner=world.owner, lease_s=world.conf.engine.lease
+        )
+        self._active: set[str] = set()
+        self._lock = threading.Lock()
+        self._stop = world.clock.event()
+        self._pool: Executor | None = None
+
+    def start(self) -> None:
+        """Work until `stop`."""
+        world = self._world
+        pool = world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, "recovery")
+        pool.submit(self._leases.run)
+        if world.conf.periodic_enable:
+            pool.submit(self._sweep)
+        self._pool = pool
+        LOG.info("engine %s: started", world.owner)
+
+    def recover(self, uuid: str) -> None:
+        """The notification is taken by a thread of this engine, unless one has it already."""
+        with self._lock:
+            if self._pool is None or self._stop.is_set() or uuid in self._active:
+                return
+            self._active.add(uuid)
+        self._pool.submit(self._recover, uuid)
+
+    def stop(self) -> None:
+        """Nothing new is begun; return when every thread has ended.
+
+        What was under way goes on in another engine, or in this one after its next start: its
+        leases end at once.
+        """
+        self._stop.set()
+        self._leases.stop()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        LOG.info("engine %s: stopped", self._world.owner)
+
+    def _recover(self, uuid: str) -> None:
+        try:
+            if not self._stop.is_set():
+                recovery.recover(self._world, self._leases, uuid)
+        except MasakariError as e:
+            LOG.warning("notification %s: not taken: %s", uuid, e)
+        except Exception:
+            LOG.exception("notification %s: unexpected error", uuid)
+        finally:
+            with self._lock:
+                self._active.discard(uuid)
+
+    def _sweep(self) -> None:
+        clock, conf = self._world.clock, self._world.conf
+        expire_at = clock.monotonic()
+        while not self._stop.is_set():
+            try:
+                sweeps.unfinished(self._world, self.recover)
+                sweeps.forgotten_locks(self._world)
+                if clock.monotonic() >= expire_at:
+                    sweeps.expired(self._world)
+                    expire_at = clock.monotonic() + conf.check_expired_notifications_interval
+            except MasakariError as e:
+                LOG.warning("sweep: %s", e)
+            except Exception:
+                LOG.exception("sweep: unexpected error")
+            self._stop.wait(conf.engine.sweep_interval)

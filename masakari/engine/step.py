@@ -1,0 +1,50 @@
+"""Steps of a recovery: TaskFlow tasks that say what they do."""
+
+from typing import Any
+
+from oslo_log import log
+from taskflow import task
+
+from masakari.engine.world import Job
+
+LOG = log.getLogger(__name__)
+
+MOST_DETAILS = 40
+"""Progress entries kept per step: TaskFlow rewrites them all with each one (64 KiB on MySQL)."""
+DETAIL_LENGTH = 500
+"""Longest message of a progress entry, in characters."""
+
+
+class Step(task.Task):
+    """A step of a story.  It looks before it acts: to resume it is to run it again.
+
+    Live objects come by the constructor; what `execute` takes and returns is stored, so it is
+    JSON.  The name of the class is the name that the API shows.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Have said nothing."""
+        super().__init__(name=type(self).__name__)
+        self.job = job
+        self._details: list[dict[str, str]] = []
+        self._progress = 0.0
+
+    def remember(self, details: list[dict[str, str]]) -> None:
+        """An engine that died had said this already."""
+        self._details = list(details)
+
+    def say(self, message: str, progress: float) -> None:
+        """Log *message* and store it as progress (0 to 1, never going back) of this step."""
+        LOG.info("notification %s: %s", self.job.notification.notification_uuid, message)
+        self._progress = max(self._progress, progress)
+        self._details.append(
+            {
+                "timestamp": self.job.world.clock.now().isoformat(" ", "microseconds"),
+                "progress": str(self._progress),
+                "message": message[:DETAIL_LENGTH],
+            }
+        )
+        if len(self._details) > MOST_DETAILS:
+            del self._details[MOST_DETAILS // 2]  # how it began and how it goes are kept
+        details: dict[str, Any] = {"progress_details": list(self._details)}
+        self.update_progress(self._progress, **details)

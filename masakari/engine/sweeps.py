@@ -1,0 +1,42 @@
+"""What is found by looking instead of being told: the database is the truth, messages are hints."""
+
+from collections.abc import Callable
+
+from oslo_log import log
+
+from masakari import db
+from masakari.engine.world import World
+from masakari.errors import CloudNotFound, CloudUnavailable, MasakariError
+
+LOG = log.getLogger(__name__)
+
+
+def unfinished(world: World, recover: Callable[[str], None]) -> None:
+    """Hand out what waits: new, left by a dead engine, or in error for long enough."""
+    retry_after_s = world.conf.process_unfinished_notifications_interval
+    for uuid in db.notifications.due(world.database, retry_after_s=retry_after_s):
+        recover(uuid)
+
+
+def expired(world: World) -> None:
+    """What is too old to be acted upon is failed, and an operator is told."""
+    age_s = world.conf.notifications_expired_interval
+    for uuid in db.notifications.expire(world.database, age_s=age_s):
+        LOG.error("notification %s: failed: not settled within %d s", uuid, age_s)
+
+
+def forgotten_locks(world: World) -> None:
+    """VMs that a recovery had locked, and could not unlock at its end, are unlocked."""
+    for move in db.vmoves.still_locked(world.database):
+        try:
+            world.cloud.unlock(move.instance_uuid)
+        except CloudNotFound:
+            LOG.debug("VM %s: deleted meanwhile", move.instance_uuid)
+        except CloudUnavailable as e:
+            LOG.warning("VMs stay locked until the next sweep: %s", e)
+            return
+        except MasakariError as e:
+            LOG.error("VM %s stays locked: %s", move.instance_uuid, e)
+            continue
+        db.vmoves.unlocked(world.database, move.uuid)
+        LOG.info("VM %s (%s): unlocked", move.instance_name, move.instance_uuid)

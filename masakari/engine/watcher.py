@@ -1,0 +1,286 @@
+"""One poller tells all VM threads of a recovery how their evacuations stand.
+
+Nova's migration records tell the truth about evacuations, and one list request tells about all
+VMs from a host (Nova API, os-migrations: migration_type, source_compute, changes-since from 2.59).
+So the cost of waiting does not grow with the number of VMs in flight.
+"""
+
+import datetime
+import threading
+from collections.abc import Iterable, Sequence
+
+from oslo_log import log
+from oslo_utils import timeutils
+
+from masakari.clock import Clock, wait_until
+from masakari.cloud import ComputeService, Migration, Server
+from masakari.engine import death
+from masakari.engine.world import Job
+from masakari.errors import (
+    CloudNotFound,
+    ComputeServiceNotFound,
+    EvacuationFailed,
+    LeftAlone,
+    MasakariError,
+)
+from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED
+
+LOG = log.getLogger(__name__)
+
+FASTEST = 0.1
+"""Shortest pause between two polls, in seconds."""
+OVERLAP = datetime.timedelta(seconds=5)
+"""How much each poll looks back behind the newest change seen: Nova's clocks may differ."""
+WAKE_UP_S = 5.0
+"""Seconds after which a waiting thread looks by itself whether its lease still holds."""
+FRESH_S = 10.0
+"""Seconds after which the host's VMs are listed again."""
+
+
+class Flight:
+    """One evacuation that is being waited for."""
+
+    def __init__(self, clock: Clock, newer_than: int) -> None:
+        """Wait for a migration with an id above *newer_than*."""
+        self.newer_than = newer_than
+        self.began = self.looked_at = clock.monotonic()
+        self.changed = clock.event()
+
+
+def pause(now: float, began: Iterable[float], shortest: float | None, slowest: float) -> float:
+    """Seconds until the next poll, from FASTEST to *slowest*.
+
+    *began*: when each flight began; *shortest*: the shortest flight so far, if one has ended.
+    A look is worth its price when the next arrival may be due: not before a flight is 0.8 times
+    as old as the shortest was, then each twentieth of that.
+    """
+    times = list(began)
+    if not times:
+        return slowest
+    expected = shortest if shortest is not None else now - max(times)
+    rhythm = expected / 20
+    due = min(times) + 0.8 * shortest - now if shortest is not None else 0.0
+    return max(FASTEST, min(slowest, max(rhythm, due)))
+
+
+class Watcher:
+    """How the VMs of one dead host fare.  Owns what follows under one lock."""
+
+    def __init__(self, job: Job) -> None:
+        """Know nothing yet."""
+        self._job = job
+        self._host = job.host.name
+        self._lock = threading.Lock()
+        self._flights: dict[str, Flight] = {}
+        self._latest: dict[str, Migration] = {}
+        self._newest: datetime.datetime | None = None
+        self._servers: dict[str, Server] = {}
+        self._shortest: float | None = None
+        self._returned: ComputeService | None = None
+        self._unreachable: str | None = None
+        self._listed_at = self._asked_service_at = job.world.clock.monotonic()
+        self._stop = job.world.clock.event()
+        self.list()
+
+    # ---- asked by the threads of the VMs
+
+    def server(self, server_id: str) -> Server | None:
+        """The VM as it was on the host a few seconds ago; None: it was not there."""
+        with self._lock:
+            return self._servers.get(server_id)
+
+    def latest(self, server_id: str) -> Migration | None:
+        """The VM's newest evacuation from the host, as last polled."""
+        with self._lock:
+            return self._latest.get(server_id)
+
+    def host_returned(self) -> ComputeService | None:
+        """The host's service, if it was seen up since the watch began."""
+        return self._returned
+
+    def expect(self, server_id: str, newer_than: int) -> Flight:
+        """From now on look out for an evacuation of the VM with an id above *newer_than*."""
+        flight = Flight(self._job.world.clock, newer_than)
+        with self._lock:
+            self._flights[server_id] = flight
+        return flight
+
+    def forget(self, server_id: str) -> None:
+        """The evacuation that was expected was refused, or has ended."""
+        with self._lock:
+            self._flights.pop(server_id, None)
+
+    def arrival(self, server_id: str, flight: Flight) -> Migration:
+        """The evacuation's record once the VM runs on the destination.
+
+        In that moment the VM has its final state (seen on Nova 34).  Raises EvacuationFailed
+        (also when it takes too long), LeftAlone (it was deleted) and LeaseLost.
+        """
+        clock = self._job.world.clock
+        try:
+            while True:
+                self._job.lease.check()
+                migration = self._newer(server_id, flight)
+                if migration is not None and migration.status in MIGRATION_ARRIVED:
+                    self._landed(clock.monotonic() - flight.began)
+                    return migration
+                if migration is not None and migration.status in MIGRATION_FAILED:
+                    raise EvacuationFailed(
+                        message=f"Nova's evacuation {migration.id} ended in status "
+                        f"{migration.status}" + (f" on host {migration.dest}." * bool(migration.dest))
+                    )
+                self._check_age(clock.monotonic() - flight.began, migration)
+                self._check_exists(server_id, flight)
+                flight.changed.wait(WAKE_UP_S)
+                flight.changed.clear()
+        finally:
+            self.forget(server_id)
+
+    def recorded(self, server_id: str, flight: Flight, timeout_s: float) -> bool:
+        """Whether an evacuation of the VM came on record within *timeout_s* seconds.
+
+        Asked about a request whose fate is unknown, before it is made again.
+        """
+
+        def is_recorded() -> bool:
+            self._job.lease.check()
+            return self._newer(server_id, flight) is not None
+
+        return wait_until(self._job.world.clock, is_recorded, timeout_s, 1.0)
+
+    def _newer(self, server_id: str, flight: Flight) -> Migration | None:
+        migration = self.latest(server_id)
+        return migration if migration and migration.id > flight.newer_than else None
+
+    def _landed(self, seconds: float) -> None:
+        with self._lock:
+            self._shortest = seconds if self._shortest is None else min(self._shortest, seconds)
+
+    def _check_exists(self, server_id: str, flight: Flight) -> None:
+        """Nova forgets the evacuations of a deleted VM, so look for the VM now and then."""
+        world = self._job.world
+        if world.clock.monotonic() - flight.looked_at < world.conf.wait_period_after_evacuation:
+            return
+        flight.looked_at = world.clock.monotonic()
+        try:
+            world.cloud.server(server_id)
+        except CloudNotFound:
+            raise LeftAlone(message="The VM was deleted meanwhile.") from None
+        except MasakariError as e:
+            LOG.debug("VM %s: %s", server_id, e)
+
+    def _check_age(self, age: float, migration: Migration | None) -> None:
+        conf = self._job.world.conf
+        if migration is None and age > conf.wait_period_after_evacuation:
+            raise EvacuationFailed(
+                message=f"Nova accepted the evacuation {age:.0f} s ago and shows no record of it."
+                + (f" ({self._unreachable})" if self._unreachable else "")
+            )
+        if migration is not None and age > conf.engine.evacuation_timeout:
+            raise EvacuationFailed(
+                message=f"Nova's evacuation {migration.id} is in status {migration.status} after "
+                f"{age:.0f} s; it is not started again while it runs."
+            )
+
+    # ---- the poller
+
+    def run(self) -> None:
+        """Poll until `stop`; the pauses adapt."""
+        clock, slowest = self._job.world.clock, self._job.world.conf.verify_interval
+        while not self._stop.is_set():
+            began = clock.monotonic()
+            try:
+                self._look()
+            except MasakariError as e:
+                self._warn(str(e))
+            else:
+                self._unreachable = None
+            with self._lock:
+                flights = [f.began for f in self._flights.values()]
+                shortest = self._shortest
+            took = clock.monotonic() - began
+            self._stop.wait(max(pause(clock.monotonic(), flights, shortest, slowest), 4 * took))
+
+    def stop(self) -> None:
+        """`run` returns soon, and every waiting thread looks up."""
+        self._stop.set()
+        with self._lock:
+            for flight in self._flights.values():
+                flight.changed.set()
+
+    def _look(self) -> None:
+        if self._job.lease.is_lost:
+            self.stop()
+            return
+        if self._flights:
+            self.poll()
+        now, every = self._job.world.clock.monotonic(), self._job.world.conf.verify_interval
+        if now - self._asked_service_at >= every:
+            self._asked_service_at = now
+            self._look_for_life()
+        if now - self._listed_at >= FRESH_S:
+            self.list()
+
+    def _look_for_life(self) -> None:
+        try:
+            service = death.service_of(self._job.world.cloud, self._host)
+        except ComputeServiceNotFound:
+            return  # deleted by an operator: certainly no sign of life
+        if not service.is_down and self._returned is None:
+            LOG.warning(
+                "notification %s: host %s is up again (%s): nothing more is evacuated from it",
+                self._job.notification.notification_uuid,
+                self._host,
+                death.describe(service),
+            )
+            self._returned = service
+
+    def list(self) -> None:
+        """Which VMs are on the host by now is known, and how their evacuations stand."""
+        self._listed_at = self._job.world.clock.monotonic()
+        servers = self._job.world.cloud.servers_on(self._host)
+        # After the servers, so that one which is shown rebuilding has its migration; and all
+        # migrations, because changes-since leaves out what was accepted and not yet begun.
+        migrations = self._job.world.cloud.evacuations(self._host)
+        with self._lock:
+            self._servers = {s.id: s for s in servers}
+            for migration in migrations:
+                self._learn(migration)
+
+    def poll(self) -> None:
+        """What Nova has recorded by now is known, and the threads that wait for it know it."""
+        changed = self._changed()
+        with self._lock:
+            for migration in changed:
+                self._learn(migration)
+
+    def _learn(self, migration: Migration) -> None:
+        known = self._latest.get(migration.server_id)
+        if known is None or migration.id >= known.id:
+            self._latest[migration.server_id] = migration
+        changed = _time(migration)
+        if changed is not None and (self._newest is None or changed > self._newest):
+            self._newest = changed
+        flight = self._flights.get(migration.server_id)
+        if flight is not None and migration.id > flight.newer_than:
+            flight.changed.set()
+
+    def _changed(self) -> Sequence[Migration]:
+        cloud = self._job.world.cloud
+        since = self._newest - OVERLAP if self._newest and cloud.confirms_by_migrations else None
+        return cloud.evacuations(self._host, since)
+
+    def _warn(self, text: str) -> None:
+        if text != self._unreachable:
+            LOG.warning(
+                "notification %s: cannot look at the evacuations from host %s: %s",
+                self._job.notification.notification_uuid,
+                self._host,
+                text,
+            )
+        self._unreachable = text
+
+
+def _time(migration: Migration) -> datetime.datetime | None:
+    text = migration.updated_at or migration.created_at
+    return timeutils.normalize_time(timeutils.parse_isotime(text)) if text else None
