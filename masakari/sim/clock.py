@@ -158,7 +158,10 @@ class SimClock:
         return thread.group if isinstance(thread, _Thread) else DRIVER
 
     def kill(self, group: str) -> None:
-        """The threads of *group* never run again; later ones of that name are new ones."""
+        """The threads of *group* never run again; later ones of that name are new ones.
+
+        Whoever asks goes on; a thread of the group itself dies at its next call of the clock.
+        """
         if group == DRIVER:
             raise SimulationError("the driver cannot be killed")
         for thread in [t for t in self._threads if t.group == group and not t.killed]:
@@ -166,11 +169,11 @@ class SimClock:
             thread.ticket += 1
             if thread.os_thread is None:
                 del self._threads[thread]
-        self.checkpoint()
 
     def die(self) -> None:
         """Kill the group of the thread that calls; does not return."""
         self.kill(self._me().group)
+        self.checkpoint()
 
     def checkpoint(self) -> None:
         """Return, unless the thread's group was killed."""

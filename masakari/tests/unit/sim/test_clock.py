@@ -184,16 +184,16 @@ def test_killed_group_that_runs_itself_dies_at_its_next_call(clock):
     log = []
 
     def worker():
-        clock.call_at(0, lambda: log.append("child"))
-        threads = clock.group()
-        clock.spawn(lambda: log.append("grandchild"))
-        clock.kill(threads)
+        clock.spawn(lambda: log.append("child"))
+        clock.kill(clock.group())
+        log.append(clock.now())
+        clock.sleep(0)
         log.append("survived")
 
     clock.spawn(worker, group="engine-a")
     clock.run_until(5)
 
-    assert log == []
+    assert log == [sim_clock.START]
 
 
 def test_kill_of_a_thread_that_has_not_begun_keeps_it_from_running(clock):
@@ -282,15 +282,16 @@ def test_wait_of_a_foreign_thread_is_refused(clock):
 
 
 def test_close_leaves_no_thread_behind():
-    before = threading.active_count()
+    def left():
+        return [t for t in threading.enumerate() if t.name == "engine-a/waiter"]
 
     with sim_clock.SimClock() as clock:
         for _ in range(10):
-            clock.spawn(clock.event().wait)
+            clock.spawn(clock.event().wait, name="waiter", group="engine-a")
         clock.sleep(1)
-        assert threading.active_count() == before + 10
+        assert len(left()) == 10
 
-    assert threading.active_count() == before
+    assert left() == []
 
 
 def test_two_runs_of_the_same_program_take_the_same_turns():
