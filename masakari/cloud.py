@@ -12,6 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from masakari import errors
+
+MESSAGE_LIMIT = 300
+"""So many characters of what Nova says are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComputeService:
@@ -124,3 +129,14 @@ class Cloud(Protocol):
         With *since* (UTC, naive) only those that changed at or after it; asking so needs
         `confirms_by_migrations`.
         """
+
+
+def refusal(action: str, code: int, detail: str) -> errors.CloudRefused:
+    """The error for an answer 4xx of Nova's; its message is cut to a bounded length."""
+    kinds: Mapping[int, type[errors.CloudRefused]] = {
+        403: errors.CloudForbidden,
+        404: errors.CloudNotFound,
+        409: errors.CloudConflict,
+    }
+    kind = kinds.get(code, errors.CloudRefused)
+    return kind(action=action, detail=detail[:MESSAGE_LIMIT], code=code)

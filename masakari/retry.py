@@ -1,0 +1,55 @@
+"""Trying again: what to do when an answer may come later."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from masakari import clock as clock_
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+
+
+class Transient(Exception):
+    """There was no usable answer this time: no connection, 429 or 5xx."""
+
+    def __init__(
+        self, detail: str, *, pause_s: float | None = None, fate_unknown: bool = True
+    ) -> None:
+        self.detail = detail
+        self.pause_s = pause_s
+        """What the other side asked us to wait (Retry-After)."""
+        self.fate_unknown = fate_unknown
+        """Whether the request may have been carried out all the same."""
+        super().__init__(detail)
+
+
+def pauses(retries: int) -> Iterator[float]:
+    """*retries* pauses in seconds, doubling from FIRST_PAUSE_S to LONGEST_PAUSE_S."""
+    pause = FIRST_PAUSE_S
+    for _ in range(retries):
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def persist(
+    clock: clock_.Clock,
+    retries: int,
+    attempt: Callable[[], T],
+    settled: Callable[[], T | None] = lambda: None,
+) -> T:
+    """What *attempt* returned, repeated up to *retries* times while it raises Transient.
+
+    Where the fate of an attempt is unknown, *settled* is asked before the next one: if it returns
+    something, that is the result and nothing is repeated.  The last Transient is raised.
+    """
+    for pause in pauses(retries):
+        try:
+            return attempt()
+        except Transient as error:
+            clock.sleep(pause if error.pause_s is None else min(error.pause_s, 60.0))
+            found = settled() if error.fate_unknown else None
+            if found is not None:
+                return found
+    return attempt()

@@ -1,0 +1,253 @@
+"""The simulated cloud, in memory: Nova as the engine sees it, with a ledger of what really runs.
+
+`SimCloud` is a `cloud.Cloud`; unlike a mock it says no where Nova would.  Build it with `add_host`
+and `add_server`, break it with `power_off`, `cut_network` and `add_fault`, look at `ledger`,
+`calls` and `left_locked`.  All times are those of the clock that it was given.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from masakari import clock as clock_
+from masakari import cloud, errors, retry
+from masakari.sim.compute import ComputeApi
+from masakari.sim.faults import ApiError, Call, Fault, Faults, Outcome
+from masakari.sim.site import Host, Move, Settings, Site, Vm
+
+__all__ = ["ApiError", "Call", "Fault", "Outcome", "Settings", "SimCloud"]
+
+T = TypeVar("T")
+
+MICROVERSION = (2, 94)
+"""As NovaCloud: the highest that the simulated Nova offers, but not more."""
+
+
+class SimCloud(Site):
+    """A cloud.Cloud on a Site.  Transient errors are repeated as NovaCloud repeats them."""
+
+    def __init__(
+        self, clock: clock_.Clock, settings: Settings | None = None, *, seed: int = 1
+    ) -> None:
+        super().__init__(clock, settings)
+        self._faults = Faults(seed)
+        self.api = ComputeApi(self, self._faults)
+
+    # ---- hands and eyes of who tests
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Requests by verb, repeated ones and pages included."""
+        return self.api.calls
+
+    def add_fault(self, fault: Fault) -> None:
+        """It happens from now on."""
+        self._faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """No hosts, no servers, no faults, a new ledger."""
+        with self.mutex:
+            self._faults.clear()
+            self._forget()
+            self.api.forget_counts()
+
+    def running(self) -> dict[str, list[str]]:
+        """{name of a VM: hosts that run it now}."""
+        with self.present():
+            return {self.name_of(i): hosts for i, hosts in self.ledger.running().items()}
+
+    def violations(self, *, proof: bool = True) -> list[str]:
+        """What must never happen and did, up to now; see Ledger.violations."""
+        with self.present():
+            return self.ledger.violations(proof=proof)
+
+    def left_locked(self) -> list[str]:
+        """Names of the VMs that are locked and were not at first, or the other way round."""
+        with self.present():
+            return [vm.name for vm in self.vms.values() if vm.locked != vm.locked_at_first]
+
+    # ---- cloud.Cloud
+
+    @property
+    def confirms_by_migrations(self) -> bool:
+        """As of microversion 2.59."""
+        return self._microversion() >= (2, 59)
+
+    def compute_services(self, host: str | None = None) -> Sequence[cloud.ComputeService]:
+        """As Cloud."""
+        return self._ask(
+            "list compute services", lambda: self.api.services(self._service_record, host)
+        )
+
+    def disable_service(self, service: cloud.ComputeService, reason: str) -> None:
+        """As Cloud."""
+        self._ask(
+            f"disable the compute service of {service.host}",
+            lambda: self.api.update_service(
+                self._service_record, service.id, status="disabled", reason=reason
+            ),
+        )
+
+    def enable_service(self, service: cloud.ComputeService) -> None:
+        """As Cloud."""
+        self._ask(
+            f"enable the compute service of {service.host}",
+            lambda: self.api.update_service(self._service_record, service.id, status="enabled"),
+        )
+
+    def servers_on(self, host: str) -> Sequence[cloud.Server]:
+        """As Cloud."""
+        rows: list[cloud.Server] = []
+        more, marker = True, None
+        while more:
+            page, more = self._ask(
+                f"list the servers on {host}",
+                partial(self.api.servers, _server_record, host=host, marker=marker),
+            )
+            rows += page
+            marker = rows[-1].id if rows else None
+        return rows
+
+    def server(self, server_id: str) -> cloud.Server:
+        """As Cloud."""
+        return self._ask(
+            f"show server {server_id}", lambda: self.api.server(_server_record, server_id)
+        )
+
+    def lock(self, server_id: str, reason: str) -> None:
+        """As Cloud."""
+        self._ask(f"lock server {server_id}", lambda: self.api.lock(server_id, reason))
+
+    def unlock(self, server_id: str) -> None:
+        """As Cloud."""
+        self._ask(f"unlock server {server_id}", lambda: self.api.unlock(server_id))
+
+    def reset_state(self, server_id: str, state: str) -> None:
+        """As Cloud."""
+        self._ask(
+            f"reset the state of server {server_id}",
+            lambda: self.api.reset_state(server_id, state),
+        )
+
+    def stop(self, server_id: str) -> None:
+        """As Cloud."""
+        self._ask(
+            f"stop server {server_id}",
+            lambda: self.api.stop(server_id),
+            lambda: self._is(server_id, "powering-off", "stopped"),
+        )
+
+    def start(self, server_id: str) -> None:
+        """As Cloud."""
+        self._ask(
+            f"start server {server_id}",
+            lambda: self.api.start(server_id),
+            lambda: self._is(server_id, "powering-on", "active"),
+        )
+
+    def evacuate(self, server_id: str, host: str | None = None) -> None:
+        """As Cloud; when the answer was lost, whether Nova has accepted is looked up first."""
+        before = len(self.ledger.evacuations)
+        self._ask(
+            f"evacuate server {server_id}",
+            lambda: self.api.evacuate(server_id, host, self._microversion()),
+            lambda: any(e.server_id == server_id for e in self.ledger.evacuations[before:]),
+        )
+
+    def evacuations(
+        self, source: str, since: datetime.datetime | None = None
+    ) -> Sequence[cloud.Migration]:
+        """As Cloud."""
+        if since is not None and not self.confirms_by_migrations:
+            raise errors.CloudRefused(action="list changed evacuations", detail="2.59", code=400)
+        rows: list[tuple[cloud.Migration, str]] = []
+        more, marker = True, None
+        while more:
+            page, more = self._ask(
+                f"list the evacuations from {source}",
+                partial(
+                    self.api.migrations,
+                    lambda m: (_migration_record(m), m.uuid),
+                    source=source,
+                    since=since,
+                    marker=marker,
+                ),
+            )
+            rows += page
+            marker = rows[-1][1] if rows else None
+        return [record for record, _ in rows]
+
+    # ---- within
+
+    def _microversion(self) -> tuple[int, int]:
+        return min(self.settings.max_microversion, MICROVERSION)
+
+    def _is(self, server_id: str, task_state: str, vm_state: str) -> bool:
+        vm = self.vms.get(server_id)
+        return vm is not None and (vm.task_state == task_state or vm.vm_state == vm_state)
+
+    def _ask(
+        self, action: str, attempt: Callable[[], T], done: Callable[[], bool] = lambda: False
+    ) -> T:
+        """What Nova answers in the end; *done* tells whether a lost request was carried out."""
+
+        def once() -> tuple[T | None]:
+            try:
+                return (attempt(),)
+            except ApiError as error:
+                if error.code and error.code != 429 and error.code < 500:
+                    raise cloud.refusal(action, error.code, error.message) from None
+                raise retry.Transient(
+                    str(error), pause_s=error.retry_after_s, fate_unknown=error.code != 429
+                ) from None
+
+        try:
+            (answer,) = retry.persist(
+                self.clock, self.settings.retries, once, lambda: (None,) if done() else None
+            )
+        except retry.Transient as error:
+            raise errors.CloudUnavailable(service="Nova", detail=error.detail) from None
+        return answer  # type: ignore[return-value]  # None only where T is None
+
+    def _service_record(self, host: Host) -> cloud.ComputeService:
+        return cloud.ComputeService(
+            id=host.service_id,
+            host=host.name,
+            status="disabled" if host.disabled else "enabled",
+            state="up" if self.is_up(host) else "down",
+            forced_down=host.forced_down,
+            disabled_reason=host.disabled_reason,
+            updated_at=self.at(self.last_beat(host)).isoformat(timespec="microseconds"),
+        )
+
+
+def _server_record(vm: Vm) -> cloud.Server:
+    return cloud.Server(
+        id=vm.id,
+        name=vm.name,
+        host=vm.host,
+        vm_state=vm.vm_state,
+        task_state=vm.task_state,
+        power_state=vm.power_state,
+        locked=vm.locked,
+        locked_reason=vm.locked_reason,
+        metadata=dict(vm.metadata),
+        project_id=vm.project,
+    )
+
+
+def _migration_record(move: Move) -> cloud.Migration:
+    return cloud.Migration(
+        id=move.id,
+        server_id=move.vm.id,
+        source=move.source,
+        dest=move.dest,
+        status=move.status,
+        created_at=move.created.isoformat(timespec="seconds"),
+        updated_at=move.updated.isoformat(timespec="seconds"),
+    )
