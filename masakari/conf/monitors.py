@@ -1,14 +1,168 @@
 """Options of the monitors."""
 
+import socket
+
+from keystoneauth1 import loading
 from oslo_config import cfg
+
+API_TIMEOUT_S = 30
+
+DEFAULT_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "hostname",
+        default=socket.gethostname(),
+        sample_default="<hostname>",
+        deprecated_name="host",
+        help="Name of the monitor's own host, as Nova names its compute service; a host monitor "
+        "never reports it.",
+    ),
+    cfg.StrOpt(
+        "hostmonitor_manager",
+        default="masakarimonitors.hostmonitor.host.HostmonitorManager",
+        help="Accepted, without effect.",
+    ),
+]
+
+API_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "region",
+        default="RegionOne",
+        help="Region of the Masakari API and of Nova.",
+    ),
+    cfg.StrOpt("api_version", default="v1", help="Accepted, without effect."),
+    cfg.StrOpt(
+        "api_interface",
+        default="public",
+        choices=["public", "internal", "admin"],
+        help="Which of the endpoints in the service catalogue is used.",
+    ),
+    cfg.URIOpt(
+        "endpoint_override",
+        schemes=["http", "https"],
+        help="URL of the Masakari API, such as http://127.0.0.1:15868. Default: the service "
+        "catalogue's. Needed with auth_type = none, for an API with auth_strategy = noauth2.",
+    ),
+]
+
+HOST_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "monitoring_driver",
+        default="default",
+        help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
+        "nova: the state of Nova's compute services, together with a second opinion. The drivers "
+        "default and simple (pacemaker), consul and kubernetes are not available yet.",
+    ),
+    cfg.FloatOpt(
+        "monitoring_interval",
+        default=60,
+        min=0.1,
+        max=3600,
+        help="Seconds between two looks at all hosts.",
+    ),
+    cfg.IntOpt(
+        "monitoring_samples",
+        default=1,
+        min=1,
+        max=100,
+        help="So many looks in a row must show the same before a host counts as dead or alive.",
+    ),
+    cfg.FloatOpt(
+        "api_retry_interval",
+        default=10,
+        min=0.1,
+        max=3600,
+        help="Seconds between two tries to send what the Masakari API has not answered, at most; "
+        "the pause starts at a sixteenth of it and doubles.",
+    ),
+    cfg.IntOpt(
+        "api_retry_max",
+        default=12,
+        min=1,
+        help="After so many tries without an answer an error is logged. Nothing is dropped: it is "
+        "sent until the API answers.",
+    ),
+    cfg.FloatOpt(
+        "maintenance_retry_interval",
+        default=60,
+        min=0.1,
+        max=86400,
+        help="Seconds after which the report of a dead host that was refused because the host is "
+        "on maintenance is sent again, for as long as it is dead.",
+    ),
+    cfg.StrOpt(
+        "second_opinion",
+        default="tcp",
+        choices=[
+            ("tcp", "a connection to second_opinion_port"),
+            ("icmp", "an echo request; needs net.ipv4.ping_group_range or CAP_NET_RAW"),
+        ],
+        help="How a host is asked whether it is alive. A host is reported dead only if Nova says "
+        "that its compute service is down and the host gives no sign of life here either.",
+    ),
+    cfg.StrOpt(
+        "second_opinion_address",
+        default="{host}",
+        help="Where a host is asked: a name or an address in which {host} stands for the host's "
+        "name in Nova, with or without :port, such as {host}.mgmt.example.com.",
+    ),
+    cfg.ListOpt(
+        "second_opinion_addresses",
+        default=[],
+        help="Hosts that are asked elsewhere, such as compute1=10.0.0.1:22,compute2=[fd00::2].",
+    ),
+    cfg.PortOpt(
+        "second_opinion_port",
+        default=22,
+        min=1,
+        help="TCP port that is connected to where the address names none.",
+    ),
+    cfg.FloatOpt(
+        "second_opinion_timeout",
+        default=3,
+        min=0.1,
+        max=60,
+        help="Seconds after which a host that was asked gives no sign of life.",
+    ),
+    cfg.StrOpt(
+        "second_opinion_refused",
+        default="alive",
+        choices=[
+            ("alive", "the host's kernel answered, so its VMs may run"),
+            ("dead", "for hosts that are processes on one machine, in a lab or a test only"),
+        ],
+        help="What it means that a host refuses the connection (tcp).",
+    ),
+    cfg.IntOpt(
+        "second_opinion_parallel",
+        default=64,
+        min=1,
+        max=1000,
+        help="Hosts asked at a time.",
+    ),
+]
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Declare the options on *conf*."""
-    for group, opts in list_opts():
-        conf.register_opts(opts, group=None if group == "DEFAULT" else group)
+    """Declare the options on *conf*, with those of keystoneauth in [api]."""
+    conf.register_opts(DEFAULT_OPTS)
+    conf.register_opts(API_OPTS, group="api")
+    conf.register_opts(_keystoneauth_opts(), group="api")
+    conf.set_default("auth_type", "password", group="api")
+    conf.set_default("timeout", API_TIMEOUT_S, group="api")
+    conf.register_opts(HOST_OPTS, group="host")
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """(group, options) pairs."""
-    return []
+    keystoneauth = _keystoneauth_opts()
+    cfg.set_defaults(keystoneauth, auth_type="password", timeout=API_TIMEOUT_S)
+    return [("DEFAULT", DEFAULT_OPTS), ("api", API_OPTS + keystoneauth), ("host", HOST_OPTS)]
+
+
+def _keystoneauth_opts() -> list[cfg.Opt]:
+    """How to authenticate, and how to connect; new objects with each call."""
+    return [
+        *loading.get_auth_common_conf_options(),
+        *loading.get_session_conf_options(),
+        *loading.get_auth_plugin_conf_options("password"),
+    ]

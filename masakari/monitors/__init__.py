@@ -1,0 +1,1 @@
+"""The monitors: they look, decide, and tell Masakari over its API."""

@@ -1,0 +1,1 @@
+"""Who knows which hosts are alive; one module for each source."""

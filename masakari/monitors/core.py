@@ -1,0 +1,97 @@
+"""One loop for every daemon: look, decide, tell."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from masakari import clock as clock_
+from masakari.monitors import judge as judge_
+from masakari.monitors import outbox as outbox_
+
+LOG = logging.getLogger(__name__)
+
+
+class Blind(Exception):
+    """The observer cannot look; `str()` says why."""
+
+
+class Probe(Protocol):
+    """Who looks."""
+
+    def look(self) -> Sequence[judge_.Sample]:
+        """One sample for each watched subject.  Raises Blind."""
+
+
+class Monitor:
+    """Looks each *interval_s* seconds, and tells Masakari what it has to hear."""
+
+    def __init__(
+        self,
+        probe: Probe,
+        judge: judge_.Judge,
+        outbox: outbox_.Outbox,
+        clock: clock_.Clock,
+        *,
+        interval_s: float,
+    ) -> None:
+        self._probe = probe
+        self._judge = judge
+        self._outbox = outbox
+        self._clock = clock
+        self._interval_s = interval_s
+        self._trouble: str | None = None
+        self._summary = ""
+
+    def run(self, stop: clock_.Event) -> None:
+        """Go on until *stop* is set; reports that were not answered are sent between two looks."""
+        next_look = self._clock.monotonic()
+        while not stop.is_set():
+            try:
+                if self._clock.monotonic() >= next_look:
+                    next_look += self._interval_s
+                    self.cycle()
+                else:
+                    self.tell()
+            except Exception:
+                LOG.exception("this round of the monitor failed; it goes on with the next one")
+            now = self._clock.monotonic()
+            next_look = max(next_look, now)
+            next_try = self._outbox.next_try()
+            wake_at = next_look if next_try is None else min(next_look, next_try)
+            stop.wait(max(0.0, wake_at - now))
+
+    def cycle(self) -> str:
+        """Look, decide and tell once; the sentence says what was seen."""
+        try:
+            findings = self._judge.see(self._probe.look())
+        except Blind as error:
+            findings = self._judge.see_nothing(str(error), self._clock.now())
+        self._log(findings)
+        for subject in self._outbox.take_back(findings.alive):
+            self._judge.maybe_told(subject)
+        self._outbox.drop(findings.gone)
+        self._outbox.add(findings.events)
+        self.tell()
+        return self._judge.summary()
+
+    def tell(self) -> None:
+        """Masakari has heard what is due, or it is kept."""
+        for delivery in self._outbox.flush():
+            if delivery.accepted:
+                self._judge.told(delivery.event)
+            else:
+                self._judge.rejected(delivery.event.subject)
+
+    def _log(self, findings: judge_.Findings) -> None:
+        """What has changed since the last round."""
+        for change in findings.changes:
+            level = logging.INFO if change.new is judge_.State.ONLINE else logging.WARNING
+            LOG.log(level, "%s", change)
+        if findings.trouble and not self._trouble:
+            LOG.warning("nobody is judged: %s", findings.trouble)
+        elif self._trouble and not findings.trouble:
+            LOG.info("the observer can see again")
+        self._trouble = findings.trouble
+        summary = self._judge.summary()
+        LOG.log(logging.DEBUG if summary == self._summary else logging.INFO, "%s", summary)
+        self._summary = summary

@@ -1,0 +1,95 @@
+"""The host monitor, put together."""
+
+import datetime
+from typing import Any, Protocol
+
+import stevedore
+from oslo_config import cfg
+
+from masakari import clock as clock_
+from masakari import cloud as cloud_
+from masakari import errors
+from masakari.monitors import core, judge, outbox, report, watchlist
+from masakari.monitors.hosts import second_opinion as opinion_
+from masakari.states import ClusterStatus, HostStatus, NotificationType
+from masakari.states import Event as EventWord
+
+NAMESPACE = "hostmonitor.driver"
+
+
+class Driver(Protocol):
+    """What an entry point in hostmonitor.driver gives: a maker of probes."""
+
+    def from_conf(
+        self,
+        conf: cfg.ConfigOpts,
+        hosts: watchlist.Watchlist,
+        clock: clock_.Clock,
+        *,
+        cloud: cloud_.Cloud | None = None,
+        second_opinion: opinion_.SecondOpinion | None = None,
+    ) -> core.Probe:
+        """The probe that *conf* describes.  Raises ConfigInvalid."""
+
+
+def build(
+    conf: cfg.ConfigOpts,
+    clock: clock_.Clock,
+    cloud: cloud_.Cloud | None = None,
+    masakari: report.Masakari | None = None,
+    second_opinion: opinion_.SecondOpinion | None = None,
+    *,
+    driver: str | None = None,
+) -> core.Monitor:
+    """The host monitor that *conf* describes; what is given replaces what is configured.
+
+    *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.
+    Raises ConfigInvalid.
+    """
+    if masakari is None:
+        masakari = report.connect(conf)
+    probe = _load(driver or conf.host.monitoring_driver).from_conf(
+        conf, watchlist.Watchlist(masakari), clock, cloud=cloud, second_opinion=second_opinion
+    )
+    box = outbox.Outbox(
+        masakari,
+        clock,
+        notification,
+        retry_interval_s=conf.host.api_retry_interval,
+        retry_alarm=conf.host.api_retry_max,
+        ask_again_s=conf.host.maintenance_retry_interval,
+    )
+    return core.Monitor(
+        probe,
+        judge.Judge(conf.host.monitoring_samples, myself=conf.hostname),
+        box,
+        clock,
+        interval_s=conf.host.monitoring_interval,
+    )
+
+
+def notification(event: judge.Event, generated_time: datetime.datetime) -> report.Notification:
+    """The notification of a host's death or return, as the API wants it."""
+    dead = event.state is judge.State.OFFLINE
+    return {
+        "type": NotificationType.COMPUTE_HOST.value,
+        "hostname": event.subject,
+        "generated_time": generated_time.isoformat(timespec="microseconds"),
+        "payload": {
+            "event": (EventWord.STOPPED if dead else EventWord.STARTED).value,
+            "cluster_status": (ClusterStatus.OFFLINE if dead else ClusterStatus.ONLINE).value,
+            "host_status": HostStatus.NORMAL.value,
+        },
+    }
+
+
+def _load(name: str) -> Driver:
+    """The driver of that name.  Raises ConfigInvalid."""
+    drivers: stevedore.ExtensionManager[Any] = stevedore.ExtensionManager(NAMESPACE)
+    if name not in drivers:
+        raise errors.ConfigInvalid(
+            group="host",
+            option="monitoring_driver",
+            problem=f"there is no driver {name!r} (yet), but {', '.join(sorted(drivers.names()))}",
+        )
+    return drivers[name].plugin  # type: ignore[return-value]  # whatever the entry point names

@@ -1,0 +1,270 @@
+"""Decide what to tell Masakari: samples in, events out.  Nothing here looks, waits or sends.
+
+A state counts when the last N samples of a subject agree; mixed samples, and samples of somebody
+who could not look, decide nothing.  What Masakari was told is remembered only after it has heard
+it (`told`), so an event is asked for again in each round until then.
+
+The observer is suspected before the observed: while no subject at all looks alive, nobody is
+accused, and the samples of that round do not count.  The observer's own host is never accused.
+"""
+
+import collections
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+NAMES_IN_SUMMARY = 10
+
+
+class State(StrEnum):
+    """What one look at one subject says."""
+
+    ONLINE = "online"
+    """It works."""
+    OFFLINE = "offline"
+    """Everybody who was asked holds it for dead."""
+    DOUBTFUL = "doubtful"
+    """It shows a sign of life, and a sign of death."""
+    UNKNOWN = "unknown"
+    """Nobody could tell."""
+
+
+SIGNS_OF_LIFE = frozenset({State.ONLINE, State.DOUBTFUL})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at one subject."""
+
+    subject: str
+    state: State
+    at: datetime.datetime
+    """UTC, naive"""
+    detail: str = ""
+    """What was seen, for people."""
+    witness: bool = False
+    """Not watched itself: it only shows that the observer can see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that Masakari has to hear."""
+
+    subject: str
+    state: State
+    """OFFLINE or ONLINE"""
+    at: datetime.datetime
+    """When the sample was taken that decided."""
+    detail: str = ""
+    again: bool = False
+    """An earlier death of the subject was reported: an equal report of it may still be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The judgement of one subject has changed."""
+
+    subject: str
+    old: State | None
+    """None: it was not judged before."""
+    new: State
+    detail: str
+    samples: int
+
+    def __str__(self) -> str:
+        old = self.old or "not judged"
+        equal = f"{self.samples} of {self.samples} samples"
+        return f"{self.subject}: {old} -> {self.new} ({equal}: {self.detail})"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one round of samples has shown."""
+
+    events: Sequence[Event] = ()
+    """All that Masakari has not heard yet and that still holds."""
+    alive: frozenset[str] = frozenset()
+    """Subjects with a sign of life: an accusation that is under way no longer holds."""
+    gone: frozenset[str] = frozenset()
+    """Subjects that are not watched any more."""
+    changes: Sequence[Change] = ()
+    trouble: str | None = None
+    """Why the observer is suspected instead."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is known of one subject."""
+
+    samples: collections.deque[Sample]
+    judged: State | None = None
+    told: State | None = None
+    """What Masakari has heard: None nothing, UNKNOWN something that may not hold any more."""
+    again: bool = False
+    rejected: bool = False
+
+    def stable(self) -> State | None:
+        """The state that all of the last N samples show."""
+        if len(self.samples) < (self.samples.maxlen or 0):
+            return None
+        states = {sample.state for sample in self.samples}
+        return states.pop() if len(states) == 1 else None
+
+    def add(self, sample: Sample) -> None:
+        """Take one more sample into account."""
+        self.samples.append(sample)
+        if sample.state is State.ONLINE and self.told is State.OFFLINE:
+            # Whoever recovers it may have seen this too and given up: a death after this one is
+            # another death, even if N samples never call it online in between.
+            self.told = State.UNKNOWN
+            self.again = True
+
+    def owes(self, state: State) -> bool:
+        """Whether Masakari has to hear that the subject is in *state*."""
+        if self.rejected:
+            return False
+        if state is State.OFFLINE:
+            return self.told is not State.OFFLINE
+        if state is State.ONLINE:
+            return self.told in (State.OFFLINE, State.UNKNOWN)
+        return False
+
+
+@dataclass(slots=True)
+class Judge:
+    """What the samples so far say of each subject; not for several threads at once."""
+
+    samples_needed: int
+    myself: str = ""
+    """Name of the observer's own host."""
+    noun: str = "host"
+    _tracks: dict[str, _Track] = field(default_factory=dict)
+    _trouble: str | None = None
+
+    def see(self, samples: Iterable[Sample]) -> Findings:
+        """What follows from one round of samples, one for each watched subject."""
+        taken = list(samples)
+        gone = self._follow({s.subject for s in taken if not s.witness})
+        self._trouble = self._suspicion(taken)
+        changes, events = [], []
+        for sample in taken:
+            if sample.witness:
+                continue
+            change, event = self._weigh(self._tracks[sample.subject], self._admit(sample))
+            changes += [change] if change else []
+            events += [event] if event else []
+        return Findings(
+            events=events,
+            alive=frozenset(s.subject for s in taken if s.state in SIGNS_OF_LIFE),
+            gone=gone,
+            changes=changes,
+            trouble=self._trouble,
+        )
+
+    def see_nothing(self, why: str, at: datetime.datetime) -> Findings:
+        """What follows from a round in which the observer could not look: nothing."""
+        self._trouble = why
+        for subject, track in self._tracks.items():
+            track.add(Sample(subject, State.UNKNOWN, at, why))
+        return Findings(trouble=why)
+
+    def told(self, event: Event) -> None:
+        """Masakari has heard *event*."""
+        track = self._tracks.get(event.subject)
+        if track is not None:
+            track.told = event.state
+
+    def maybe_told(self, subject: str) -> None:
+        """Masakari may have heard that *subject* is dead, or not."""
+        track = self._tracks.get(subject)
+        if track is not None:
+            track.told = State.UNKNOWN
+            track.again = True
+
+    def rejected(self, subject: str) -> None:
+        """Masakari does not want to hear of *subject* while the registry is as it is."""
+        track = self._tracks.get(subject)
+        if track is not None:
+            track.rejected = True
+
+    def summary(self) -> str:
+        """One sentence on what was seen last."""
+        if self._trouble:
+            return f"no verdict: {self._trouble}"
+        if not self._tracks:
+            return f"no {self.noun} is watched: none is registered in an enabled segment"
+        odd = [
+            f"{subject} {self._describe(track)}"
+            for subject, track in sorted(self._tracks.items())
+            if track.samples and track.samples[-1].state is not State.ONLINE
+        ]
+        online = len(self._tracks) - len(odd)
+        more = [f"and {len(odd) - NAMES_IN_SUMMARY} more"] if len(odd) > NAMES_IN_SUMMARY else []
+        plural = "" if len(self._tracks) == 1 else "s"
+        first = f"{online} of {len(self._tracks)} {self.noun}{plural} online"
+        return "; ".join([first, *odd[:NAMES_IN_SUMMARY], *more])
+
+    def _follow(self, subjects: set[str]) -> frozenset[str]:
+        """Watch exactly *subjects*; those that are not watched any more."""
+        gone = frozenset(self._tracks.keys() - subjects)
+        new = subjects - self._tracks.keys()
+        for subject in gone:
+            del self._tracks[subject]
+        for subject in new:
+            self._tracks[subject] = _Track(collections.deque(maxlen=self.samples_needed))
+        if gone or new:
+            for track in self._tracks.values():
+                track.rejected = False
+        return gone
+
+    def _suspicion(self, samples: Sequence[Sample]) -> str | None:
+        """Why the observer is to be suspected, if it is."""
+        states = collections.Counter(sample.state for sample in samples)
+        if states[State.OFFLINE] and not states[State.ONLINE]:
+            return (
+                f"not one of {len(samples)} {self.noun}s looks alive: the observer is suspected, "
+                "nothing is reported"
+            )
+        return None
+
+    def _admit(self, sample: Sample) -> Sample:
+        """The sample as far as it may count."""
+        if sample.state is not State.OFFLINE:
+            return sample
+        why = self._trouble
+        if is_same_host(sample.subject, self.myself):
+            why = f"this is the observer's own {self.noun}; {sample.detail}"
+        return Sample(sample.subject, State.UNKNOWN, sample.at, why) if why else sample
+
+    def _weigh(self, track: _Track, sample: Sample) -> tuple[Change | None, Event | None]:
+        """What one more sample of one subject changes, and what is to be told now."""
+        track.add(sample)
+        state = track.stable()
+        if state is None:
+            return None, None
+        change = None
+        if state is not track.judged:
+            change = Change(sample.subject, track.judged, state, sample.detail, self.samples_needed)
+            track.judged = state
+        event = None
+        if track.owes(state):
+            event = Event(sample.subject, state, sample.at, sample.detail, track.again)
+        return change, event
+
+    def _describe(self, track: _Track) -> str:
+        last = track.samples[-1]
+        equal = 0
+        for sample in reversed(track.samples):
+            if sample.state is not last.state:
+                break
+            equal += 1
+        return f"{last.state} ({equal} of {self.samples_needed} samples: {last.detail})"
+
+
+def is_same_host(one: str, other: str) -> bool:
+    """Whether two names are one host's: equal, or one is the other without its domain."""
+    one, other = one.casefold(), other.casefold()
+    if not one or not other:
+        return False
+    return one == other or one == other.partition(".")[0] or other == one.partition(".")[0]

@@ -1,0 +1,231 @@
+"""What Masakari has not heard yet: kept, and sent again until it has.
+
+There is at most one event for each subject, the newest: an event replaces an older one that was
+not delivered, so the order of each subject's events is kept.  A sign of life takes an accusation
+back that was not delivered.  In short, what each answer of the API does:
+
+=====================================  ==========================================================
+202                                    delivered
+409 duplicate                          delivered (another monitor was faster); the report of a
+                                       *second* death is asked again, as the first may hide it
+409 maintenance                        asked again from time to time, while the state lasts
+400                                    rejected: an error is logged once
+anything else, and no answer at all    sent again after a pause that grows; nothing is dropped
+=====================================  ==========================================================
+"""
+
+import dataclasses
+import datetime
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from enum import Enum, auto
+
+from masakari import clock as clock_
+from masakari.monitors import report
+from masakari.monitors.judge import Event, State
+from masakari.states import Reason
+
+LOG = logging.getLogger(__name__)
+
+DOUBLINGS = 4
+
+Compose = Callable[[Event, datetime.datetime], report.Notification]
+"""The notification that tells of an event, generated at the given time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Delivery:
+    """The API's last word on an event."""
+
+    event: Event
+    accepted: bool
+    """False: the API rejects it, sending it again does not help."""
+
+
+class _Verdict(Enum):
+    DELIVERED = auto()
+    ASK_AGAIN = auto()
+    REJECTED = auto()
+    UNANSWERED = auto()
+
+
+@dataclasses.dataclass(slots=True)
+class _Pending:
+    event: Event
+    generated_time: datetime.datetime
+    due: float
+    """On the monotonic clock."""
+    maybe_heard: bool = False
+    """A try was sent to which no answer came."""
+    refused: str | None = None
+    """How the API last refused it; since then each try tells of its own time."""
+
+
+class Outbox:
+    """The events on their way to Masakari; for one thread."""
+
+    def __init__(
+        self,
+        masakari: report.Masakari,
+        clock: clock_.Clock,
+        compose: Compose,
+        *,
+        retry_interval_s: float,
+        retry_alarm: int,
+        ask_again_s: float,
+    ) -> None:
+        self._masakari = masakari
+        self._clock = clock
+        self._compose = compose
+        self._longest_pause_s = retry_interval_s
+        self._retry_alarm = retry_alarm
+        self._ask_again_s = ask_again_s
+        self._pending: dict[str, _Pending] = {}
+        self._unanswered = 0
+        """Tries in a row."""
+        self._resume_at = 0.0
+        """Nothing is sent before, as the API did not answer."""
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Masakari shall hear *events*; those that are under way already are not doubled."""
+        for event in events:
+            old = self._pending.get(event.subject)
+            if old is not None and old.event.state is event.state:
+                old.event = event
+                continue
+            maybe_heard = old is not None and old.maybe_heard
+            self._pending[event.subject] = _Pending(
+                event, event.at, self._clock.monotonic(), maybe_heard
+            )
+
+    def take_back(self, subjects: Collection[str]) -> list[str]:
+        """Nobody is accused any more whom *subjects* names; those whose report may have arrived."""
+        maybe_heard = []
+        for subject in sorted(subjects & self._pending.keys()):
+            pending = self._pending[subject]
+            if pending.event.state is not State.OFFLINE:
+                continue
+            del self._pending[subject]
+            LOG.warning("%s: shows a sign of life, its report is taken back", subject)
+            if pending.maybe_heard:
+                maybe_heard.append(subject)
+        return maybe_heard
+
+    def drop(self, subjects: Collection[str]) -> None:
+        """Forget the events of *subjects*, which are not watched any more."""
+        for subject in sorted(subjects & self._pending.keys()):
+            del self._pending[subject]
+            LOG.warning("%s: not watched any more, its report is dropped", subject)
+
+    def next_try(self) -> float | None:
+        """When `flush` has something to do, on the monotonic clock; None: nothing is waiting."""
+        if not self._pending:
+            return None
+        return max(self._resume_at, min(p.due for p in self._pending.values()))
+
+    def flush(self) -> Sequence[Delivery]:
+        """Send all that is due, oldest first, until the API does not answer."""
+        deliveries = []
+        for pending in sorted(self._pending.values(), key=lambda p: p.generated_time):
+            now = self._clock.monotonic()
+            if now < self._resume_at:
+                break
+            if now < pending.due:
+                continue
+            delivery = self._send(pending)
+            if delivery is not None:
+                del self._pending[pending.event.subject]
+                deliveries.append(delivery)
+        return deliveries
+
+    def _send(self, pending: _Pending) -> Delivery | None:
+        """Try once; the API's last word, if it said one."""
+        self._pause()  # whatever happens to this try, the next one is not at once
+        if pending.refused is not None:
+            pending.generated_time = self._clock.now()
+        try:
+            answer = self._masakari.notify(self._compose(pending.event, pending.generated_time))
+        except report.Unanswered as error:
+            pending.maybe_heard |= error.maybe_heard
+            self._miss(pending, str(error))
+            return None
+        verdict = _judge(answer, pending.event)
+        if verdict is _Verdict.UNANSWERED:
+            pending.maybe_heard |= answer.status >= 500
+            self._miss(pending, str(answer))
+            return None
+        self._heard()
+        if verdict is _Verdict.ASK_AGAIN:
+            self._ask_again(pending, answer)
+            return None
+        accepted = verdict is _Verdict.DELIVERED
+        if accepted:
+            LOG.info("%s: %s reported (%s)", pending.event.subject, pending.event.state, answer)
+        else:
+            LOG.error(
+                "%s: Masakari rejects the report that it is %s (%s); it is asked again when the "
+                "registered hosts change",
+                pending.event.subject,
+                pending.event.state,
+                answer,
+            )
+        return Delivery(pending.event, accepted)
+
+    def _ask_again(self, pending: _Pending, answer: report.Answer) -> None:
+        """Keep it for later."""
+        if pending.refused != answer.refusal:
+            LOG.warning(
+                "%s: Masakari refuses the report that it is %s (%s); it is sent again each %g s "
+                "while that is so",
+                pending.event.subject,
+                pending.event.state,
+                answer,
+                self._ask_again_s,
+            )
+        pending.refused = answer.refusal
+        pending.maybe_heard = False
+        pending.due = self._clock.monotonic() + self._ask_again_s
+
+    def _pause(self) -> None:
+        """Send nothing for a while; longer with each try that was not answered."""
+        doublings = min(max(0, self._unanswered - 1), DOUBLINGS)
+        pause_s = self._longest_pause_s / 2 ** (DOUBLINGS - doublings)
+        self._resume_at = self._clock.monotonic() + pause_s
+
+    def _miss(self, pending: _Pending, why: str) -> None:
+        self._unanswered += 1
+        self._pause()
+        if self._unanswered == 1:
+            LOG.warning(
+                "%s: Masakari has not heard that it is %s (%s); sent until it has",
+                pending.event.subject,
+                pending.event.state,
+                why,
+            )
+        elif self._unanswered % self._retry_alarm == 0:
+            LOG.error(
+                "Masakari has not answered %d tries (%s); %d reports wait: look after masakari-api "
+                "and [api]",
+                self._unanswered,
+                why,
+                len(self._pending),
+            )
+
+    def _heard(self) -> None:
+        if self._unanswered:
+            LOG.info("Masakari answers again, after %d tries", self._unanswered)
+        self._unanswered = 0
+        self._resume_at = self._clock.monotonic()
+
+
+def _judge(answer: report.Answer, event: Event) -> _Verdict:
+    """What the API's answer means for the event."""
+    if 200 <= answer.status < 300:
+        return _Verdict.DELIVERED
+    if answer.status == 409:
+        another_death = event.again and event.state is State.OFFLINE
+        known = answer.reason == Reason.DUPLICATE and not another_death
+        return _Verdict.DELIVERED if known else _Verdict.ASK_AGAIN
+    if answer.status == 400:
+        return _Verdict.REJECTED
+    return _Verdict.UNANSWERED

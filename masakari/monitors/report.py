@@ -1,0 +1,224 @@
+"""Masakari as the monitors know it: what it watches, and whether it has heard a notification.
+
+`connect` gives the real one, through openstacksdk with the credentials of [api]; where that group
+has none, with those of [keystone_authtoken], so that a configuration file that serves the API as
+well names them once.  It works with OpenStack's API too, which says in words only why it refuses.
+"""
+
+import dataclasses
+import logging
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import openstack.connection
+import requests
+import urllib3.exceptions
+from keystoneauth1 import exceptions as ks_exceptions
+from keystoneauth1 import loading, session
+from keystonemiddleware import opts as keystonemiddleware_opts
+from openstack import exceptions as sdk_exceptions
+from oslo_config import cfg
+
+from masakari import errors
+from masakari.states import Reason
+
+LOG = logging.getLogger(__name__)
+
+PAGE = 500
+REASON_HEADER = "X-Masakari-Reason"
+NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.SSLError,
+)
+
+Notification = Mapping[str, object]
+"""The object in the body of POST /notifications: type, hostname, generated_time, payload."""
+
+
+class Unanswered(errors.MasakariError):
+    """Nobody knows that Masakari has heard the request: it is not, or not yet, to be forgotten."""
+
+    template = "{detail}"
+
+    def __init__(self, detail: str, *, maybe_heard: bool = True) -> None:
+        super().__init__(detail=detail)
+        self.maybe_heard = maybe_heard
+        """False: it was certainly not heard."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said to a notification."""
+
+    status: int
+    """Of HTTP."""
+    reason: str | None = None
+    """A states.Reason, when it refused."""
+    message: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why it was refused, as exactly as the API said."""
+        return self.reason or self.message or f"status {self.status}"
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [str(self.status), self.reason, self.message]))
+
+
+class Masakari(Protocol):
+    """What a monitor asks of the Masakari API."""
+
+    def watched(self) -> list[str]:
+        """Names of the hosts in enabled segments.  Raises Unanswered."""
+
+    def notify(self, notification: Notification) -> Answer:
+        """The API's answer to the notification.  Raises Unanswered."""
+
+
+def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
+    """The Masakari API of [api], or the one at *endpoint*; nothing is sent yet.
+
+    Raises ConfigInvalid.
+    """
+    group = credentials_group(conf)
+    endpoint = endpoint or conf.api.endpoint_override
+    _session(conf, group)  # so that a mistake stops the start
+    if conf[group].auth_type == "none" and not (endpoint or conf[group].endpoint):
+        raise errors.ConfigInvalid(
+            group="api",
+            option="endpoint_override",
+            problem="is needed with auth_type = none, which knows no service catalogue",
+        )
+    region = conf.api.region if group == "api" else conf[group].region_name or conf.api.region
+
+    def connection() -> openstack.connection.Connection:
+        config = {"instance_ha_api_version": "1", "interface": conf.api.api_interface}
+        if endpoint:
+            config["instance_ha_endpoint_override"] = _versioned(endpoint)
+        return openstack.connection.Connection(
+            session=_session(conf, group), region_name=region, **config
+        )
+
+    return SdkMasakari(connection)
+
+
+def credentials_group(conf: cfg.ConfigOpts) -> str:
+    """The group whose credentials are used: api, or keystone_authtoken where api has none.
+
+    Raises ConfigInvalid where neither has any.
+    """
+    api = conf.api
+    if api.auth_type != "password" or api.auth_section or api.auth_url or api.username:
+        return "api"
+    for name, opts in keystonemiddleware_opts.list_auth_token_opts():
+        conf.register_opts(opts, group=name)
+    if conf.keystone_authtoken.auth_type or conf.keystone_authtoken.auth_section:
+        return "keystone_authtoken"
+    raise errors.ConfigInvalid(
+        group="api",
+        option="auth_url",
+        problem="is not set, nor are there credentials in [keystone_authtoken]",
+    )
+
+
+class SdkMasakari:
+    """The Masakari API through openstacksdk; for one thread.
+
+    The connection is made when it is needed first, and anew after an error: its service catalogue
+    and its token may be out of date then.
+    """
+
+    def __init__(self, connection: Callable[[], openstack.connection.Connection]) -> None:
+        self._connection = connection
+        self._proxy: Any = None  # openstack's proxy objects are not typed
+
+    def watched(self) -> list[str]:
+        """Names of the hosts in enabled segments, read page by page."""
+        api = self._api()
+        try:
+            return list(_watched(api))
+        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+            self._proxy = None
+            raise Unanswered(_sentence(error)) from error
+
+    def notify(self, notification: Notification) -> Answer:
+        """The API's answer to the notification."""
+        api = self._api()
+        try:
+            response = api.post("/notifications", json={"notification": dict(notification)})
+        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+            self._proxy = None
+            raise Unanswered(_sentence(error), maybe_heard=not _was_never_sent(error)) from error
+        if response.status_code not in (202, 400, 409):
+            self._proxy = None
+        return _answer(response)
+
+    def _api(self) -> Any:
+        """The proxy of the service, once Keystone has given a token."""
+        if self._proxy is None:
+            try:
+                connection = self._connection()
+                connection.session.get_auth_headers()
+                self._proxy = connection.instance_ha
+                self._proxy.get_endpoint()
+            except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+                self._proxy = None
+                raise Unanswered(_sentence(error), maybe_heard=False) from error
+        return self._proxy
+
+
+def _session(conf: cfg.ConfigOpts, group: str) -> session.Session:
+    """A keystoneauth session, timeout and certificates as configured."""
+    try:
+        auth = loading.load_auth_from_conf_options(conf, group)
+    except (ks_exceptions.MissingRequiredOptions, ks_exceptions.NoMatchingPlugin) as error:
+        raise errors.ConfigInvalid(group=group, option="auth_type", problem=str(error)) from error
+    options = conf[group]
+    verify: bool | str = False if options.insecure else options.cafile or True
+    cert = (options.certfile, options.keyfile) if options.keyfile else options.certfile
+    return session.Session(auth=auth, verify=verify, cert=cert, timeout=conf.api.timeout)
+
+
+def _versioned(endpoint: str) -> str:
+    """The endpoint's URL with the API's version, which requests are appended to."""
+    path = urllib.parse.urlsplit(endpoint).path.split("/")
+    return endpoint.rstrip("/") + ("" if "v1" in path else "/v1")
+
+
+def _watched(api: Any) -> Iterator[str]:
+    # `enabled` is not sent as a filter: OpenStack's API compares it wrongly.
+    for segment in api.segments(limit=PAGE):
+        if segment.is_enabled is not False:
+            for host in api.hosts(segment.uuid, limit=PAGE):
+                yield host.name
+
+
+def _answer(response: requests.Response) -> Answer:
+    """The API's answer, its reason taken from the header, else from the message."""
+    if response.status_code < 400:
+        return Answer(response.status_code)
+    try:
+        message = str(next(iter(response.json().values()))["message"])
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        message = response.text[:200]
+    reason = response.headers.get(REASON_HEADER)
+    if reason is None and response.status_code == 409:
+        text = message.lower()
+        reason = next((r for r in (Reason.MAINTENANCE, Reason.DUPLICATE) if r in text), None)
+    return Answer(response.status_code, reason, message)
+
+
+def _was_never_sent(error: BaseException | None) -> bool:
+    """Whether the request failed before it left: there was no connection."""
+    while error is not None:
+        if isinstance(error, NEVER_SENT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,250 @@
+"""The judge: tables of samples and what they lead to."""
+
+import datetime
+
+import pytest
+
+from masakari.monitors.judge import Event, Judge, Sample, State, is_same_host
+
+NOW = datetime.datetime(2026, 1, 1)
+LETTERS = {
+    "u": State.ONLINE,
+    "d": State.OFFLINE,
+    "?": State.UNKNOWN,
+    "!": State.DOUBTFUL,
+}
+
+
+def sample(subject: str, letter: str, at: datetime.datetime = NOW) -> Sample:
+    return Sample(subject, LETTERS[letter], at, f"seen {letter}")
+
+
+def witness(letter: str = "u") -> Sample:
+    return Sample("elsewhere", LETTERS[letter], NOW, "", witness=True)
+
+
+def said(judge: Judge, letters: str, *, heard: bool = True) -> list[str]:
+    """What is to be told of compute1 after each sample: D dead, U returned, - nothing."""
+    told = []
+    for letter in letters:
+        events = judge.see([sample("compute1", letter), witness()]).events
+        told += ["-" if not events else {"offline": "D", "online": "U"}[events[0].state.value]]
+        if heard:
+            for event in events:
+                judge.told(event)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("samples", "seen", "expected"),
+    [
+        (1, "u", "-"),
+        (1, "d", "D"),
+        (1, "ud", "-D"),
+        (1, "dddd", "D---"),
+        (1, "du", "DU"),
+        (1, "udud", "-DUD"),
+        (3, "dd", "--"),
+        (3, "ddd", "--D"),
+        (3, "ddudd", "-----"),
+        (3, "uuudduddd", "--------D"),
+        (3, "dd?ddd", "-----D"),
+        (3, "dd!ddd", "-----D"),
+        (3, "dddduuuu", "--D---U-"),
+        (1, "????", "----"),
+        (1, "!!!!", "----"),
+        (1, "d?d!d", "D----"),
+        # a single sign of life after a report: the next death is another one
+        (3, "dddudddd", "--D---D-"),
+        (3, "ddd!dddd", "--D-----"),
+    ],
+)
+def test_see_samples_one_after_the_other_tells_each_change_once(samples, seen, expected):
+    judge = Judge(samples)
+
+    assert "".join(said(judge, seen)) == expected
+
+
+def test_see_event_not_heard_is_told_again_until_it_is():
+    judge = Judge(1)
+
+    assert said(judge, "ddd", heard=False) == ["D", "D", "D"]
+    assert said(judge, "dd", heard=True) == ["D", "-"]
+
+
+def test_see_returned_before_its_death_was_heard_tells_nothing():
+    judge = Judge(1)
+
+    assert said(judge, "duu", heard=False) == ["D", "-", "-"]
+
+
+def test_see_returned_after_its_death_may_have_been_heard_tells_the_return():
+    judge = Judge(1)
+    said(judge, "du", heard=False)
+
+    judge.maybe_told("compute1")
+
+    assert said(judge, "u") == ["U"]
+
+
+def test_see_second_death_is_marked_as_another_one():
+    judge = Judge(1)
+    first = judge.see([sample("compute1", "d"), witness()]).events[0]
+    judge.told(first)
+    judge.see([sample("compute1", "u"), witness()])
+
+    second = judge.see([sample("compute1", "d"), witness()]).events[0]
+
+    assert (first.again, second.again) == (False, True)
+
+
+def test_see_own_host_is_never_accused():
+    judge = Judge(1, myself="compute1.example.com")
+
+    findings = judge.see([sample("compute1", "d"), sample("compute2", "d"), witness()])
+
+    assert [event.subject for event in findings.events] == ["compute2"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("compute1", "compute1", True),
+        ("compute1", "Compute1.example.com", True),
+        ("compute1.rack1", "compute1.rack2", False),
+        ("compute1", "compute11", False),
+        ("", "", False),
+        ("compute1", "", False),
+    ],
+)
+def test_is_same_host_compares_short_and_full_names(one, other, same):
+    assert is_same_host(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("letters", "accused"),
+    [
+        ("dd", []),
+        ("d!", []),
+        ("d?", []),
+        ("du", ["compute0"]),
+        ("ddddu", ["compute0", "compute1", "compute2", "compute3"]),
+    ],
+)
+def test_see_without_anybody_alive_suspects_the_observer(letters, accused):
+    judge = Judge(1)
+
+    findings = judge.see([sample(f"compute{i}", letter) for i, letter in enumerate(letters)])
+
+    assert [event.subject for event in findings.events] == accused
+    assert bool(findings.trouble) is not bool(accused)
+
+
+def test_see_all_dead_samples_do_not_count_later():
+    judge = Judge(2)
+    for _ in range(5):
+        judge.see([sample("compute1", "d"), sample("compute2", "d")])
+
+    first = judge.see([sample("compute1", "d"), sample("compute2", "u")])
+    second = judge.see([sample("compute1", "d"), sample("compute2", "u")])
+
+    assert (len(first.events), len(second.events)) == (0, 1)
+
+
+def test_see_a_living_witness_clears_the_observer():
+    judge = Judge(1)
+
+    findings = judge.see([sample("compute1", "d"), witness("u")])
+
+    assert [event.subject for event in findings.events] == ["compute1"]
+    assert findings.trouble is None
+
+
+def test_see_nothing_breaks_the_run_of_samples():
+    judge = Judge(2)
+    judge.see([sample("compute1", "d"), witness()])
+
+    findings = judge.see_nothing("Nova is away", NOW)
+
+    assert findings.trouble == "Nova is away"
+    assert judge.summary() == "no verdict: Nova is away"
+    assert said(judge, "dd") == ["-", "D"]
+
+
+def test_see_signs_of_life_are_online_and_doubtful():
+    judge = Judge(3)
+
+    findings = judge.see([sample(name, name) for name in "ud?!"])
+
+    assert findings.alive == {"u", "!"}
+
+
+def test_see_host_not_watched_any_more_is_forgotten():
+    judge = Judge(1)
+    said(judge, "d")
+
+    findings = judge.see([sample("compute2", "u")])
+
+    assert findings.gone == {"compute1"}
+    assert said(judge, "d") == ["D"]
+
+
+def test_see_rejected_host_is_quiet_until_the_registry_changes():
+    judge = Judge(1)
+    said(judge, "d", heard=False)
+
+    judge.rejected("compute1")
+
+    assert said(judge, "dd") == ["-", "-"]
+    judge.see([sample("compute1", "d"), sample("compute2", "u")])
+    assert said(judge, "d") == ["D"]
+
+
+def test_see_change_names_old_new_and_samples():
+    judge = Judge(2)
+    judge.see([sample("compute1", "u"), witness()])
+    judge.see([sample("compute1", "u"), witness()])
+    judge.see([sample("compute1", "d"), witness()])
+
+    findings = judge.see([sample("compute1", "d"), witness()])
+
+    (change,) = findings.changes
+    assert str(change) == "compute1: online -> offline (2 of 2 samples: seen d)"
+
+
+def test_see_event_carries_the_time_of_the_deciding_sample():
+    judge = Judge(2)
+    later = NOW + datetime.timedelta(seconds=60)
+    judge.see([sample("compute1", "d"), witness()])
+
+    findings = judge.see([sample("compute1", "d", later), witness()])
+
+    assert list(findings.events) == [Event("compute1", State.OFFLINE, later, "seen d")]
+
+
+def test_summary_counts_the_living_and_names_the_others():
+    judge = Judge(3)
+    judge.see([sample("compute1", "u"), sample("compute2", "u"), sample("compute3", "d")])
+    judge.see([sample("compute1", "u"), sample("compute2", "?"), sample("compute3", "d")])
+
+    assert judge.summary() == (
+        "1 of 3 hosts online; compute2 unknown (1 of 3 samples: seen ?); "
+        "compute3 offline (2 of 3 samples: seen d)"
+    )
+
+
+def test_summary_of_many_names_ten():
+    judge = Judge(1)
+
+    judge.see([sample(f"compute{i:02}", "d") for i in range(12)] + [witness()])
+
+    assert judge.summary().startswith("0 of 12 hosts online; compute00 offline")
+    assert judge.summary().endswith("; and 2 more")
+
+
+def test_summary_without_hosts_says_so():
+    judge = Judge(1)
+
+    judge.see([])
+
+    assert judge.summary() == "no host is watched: none is registered in an enabled segment"
