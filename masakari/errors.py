@@ -93,6 +93,14 @@ class SegmentUnderRecovery(MasakariError):
     reason = Reason.UNDER_RECOVERY
 
 
+class HostUnderRecovery(MasakariError):
+    """The host has an open notification."""
+
+    template = "Host {host} has open notifications: {notifications}."
+    status = 409
+    reason = Reason.UNDER_RECOVERY
+
+
 class HostOnMaintenance(MasakariError):
     """A notification was refused because its host is on maintenance."""
 

@@ -1,0 +1,1 @@
+"""Recovery: from an accepted notification to VMs that run again."""

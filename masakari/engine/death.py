@@ -79,7 +79,5 @@ def welcome_back(job: Job, service: ComputeService) -> None:
     job.lease.check()
     if service.disabled_reason == world.conf.host_failure.service_disable_reason:
         world.cloud.enable_service(service)
-    db.hosts.end_maintenance(
-        world.database, job.host.uuid, by=job.notification.notification_uuid
-    )
+    db.hosts.end_maintenance(world.database, job.host.uuid, by=job.notification.notification_uuid)
     raise HostReturned(host=service.host, seen=describe(service))

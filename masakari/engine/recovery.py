@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from oslo_log import log
 
 from masakari import db
+from masakari.db.models import Notification
 from masakari.engine import flows, gates, runner
 from masakari.engine.leases import Lease, Leases
 from masakari.engine.world import Job, World
@@ -17,7 +18,6 @@ from masakari.errors import (
     RecoveryIgnored,
     VMsNotRecovered,
 )
-from masakari.db.models import Notification
 from masakari.states import NotificationStatus, Reason, VMoveStatus
 
 LOG = log.getLogger(__name__)

@@ -59,9 +59,7 @@ def _detail(job: Job, story: Story, connection: Any) -> tuple[Any, Any]:  # Task
     except exceptions.NotFound:
         book = models.LogBook(story.book, uuid=n.notification_uuid)
     unfinished = [
-        d
-        for d in book
-        if (d.meta or {}).get("attempt") == n.attempt and d.state != states.FAILURE
+        d for d in book if (d.meta or {}).get("attempt") == n.attempt and d.state != states.FAILURE
     ]
     if unfinished:
         return book, unfinished[-1]

@@ -67,7 +67,9 @@ def earliest(moves: Iterable[VMove]) -> dict[str, VMove]:
     return found
 
 
-def _state(server: Server, before: Mapping[str, VMove]) -> tuple[str | None, str | None, int | None]:
+def _state(
+    server: Server, before: Mapping[str, VMove]
+) -> tuple[str | None, str | None, int | None]:
     move = before.get(server.id)
     if move is not None and move.vm_state is not None:
         return move.vm_state, move.task_state, move.power_state

@@ -127,7 +127,8 @@ class Watcher:
                 if migration is not None and migration.status in MIGRATION_FAILED:
                     raise EvacuationFailed(
                         message=f"Nova's evacuation {migration.id} ended in status "
-                        f"{migration.status}" + (f" on host {migration.dest}." * bool(migration.dest))
+                        f"{migration.status}"
+                        + (f" on host {migration.dest}." * bool(migration.dest))
                     )
                 self._check_age(clock.monotonic() - flight.began, migration)
                 self._check_exists(server_id, flight)
