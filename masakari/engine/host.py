@@ -45,6 +45,7 @@ class PrepareHAEnabledInstancesTask(Step):
         before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt)
         chosen = selection.select(
             servers,
+            source=host_name,
             ha_key=options.ha_enabled_instance_metadata_key,
             all_servers=options.evacuate_all_instances,
             ignore_error=options.ignore_instances_in_error_state,

@@ -23,6 +23,7 @@ def is_ha_enabled(server: Server, key: str) -> bool:
 def select(
     servers: Sequence[Server],
     *,
+    source: str,
     ha_key: str,
     all_servers: bool,
     ignore_error: bool,
@@ -33,7 +34,7 @@ def select(
     *before*: moves of earlier attempts by VM; they know the state that a VM had before we
     touched it.
     """
-    moves = []
+    moves: list[NewMove] = []
     for server in sorted(servers, key=lambda s: not is_ha_enabled(s, ha_key)):
         vm_state, task_state, power_state = _state(server, before)
         reason = None
@@ -47,7 +48,7 @@ def select(
             NewMove(
                 instance_uuid=server.id,
                 instance_name=server.name,
-                source_host=server.host,
+                source_host=source,
                 rank=len(moves),
                 vm_state=vm_state,
                 task_state=task_state,

@@ -13,7 +13,13 @@ def server(name, ha=None, **kwargs):
 
 
 def select(servers, **kwargs):
-    options = {"ha_key": "HA_Enabled", "all_servers": True, "ignore_error": False, "before": {}}
+    options = {
+        "source": "compute1",
+        "ha_key": "HA_Enabled",
+        "all_servers": True,
+        "ignore_error": False,
+        "before": {},
+    }
     return selection.select(servers, **{**options, **kwargs})
 
 
