@@ -1,0 +1,74 @@
+# What to type first:  make demo    a recovery on a simulated cloud, live
+#                      make test    all tests that this machine can run
+#
+# Each target makes what it needs in $(VENV); a second run installs nothing again.  Needed: Python
+# 3.11 or later and make.  Variables: DEMO="--hosts 8 --vms 60" and TEST="-k evacuate" are passed on.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
+METADATA := setup.cfg setup.py pyproject.toml requirements.txt
+DOCS := doc/source
+
+.PHONY: help demo test servers lint docs bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \{0,1\}//; 1,/^$$/p' Makefile
+	@echo "More targets: lint docs bench clean"
+
+demo: $(VENV)/.runtime
+	@$(BIN)/python -m masakari.sim demo $(DEMO)
+
+test: $(VENV)/.tests servers
+	@$(BIN)/python -m pytest -n auto $(TEST)
+
+# The servers of which functional tests start private ones.
+servers:
+	@if [ -x /usr/sbin/mariadbd ] && [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then :; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "MariaDB or RabbitMQ is not installed, and only root can do that:" \
+			"tests on real servers are skipped"; \
+	elif ! command -v apt-get >/dev/null; then \
+		echo "MariaDB or RabbitMQ is not installed, and this is no Debian:" \
+			"tests on real servers are skipped"; \
+	elif ! tools/install-servers; then \
+		echo "MariaDB and RabbitMQ could not be installed: tests on real servers are skipped"; \
+	fi
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/doc8 README.rst $(DOCS) releasenotes/notes
+	$(BIN)/reno -q lint
+
+docs: $(VENV)/.tests
+	$(BIN)/python -m sphinx -W --keep-going -q -b html $(DOCS) doc/build/html
+	@echo "doc/build/html/index.html"
+
+bench: $(VENV)/.tests
+	$(BIN)/python bench/recovery.py $(BENCH)
+
+clean:
+	rm -rf $(VENV) doc/build $(DOCS)/_generated build dist *.egg-info \
+		.pytest_cache .mypy_cache .ruff_cache .tox
+
+# ---- the virtual environment; a stamp for what runs, one for what tests
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.runtime: $(METADATA) | $(BIN)/python
+	@echo "installing what Masakari needs into $(VENV); about a minute"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runtime test-requirements.txt
+	@echo "installing what the tests need into $(VENV); about a minute"
+	@$(PIP) -r test-requirements.txt
+	@touch $@
