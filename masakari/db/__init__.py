@@ -1,0 +1,11 @@
+"""The database: functions over plain rows, one transaction each.
+
+    from masakari import db
+    segment = db.segments.create(database, name="rack1", ...)
+
+`database` is a `db.session.Database`, made once per process by `db.session.connect`.
+"""
+
+from masakari.db import hosts, models, notifications, query, segments, session, vmoves
+
+__all__ = ["hosts", "models", "notifications", "query", "segments", "session", "vmoves"]

@@ -1,0 +1,238 @@
+"""Compute hosts of failover segments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db.exception import DBDuplicateEntry
+from oslo_utils import uuidutils
+from sqlalchemy import ColumnElement
+
+from masakari.db import models, query, segments
+from masakari.db.models import Host
+from masakari.db.query import Page
+from masakari.db.session import Transaction, reader, writer
+from masakari.errors import HostExists, HostNameUnknown, HostNotFound, HostUnderRecovery
+from masakari.states import OPEN_STATUSES
+
+T = models.hosts
+CHANGEABLE = frozenset({"name", "type", "control_attributes", "reserved", "on_maintenance"})
+_OURS = {"maintenance_by"}
+_WITH_SEGMENT = sa.select(T, models.segments).join(
+    models.segments, T.c.failover_segment_id == models.segments.c.uuid
+)
+_LISTING = query.Listing(
+    table=T,
+    rows=_WITH_SEGMENT.where(T.c.deleted == 0),
+    sortable=frozenset(T.c.keys()) - _OURS,
+)
+
+
+@writer
+def create(
+    tx: Transaction,
+    segment_uuid: str,
+    *,
+    name: str,
+    type: str,
+    control_attributes: str,
+    reserved: bool = False,
+    on_maintenance: bool = False,
+) -> Host:
+    """A new host of the segment.  Raises SegmentNotFound, HostExists."""
+    segments.lock(tx, segment_uuid)
+    uuid = uuidutils.generate_uuid()
+    try:
+        tx.connection.execute(
+            sa.insert(T).values(
+                uuid=uuid,
+                name=name,
+                type=type,
+                control_attributes=control_attributes,
+                reserved=reserved,
+                on_maintenance=on_maintenance,
+                failover_segment_id=segment_uuid,
+                created_at=tx.clock_now(),
+                deleted=0,
+            )
+        )
+    except DBDuplicateEntry:
+        raise HostExists(name=name) from None
+    return _require(tx, segment_uuid, uuid)
+
+
+@reader
+def get(tx: Transaction, segment_uuid: str, uuid: str) -> Host:
+    """The live host of the segment.  Raises HostNotFound."""
+    return _require(tx, segment_uuid, uuid)
+
+
+@reader
+def find(tx: Transaction, uuid: str) -> Host | None:
+    """The host with that uuid in whichever segment, deleted or not, or None."""
+    row = tx.connection.execute(_WITH_SEGMENT.where(T.c.uuid == uuid)).first()
+    return None if row is None else Host.from_row(row)
+
+
+@reader
+def get_by_name(tx: Transaction, name: str) -> Host:
+    """The live host of that name, case-sensitively.  Raises HostNameUnknown."""
+    return _named(tx, name)
+
+
+@reader
+def page(
+    tx: Transaction,
+    segment_uuid: str,
+    page: Page,
+    *,
+    type: str | None = None,
+    on_maintenance: bool | None = None,
+    reserved: bool | None = None,
+    name: str | None = None,
+    control_attributes: str | None = None,
+) -> list[Host]:
+    """Live hosts of the segment, filtered by what is not None.
+
+    Raises SegmentNotFound, Invalid and MarkerNotFound.
+    """
+    segments.require(tx, segment_uuid)
+    conditions = query.equals(
+        T,
+        failover_segment_id=segment_uuid,
+        type=type,
+        name=name,
+        control_attributes=control_attributes,
+    )
+    for column, wanted in ((T.c.on_maintenance, on_maintenance), (T.c.reserved, reserved)):
+        if wanted is not None:
+            conditions.append(sa.func.coalesce(column, sa.false()) == wanted)
+    return [Host.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+
+
+@writer
+def update(tx: Transaction, segment_uuid: str, uuid: str, changes: Mapping[str, Any]) -> Host:
+    """The host with *changes* to fields of CHANGEABLE.
+
+    Maintenance that is set here is the operator's, no longer a recovery's.  Raises HostNotFound,
+    HostExists, SegmentUnderRecovery.
+    """
+    query.check_changes(changes, CHANGEABLE)
+    _require(tx, segment_uuid, uuid)
+    segments.refuse_under_recovery(tx, segment_uuid)
+    values = {**changes, "updated_at": tx.clock_now()}
+    if "on_maintenance" in changes:
+        values["maintenance_by"] = None
+    try:
+        tx.connection.execute(sa.update(T).where(_is_live(uuid)).values(**values))
+    except DBDuplicateEntry:
+        raise HostExists(name=changes["name"]) from None
+    return _require(tx, segment_uuid, uuid)
+
+
+@writer
+def delete(tx: Transaction, segment_uuid: str, uuid: str) -> None:
+    """The host is gone (softly).  Raises HostNotFound, SegmentUnderRecovery."""
+    _require(tx, segment_uuid, uuid)
+    segments.refuse_under_recovery(tx, segment_uuid)
+    tx.connection.execute(
+        sa.update(T).where(_is_live(uuid)).values(deleted=T.c.id, deleted_at=tx.clock_now())
+    )
+
+
+@writer
+def begin_maintenance(tx: Transaction, uuid: str, *, by: str) -> bool:
+    """The host is on maintenance for the recovery *by*, and reserved no more; whether that is so.
+
+    False if it was on maintenance already, unless for the same *by*; False if it is gone.
+    """
+    is_off = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
+    changed = tx.connection.execute(
+        sa.update(T)
+        .where(_is_live(uuid), sa.or_(is_off, T.c.maintenance_by == by))
+        .values(on_maintenance=True, maintenance_by=by, reserved=False, updated_at=tx.clock_now())
+    )
+    return changed.rowcount == 1
+
+
+@writer
+def end_maintenance(tx: Transaction, uuid: str, *, by: str | None = None) -> bool:
+    """Maintenance that the recovery *by* (None: any recovery) had begun is over; whether it was.
+
+    Maintenance that an operator set stays.
+    """
+    is_ours = T.c.maintenance_by.is_not(None) if by is None else T.c.maintenance_by == by
+    changed = tx.connection.execute(
+        sa.update(T)
+        .where(_is_live(uuid), is_ours)
+        .values(on_maintenance=False, maintenance_by=None, updated_at=tx.clock_now())
+    )
+    return changed.rowcount == 1
+
+
+@reader
+def require_settled(tx: Transaction, name: str) -> Host:
+    """The live host of that name, which has no open notification.
+
+    Raises HostNameUnknown, HostUnderRecovery.
+    """
+    host = _named(tx, name)
+    _refuse_open(tx, host)
+    return host
+
+
+@writer
+def repaired(tx: Transaction, name: str) -> Host:
+    """The host is in service again: on maintenance for nobody.
+
+    Raises HostNameUnknown, HostUnderRecovery.
+    """
+    tx.connection.execute(_live_of_name(name).with_for_update())
+    host = _named(tx, name)
+    _refuse_open(tx, host)
+    tx.connection.execute(
+        sa.update(T)
+        .where(_is_live(host.uuid))
+        .values(on_maintenance=False, maintenance_by=None, updated_at=tx.clock_now())
+    )
+    return _named(tx, name)
+
+
+# ---- parts of transactions
+
+
+def _is_live(uuid: str) -> ColumnElement[bool]:
+    return sa.and_(T.c.uuid == uuid, T.c.deleted == 0)
+
+
+def _require(tx: Transaction, segment_uuid: str, uuid: str) -> Host:
+    row = tx.connection.execute(
+        _WITH_SEGMENT.where(_is_live(uuid), T.c.failover_segment_id == segment_uuid)
+    ).first()
+    if row is None:
+        raise HostNotFound(host=uuid)
+    return Host.from_row(row)
+
+
+def _live_of_name(name: str) -> "sa.Select[tuple[int]]":
+    return sa.select(T.c.id).where(T.c.name == name, T.c.deleted == 0)
+
+
+def _named(tx: Transaction, name: str) -> Host:
+    row = tx.connection.execute(_WITH_SEGMENT.where(T.c.name == name, T.c.deleted == 0)).first()
+    if row is None or row.name != name:  # MySQL compares without regard to case
+        raise HostNameUnknown(host=name)
+    return Host.from_row(row)
+
+
+def _refuse_open(tx: Transaction, host: Host) -> None:
+    n = models.notifications
+    is_open = sa.and_(
+        n.c.source_host_uuid == host.uuid, n.c.status.in_(OPEN_STATUSES), n.c.deleted == 0
+    )
+    found = tx.connection.execute(
+        sa.select(n.c.notification_uuid, n.c.status).where(is_open).order_by(n.c.id)
+    ).all()
+    if found:
+        listed = ", ".join(f"{uuid} ({status})" for uuid, status in found)
+        raise HostUnderRecovery(host=host.name, notifications=listed)

@@ -1,0 +1,135 @@
+"""Lists: filters, sorting and pages, the same for every resource."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_utils import uuidutils
+from sqlalchemy import ColumnElement
+
+from masakari.db.session import Transaction
+from masakari.errors import Invalid, MarkerNotFound
+
+DIRECTIONS = ("asc", "desc")
+LARGEST_ID = 2**63 - 1
+TIE_BREAKERS = ("created_at", "id")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list, in which order."""
+
+    limit: int
+    marker: str | None = None
+    """The id or uuid of the last row of the page before."""
+    sort_keys: tuple[str, ...] = ()
+    sort_dirs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What can be listed: a select of live rows, and the table that is sorted and paged."""
+
+    table: sa.Table
+    rows: "sa.Select[Any]"
+    sortable: frozenset[str]
+    uuid: str = "uuid"
+    """Name of the column with the uuid that clients know a row by."""
+
+
+def fetch(
+    tx: Transaction, listing: Listing, page: Page, conditions: Sequence[ColumnElement[bool]]
+) -> "Sequence[sa.Row[Any]]":
+    """The rows of *page* among those that meet all *conditions*.
+
+    Raises Invalid for an unknown sort key or direction and for more directions than keys, and
+    MarkerNotFound.
+    """
+    order = _order(listing, page)
+    if page.limit == 0:
+        return []
+    query = listing.rows.where(*conditions)
+    if page.marker is not None:
+        query = query.where(_behind(order, _marked_row(tx, listing, page.marker)))
+    query = query.order_by(*(column.asc() if up else column.desc() for column, up in order))
+    return tx.connection.execute(query.limit(page.limit)).all()
+
+
+Order = list[tuple[ColumnElement[Any], bool]]
+"""(column, whether it ascends), most significant first; the last one is the id."""
+
+
+def _order(listing: Listing, page: Page) -> Order:
+    keys, directions = page.sort_keys, page.sort_dirs
+    for key in keys:
+        if key not in listing.sortable:
+            raise Invalid(message=f"sort_key: there is no field {key!r} to sort by.")
+    for direction in directions:
+        if direction not in DIRECTIONS:
+            raise Invalid(message=f"sort_dir: {direction!r} is neither asc nor desc.")
+    if len(directions) > max(len(keys), 1):
+        raise Invalid(message="sort_dir: there are more directions than keys to sort by.")
+    first = directions[0] if directions else "desc"
+    names = dict.fromkeys((*keys, *TIE_BREAKERS))
+    given = dict(zip(keys, directions, strict=False))
+    return [(_sortable(listing.table.c[n]), given.get(n, first) == "asc") for n in names]
+
+
+def _sortable(column: "sa.Column[Any]") -> ColumnElement[Any]:
+    """Enumerations sort by their words on every server, not by their place in the type."""
+    if isinstance(column.type, sa.Enum):
+        return sa.cast(column, sa.String(255)).label(column.name)
+    return column
+
+
+def _marked_row(tx: Transaction, listing: Listing, marker: str) -> "sa.RowMapping":
+    table = listing.table
+    if marker.isascii() and marker.isdecimal() and int(marker) <= LARGEST_ID:
+        is_marked = table.c.id == int(marker)
+    elif uuidutils.is_uuid_like(marker):
+        is_marked = table.c[listing.uuid] == marker
+    else:
+        raise MarkerNotFound(marker=marker)
+    row = tx.connection.execute(sa.select(table).where(is_marked, table.c.deleted == 0))
+    found = row.mappings().first()
+    if found is None:
+        raise MarkerNotFound(marker=marker)
+    return found
+
+
+def _behind(order: Order, marked: "sa.RowMapping") -> ColumnElement[bool]:
+    """The row stands behind the marked one: equal in some first columns, then behind in one."""
+    alternatives: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for column, ascending in order:
+        value = marked[column.name]
+        alternatives.append(sa.and_(*equal, _beyond(column, value, ascending=ascending)))
+        equal.append(column.is_(None) if value is None else column == value)
+    return sa.or_(*alternatives)
+
+
+def _beyond(column: ColumnElement[Any], value: object, *, ascending: bool) -> ColumnElement[bool]:
+    """Null counts as smaller than everything, as SQLite and MySQL sort it."""
+    if value is None:
+        return column.is_not(None) if ascending else sa.false()
+    if ascending:
+        return column > value
+    return sa.or_(column < value, column.is_(None))
+
+
+def equals(table: sa.Table, **wanted: object) -> list[ColumnElement[bool]]:
+    """Conditions that the columns have the values that are not None."""
+    return [_equal(table.c[name], value) for name, value in wanted.items() if value is not None]
+
+
+def _equal(column: "sa.Column[Any]", value: object) -> ColumnElement[bool]:
+    if isinstance(column.type, sa.Enum) and value not in column.type.enums:
+        return sa.false()  # PostgreSQL refuses to compare with a word that is not of the type
+    return column == value
+
+
+def check_changes(changes: Mapping[str, object], changeable: frozenset[str]) -> None:
+    """A caller changes what may be changed; otherwise it is a defect."""
+    if not changes or not changeable.issuperset(changes):
+        raise ValueError(f"cannot change {sorted(changes)}, only {sorted(changeable)}")

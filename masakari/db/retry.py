@@ -1,0 +1,83 @@
+"""What to do about errors of the database: repeat what may pass, name what will not.
+
+Deadlocks and lost connections are met by running the whole transaction again, a few times within a
+few seconds.  What remains becomes `errors.DatabaseUnavailable`; its `details["detail"]` has the
+server's words for the log, its message is fit for clients.
+"""
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy.exc as sa_exc
+from oslo_db import exception as db_exc
+from oslo_log import log
+
+from masakari.clock import Clock
+from masakari.errors import DatabaseUnavailable
+
+LOG = log.getLogger(__name__)
+
+PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Waits before the repetitions; each is shortened at random, so that rivals part."""
+PATIENCE_S = 10.0
+"""No repetition begins later than this after the first try."""
+
+SCHEMA_DIFFERS = "The database's tables are not those of this release: run masakari-manage db sync."
+
+_CONTENTION = (db_exc.DBDeadlock, db_exc.DBConsistencyError)
+_ABSENT_DATABASE = (db_exc.DBConnectionError, db_exc.DBNonExistentDatabase, sa_exc.TimeoutError)
+_ABSENT_TABLE = ("no such table", "no such column", "has no column", "does not exist")
+_ABSENT_TABLE_CODES = (1054, 1146)
+"""MySQL: unknown column, unknown table."""
+
+R = TypeVar("R")
+
+
+def calling(clock: Clock, call: Callable[[], R]) -> R:
+    """The result of *call*, which is one whole transaction.  Raises DatabaseUnavailable."""
+    give_up_at = clock.monotonic() + PATIENCE_S
+    for pause_s in PAUSES_S:
+        try:
+            return call()
+        except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
+            if not _may_pass(e) or clock.monotonic() + pause_s > give_up_at:
+                raise _named(e) from e
+            LOG.info("Database: %s; trying again", _words(e))
+        clock.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
+    try:
+        return call()
+    except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
+        raise _named(e) from e
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, (*_CONTENTION, *_ABSENT_DATABASE)):
+        return True
+    return isinstance(error, sa_exc.OperationalError) and "is locked" in str(error.orig)
+
+
+def _named(error: Exception) -> Exception:
+    """The error as the caller gets it: a defect stays what it is."""
+    detail = _words(error)
+    if _schema_differs(error, detail):
+        return DatabaseUnavailable(SCHEMA_DIFFERS, detail=detail)
+    if _may_pass(error) or isinstance(error, sa_exc.OperationalError):
+        return DatabaseUnavailable(detail=detail)
+    return error
+
+
+def _schema_differs(error: Exception, detail: str) -> bool:
+    if isinstance(error, db_exc.DBNonExistentTable):
+        return True
+    if not isinstance(error, sa_exc.OperationalError | sa_exc.ProgrammingError):
+        return False
+    arguments = getattr(error.orig, "args", ())
+    code = arguments[0] if arguments else None
+    return code in _ABSENT_TABLE_CODES or any(words in detail for words in _ABSENT_TABLE)
+
+
+def _words(error: Exception) -> str:
+    """What the server or driver said, without statement and parameters."""
+    inner = getattr(error, "inner_exception", None) or error
+    return str(getattr(inner, "orig", None) or inner).splitlines()[0]

@@ -1,0 +1,158 @@
+"""Failover segments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db.exception import DBDuplicateEntry
+from oslo_utils import uuidutils
+
+from masakari.db import models, query
+from masakari.db.models import Segment
+from masakari.db.query import Page
+from masakari.db.session import Transaction, reader, writer
+from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
+from masakari.states import OPEN_STATUSES
+
+T = models.segments
+CHANGEABLE = frozenset({"name", "recovery_method", "service_type", "description", "enabled"})
+_LISTING = query.Listing(
+    table=T, rows=sa.select(T).where(T.c.deleted == 0), sortable=frozenset(T.c.keys())
+)
+
+
+@writer
+def create(
+    tx: Transaction,
+    *,
+    name: str,
+    recovery_method: str,
+    service_type: str,
+    description: str | None = None,
+    enabled: bool = True,
+) -> Segment:
+    """A new segment without hosts.  Raises SegmentExists."""
+    uuid = uuidutils.generate_uuid()
+    try:
+        tx.connection.execute(
+            sa.insert(T).values(
+                uuid=uuid,
+                name=name,
+                recovery_method=recovery_method,
+                service_type=service_type,
+                description=description,
+                enabled=enabled,
+                created_at=tx.clock_now(),
+                deleted=0,
+            )
+        )
+    except DBDuplicateEntry:
+        raise SegmentExists(name=name) from None
+    return require(tx, uuid)
+
+
+@reader
+def get(tx: Transaction, uuid: str) -> Segment:
+    """The live segment with that uuid.  Raises SegmentNotFound."""
+    return require(tx, uuid)
+
+
+@reader
+def page(
+    tx: Transaction,
+    page: Page,
+    *,
+    recovery_method: str | None = None,
+    service_type: str | None = None,
+    enabled: bool | None = None,
+) -> list[Segment]:
+    """Live segments, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
+    conditions = query.equals(T, recovery_method=recovery_method, service_type=service_type)
+    if enabled is not None:
+        conditions.append(sa.func.coalesce(T.c.enabled, sa.true()) == enabled)
+    return [Segment.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+
+
+@writer
+def update(tx: Transaction, uuid: str, changes: Mapping[str, Any]) -> Segment:
+    """The segment with *changes* to fields of CHANGEABLE.
+
+    Raises SegmentNotFound, SegmentExists, and SegmentUnderRecovery unless the only change is to
+    disable the segment: that is the operator's brake.
+    """
+    query.check_changes(changes, CHANGEABLE)
+    lock(tx, uuid)
+    if dict(changes) != {"enabled": False}:
+        refuse_under_recovery(tx, uuid)
+    try:
+        tx.connection.execute(
+            sa.update(T).where(T.c.uuid == uuid).values(**changes, updated_at=tx.clock_now())
+        )
+    except DBDuplicateEntry:
+        raise SegmentExists(name=changes["name"]) from None
+    return require(tx, uuid)
+
+
+@writer
+def delete(tx: Transaction, uuid: str) -> None:
+    """The segment and its hosts are gone (softly).
+
+    Raises SegmentNotFound, SegmentUnderRecovery.
+    """
+    lock(tx, uuid)
+    refuse_under_recovery(tx, uuid)
+    hosts = models.hosts
+    gone = {"deleted_at": tx.clock_now()}
+    tx.connection.execute(
+        sa.update(hosts)
+        .where(hosts.c.failover_segment_id == uuid, hosts.c.deleted == 0)
+        .values(deleted=hosts.c.id, **gone)
+    )
+    tx.connection.execute(sa.update(T).where(T.c.uuid == uuid).values(deleted=T.c.id, **gone))
+
+
+# ---- parts of transactions
+
+
+def require(tx: Transaction, uuid: str) -> Segment:
+    """The live segment with that uuid.  Raises SegmentNotFound."""
+    row = tx.connection.execute(sa.select(T).where(T.c.uuid == uuid, T.c.deleted == 0)).first()
+    if row is None:
+        raise SegmentNotFound(segment=uuid)
+    return Segment.from_row(row)
+
+
+def lock(tx: Transaction, uuid: str) -> None:
+    """Nobody else changes the live segment until the end.  Raises SegmentNotFound."""
+    locked = sa.select(T.c.id).where(T.c.uuid == uuid, T.c.deleted == 0).with_for_update()
+    if tx.connection.execute(locked).first() is None:
+        raise SegmentNotFound(segment=uuid)
+
+
+def refuse_under_recovery(tx: Transaction, uuid: str) -> None:
+    """No live host of the segment has an open notification, nor gets one until the end.
+
+    The rows of the hosts are locked, as `notifications.report` locks the one that it reports of.
+    Raises SegmentUnderRecovery.
+    """
+    hosts, notifications = models.hosts, models.notifications
+    of_segment = (
+        sa.select(hosts.c.uuid)
+        .where(hosts.c.failover_segment_id == uuid, hosts.c.deleted == 0)
+        .order_by(hosts.c.id)
+        .with_for_update()
+    )
+    uuids = tx.connection.execute(of_segment).scalars().all()
+    if not uuids:
+        return
+    an_open_one = (
+        sa.select(notifications.c.id)
+        .where(
+            notifications.c.source_host_uuid.in_(uuids),
+            notifications.c.status.in_(OPEN_STATUSES),
+            notifications.c.deleted == 0,
+        )
+        .limit(1)
+    )
+    if tx.connection.execute(an_open_one).first() is not None:
+        raise SegmentUnderRecovery(segment=uuid)

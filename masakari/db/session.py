@@ -1,0 +1,258 @@
+"""Connections and transactions: `connect`, and the decorators `reader` and `writer`.
+
+A function of this package is one transaction:
+
+    @writer
+    def claim(tx: Transaction, uuid: str, *, owner: str) -> Notification | None: ...
+
+    claim(database, uuid, owner="engine-a")        # as it is called
+
+It is run again after a deadlock or a lost connection, so it keeps no state between runs.
+"""
+
+import contextlib
+import datetime
+import functools
+import pathlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db.sqlalchemy import enginefacade
+from sqlalchemy import exc as sa_exc
+from sqlalchemy.engine import URL
+
+from masakari.clock import Clock
+from masakari.db import retry, sqltime
+from masakari.errors import ConfigInvalid
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SUPPORTED = ("sqlite", "mysql", "postgresql")
+CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 60
+LOCK_TIMEOUT_S = 10
+
+WRITES = "masakari_writes"
+"""Execution option of connections whose transactions take SQLite's write lock at once."""
+
+_POOL_OPTIONS = (
+    "connection_recycle_time",
+    "connection_debug",
+    "connection_trace",
+    "connection_parameters",
+    "max_overflow",
+    "max_pool_size",
+    "mysql_sql_mode",
+    "mysql_wsrep_sync_wait",
+    "pool_timeout",
+    "sqlite_synchronous",
+)
+
+
+class Transaction:
+    """What a function of this package works with."""
+
+    def __init__(self, connection: sa.Connection, clock: Clock) -> None:
+        """Work on *connection*, which has begun a transaction."""
+        self.connection = connection
+        self._clock = clock
+
+    def now(self) -> datetime.datetime:
+        """The database's time, UTC, naive: for what several programs compare."""
+        return self.connection.execute(sa.select(sqltime.now())).scalar_one()
+
+    def clock_now(self) -> datetime.datetime:
+        """The program's time in whole seconds, UTC, naive: for created_at and the like."""
+        return self._clock.now().replace(microsecond=0)
+
+
+class Database:
+    """One database with its pool of connections and the program's clock; thread-safe."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        """Use *engine*, made by `make_engine`."""
+        self.engine = engine
+        self.clock = clock
+        self._writing_engine = engine.execution_options(**{WRITES: True})
+        # An SQLite database in memory has one connection: one transaction at a time.
+        self._turn: contextlib.AbstractContextManager[object] = (
+            threading.Lock() if is_in_memory(engine.url) else contextlib.nullcontext()
+        )
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction that is rolled back at the end; errors are the driver's."""
+        with self._turn, self.engine.connect() as connection:
+            yield Transaction(connection, self.clock)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction that is committed at the end; errors are the driver's."""
+        with self._turn, self._writing_engine.begin() as connection:
+            yield Transaction(connection, self.clock)
+
+
+def reader(
+    function: Callable[Concatenate[Transaction, P], R],
+) -> Callable[Concatenate[Database, P], R]:
+    """The function, to be called with a Database: one transaction that changes nothing."""
+
+    @functools.wraps(function)
+    def call(database: Database, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def once() -> R:
+            with database.reading() as tx:
+                return function(tx, *args, **kwargs)
+
+        return retry.calling(database.clock, once)
+
+    return call
+
+
+def writer(
+    function: Callable[Concatenate[Transaction, P], R],
+) -> Callable[Concatenate[Database, P], R]:
+    """The function, to be called with a Database: one transaction, all of it or nothing."""
+
+    @functools.wraps(function)
+    def call(database: Database, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def once() -> R:
+            with database.writing() as tx:
+                return function(tx, *args, **kwargs)
+
+        return retry.calling(database.clock, once)
+
+    return call
+
+
+def connect(conf: cfg.ConfigOpts, clock: Clock) -> Database:
+    """The database of `[database] connection`; a connection is made when it is first used.
+
+    Raises ConfigInvalid.
+    """
+    url = parse_url(conf.database.connection, group="database")
+    return Database(make_engine(conf, url, clock), clock)
+
+
+def parse_url(text: str | None, *, group: str) -> URL:
+    """The checked URL of option `connection` of *group*.  Raises ConfigInvalid."""
+
+    def invalid(problem: str) -> ConfigInvalid:
+        return ConfigInvalid(group=group, option="connection", problem=problem)
+
+    if not text:
+        raise invalid("a database URL is needed, e.g. mysql+pymysql://user:password@host/masakari.")
+    try:
+        url = sa.make_url(text)
+    except (sa_exc.ArgumentError, ValueError):
+        # No part of the value is repeated: it may have a password in it.
+        raise invalid("not a URL of the form dialect+driver://user:password@host/name.") from None
+    dialect = url.drivername.partition("+")[0]
+    if dialect not in (*SUPPORTED, "mariadb"):
+        raise invalid(f"unknown kind of database {dialect!r}, use one of {', '.join(SUPPORTED)}.")
+    try:
+        url.get_dialect().import_dbapi()
+    except sa_exc.NoSuchModuleError:
+        raise invalid(f"unknown database driver {url.drivername!r}.") from None
+    except ImportError as e:
+        raise invalid(f"the driver of {url.drivername!r} is not installed ({e}).") from None
+    _make_directory(url, invalid)
+    return url
+
+
+def _make_directory(url: URL, invalid: Callable[[str], ConfigInvalid]) -> None:
+    """The directory of an SQLite file exists."""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url):
+        return
+    directory = pathlib.Path(url.database or "").absolute().parent
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as e:
+        raise invalid(f"cannot make the directory {directory}: {e.strerror}.") from None
+
+
+def is_in_memory(url: URL) -> bool:
+    """An SQLite database that nobody else can see."""
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def make_engine(conf: cfg.ConfigOpts, url: URL, clock: Clock) -> sa.Engine:
+    """An SQLAlchemy engine as oslo.db makes it, with our settings of each server."""
+    context = enginefacade.transaction_context()
+    context.configure(
+        connection=_with_timeouts(url).render_as_string(hide_password=False),
+        sqlite_fk=True,
+        max_retries=0,  # whoever uses the first connection retries
+        thread_checkin=False,
+        **{name: conf.database[name] for name in _POOL_OPTIONS},
+    )
+    context.append_on_engine_create(functools.partial(_prepare, clock=clock))
+    engine: sa.Engine = context.writer.get_engine()
+    return engine
+
+
+def _with_timeouts(url: URL) -> URL:
+    """The URL, with time limits where the operator gave none."""
+    limits = {
+        "mysql": {
+            "connect_timeout": str(CONNECT_TIMEOUT_S),
+            "read_timeout": str(ANSWER_TIMEOUT_S),
+            "write_timeout": str(ANSWER_TIMEOUT_S),
+        },
+        "postgresql": {"connect_timeout": str(CONNECT_TIMEOUT_S)},
+        "sqlite": {"timeout": str(LOCK_TIMEOUT_S)},
+    }
+    backend = url.get_backend_name().replace("mariadb", "mysql")
+    if is_in_memory(url):
+        return url
+    return url.update_query_dict({**limits[backend], **url.query})
+
+
+def _prepare(engine: sa.Engine, *, clock: Clock) -> None:
+    """Set up each new connection of *engine*."""
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, clock)
+    elif engine.dialect.name in ("mysql", "mariadb"):
+        _prepare_mysql(engine)
+
+
+# The events of SQLAlchemy hand over the driver's own, untyped connections: `Any`.
+
+
+def _prepare_sqlite(engine: sa.Engine, clock: Clock) -> None:
+    def now(offset_us: int) -> str:
+        return sqltime.sqlite_text(clock.now() + datetime.timedelta(microseconds=offset_us))
+
+    def on_connect(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.create_function(sqltime.SQLITE_FUNCTION, 1, now)
+        dbapi_connection.execute("PRAGMA journal_mode = WAL")
+
+    def on_begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and then writes fails at once when another one wrote
+        # in between; one that takes the write lock first only waits.  oslo.db has just begun a
+        # transaction of the first kind.
+        if connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "begin", on_begin)
+
+
+def _prepare_mysql(engine: sa.Engine) -> None:
+    def on_connect(dbapi_connection: Any, _record: Any) -> None:
+        with contextlib.closing(dbapi_connection.cursor()) as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute(
+                "SET SESSION time_zone = '+00:00', "
+                f"SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
+            )
+
+    sa.event.listen(engine, "connect", on_connect)

@@ -1,0 +1,234 @@
+"""VMoves: the way of each VM off a failed host, per attempt of a notification."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from oslo_utils import uuidutils
+from sqlalchemy import ColumnElement
+
+from masakari.db import models, notifications, query
+from masakari.db.models import VMove
+from masakari.db.query import Page
+from masakari.db.session import Transaction, reader, writer
+from masakari.errors import Invalid, VMoveNotFound
+from masakari.states import NotificationStatus, NotificationType, VMoveStatus, VMoveType
+
+T = models.vmoves
+_OURS = {"attempt", "rank", "vm_state", "task_state", "power_state", "locked"}
+_LISTING = query.Listing(
+    table=T,
+    rows=sa.select(T).where(T.c.deleted == 0),
+    sortable=frozenset(T.c.keys()) - _OURS,
+)
+_UNFINISHED = (str(VMoveStatus.PENDING), str(VMoveStatus.ONGOING))
+_SETTLED = (
+    NotificationStatus.FINISHED,
+    NotificationStatus.IGNORED,
+    NotificationStatus.FAILED,
+    NotificationStatus.ERROR,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMove:
+    """A VM that an attempt is to move, and how Nova had it before."""
+
+    instance_uuid: str
+    instance_name: str
+    source_host: str
+    rank: int
+    vm_state: str | None = None
+    task_state: str | None = None
+    power_state: int | None = None
+    status: VMoveStatus = VMoveStatus.PENDING
+    message: str | None = None
+
+
+@writer
+def prepare(
+    tx: Transaction, notification_uuid: str, attempt: int, moves: Sequence[NewMove]
+) -> list[VMove]:
+    """All moves of the attempt by rank: *moves*, but VMs that it had already are as they were."""
+    there = {m.instance_uuid for m in _of_attempt(tx, notification_uuid, attempt)}
+    now = tx.clock_now()
+    rows = [
+        {
+            "uuid": uuidutils.generate_uuid(),
+            "notification_uuid": notification_uuid,
+            "instance_uuid": move.instance_uuid,
+            "instance_name": move.instance_name,
+            "source_host": move.source_host,
+            "type": str(VMoveType.EVACUATION),
+            "status": str(move.status),
+            "message": move.message,
+            "attempt": attempt,
+            "rank": move.rank,
+            "vm_state": move.vm_state,
+            "task_state": move.task_state,
+            "power_state": move.power_state,
+            "locked": False,
+            "created_at": now,
+            "deleted": 0,
+        }
+        for move in moves
+        if move.instance_uuid not in there
+    ]
+    if rows:
+        tx.connection.execute(sa.insert(T), rows)
+    return _of_attempt(tx, notification_uuid, attempt)
+
+
+@reader
+def of_attempt(tx: Transaction, notification_uuid: str, attempt: int) -> list[VMove]:
+    """The moves of one attempt by rank."""
+    return _of_attempt(tx, notification_uuid, attempt)
+
+
+@reader
+def previous(tx: Transaction, notification_uuid: str, before_attempt: int) -> list[VMove]:
+    """The moves of all earlier attempts, the latest attempt first, each by rank."""
+    earlier = sa.select(T).where(_is_of(notification_uuid), T.c.attempt < before_attempt)
+    rows = tx.connection.execute(earlier.order_by(T.c.attempt.desc(), T.c.rank, T.c.id))
+    return [VMove.from_row(row) for row in rows]
+
+
+@writer
+def start(tx: Transaction, uuid: str, *, lock: bool) -> bool:
+    """The move is ongoing; with *lock*, what we do next is to lock the VM.  Whether it changed.
+
+    False once the move has ended.  A move that is resumed keeps its start time and its mark.
+    """
+    now = tx.clock_now()
+    values: dict[str, object] = {
+        "status": str(VMoveStatus.ONGOING),
+        "start_time": sa.func.coalesce(T.c.start_time, now),
+        "updated_at": now,
+    }
+    if lock:
+        values["locked"] = True
+    return _change(tx, uuid, values)
+
+
+@writer
+def finish(
+    tx: Transaction,
+    uuid: str,
+    *,
+    status: str,
+    dest_host: str | None = None,
+    message: str | None = None,
+    locked: bool,
+) -> bool:
+    """The move has ended as *status*; *locked*: our lock still is on the VM.  Whether it changed.
+
+    False if it had ended before.
+    """
+    now = tx.clock_now()
+    values = {
+        "status": str(status),
+        "dest_host": dest_host,
+        "message": message,
+        "locked": locked,
+        "end_time": now,
+        "updated_at": now,
+    }
+    return _change(tx, uuid, values)
+
+
+def _change(tx: Transaction, uuid: str, values: Mapping[str, object]) -> bool:
+    changed = tx.connection.execute(
+        sa.update(T).where(T.c.uuid == uuid, T.c.status.in_(_UNFINISHED)).values(**values)
+    )
+    return changed.rowcount == 1
+
+
+@writer
+def abandon(tx: Transaction, notification_uuid: str, *, message: str) -> int:
+    """What had not begun to move is ignored, with *message*; returns how many those are."""
+    now = tx.clock_now()
+    changed = tx.connection.execute(
+        sa.update(T)
+        .where(_is_of(notification_uuid), T.c.status == str(VMoveStatus.PENDING))
+        .values(status=str(VMoveStatus.IGNORED), message=message, end_time=now, updated_at=now)
+    )
+    return changed.rowcount
+
+
+@writer
+def unlocked(tx: Transaction, uuid: str) -> None:
+    """No lock of ours is on the VM any more."""
+    tx.connection.execute(
+        sa.update(T).where(T.c.uuid == uuid).values(locked=False, updated_at=tx.clock_now())
+    )
+
+
+@reader
+def still_locked(tx: Transaction, limit: int = 100) -> list[VMove]:
+    """Moves with a lock of ours although nobody works on their notification, oldest first."""
+    n = models.notifications
+    rows = tx.connection.execute(
+        sa.select(T)
+        .join(n, n.c.notification_uuid == T.c.notification_uuid)
+        .where(T.c.locked == sa.true(), T.c.deleted == 0, n.c.status.in_(_SETTLED))
+        .order_by(T.c.id)
+        .limit(limit)
+    )
+    return [VMove.from_row(row) for row in rows]
+
+
+@reader
+def page(
+    tx: Transaction,
+    notification_uuid: str,
+    page: Page,
+    *,
+    status: str | None = None,
+    type: str | None = None,
+) -> list[VMove]:
+    """Moves of the notification in all attempts, filtered by what is not None.
+
+    Raises NotificationNotFound, Invalid (also if it is not of a host) and MarkerNotFound.
+    """
+    _require_host_notification(tx, notification_uuid)
+    conditions = query.equals(T, notification_uuid=notification_uuid, status=status, type=type)
+    return [VMove.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+
+
+@reader
+def get(tx: Transaction, notification_uuid: str, uuid: str) -> VMove:
+    """One move of the notification.
+
+    Raises NotificationNotFound, Invalid if it is not of a host, VMoveNotFound.
+    """
+    _require_host_notification(tx, notification_uuid)
+    row = tx.connection.execute(
+        sa.select(T).where(_is_of(notification_uuid), T.c.uuid == uuid)
+    ).first()
+    if row is None:
+        raise VMoveNotFound(vmove=uuid)
+    return VMove.from_row(row)
+
+
+# ---- parts of transactions
+
+
+def _is_of(notification_uuid: str) -> ColumnElement[bool]:
+    return sa.and_(T.c.notification_uuid == notification_uuid, T.c.deleted == 0)
+
+
+def _of_attempt(tx: Transaction, notification_uuid: str, attempt: int) -> list[VMove]:
+    rows = tx.connection.execute(
+        sa.select(T)
+        .where(_is_of(notification_uuid), T.c.attempt == attempt)
+        .order_by(T.c.rank, T.c.id)
+    )
+    return [VMove.from_row(row) for row in rows]
+
+
+def _require_host_notification(tx: Transaction, uuid: str) -> None:
+    n = notifications.require(tx, uuid)
+    if n.type != NotificationType.COMPUTE_HOST:
+        raise Invalid(
+            message=f"Notification {uuid} is of type {n.type}; only a COMPUTE_HOST one has vmoves."
+        )
