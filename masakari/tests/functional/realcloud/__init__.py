@@ -1,0 +1,1 @@
+"""Recoveries on a real Nova, by real processes; see tools/realcloud."""

@@ -1,0 +1,25 @@
+import pytest
+
+from masakari.tests.functional.realcloud import programs, testbed
+
+
+@pytest.fixture(scope="session")
+def bed():
+    return testbed.Testbed()
+
+
+@pytest.fixture(autouse=True)
+def tidy(bed):
+    bed.tidy()
+    yield
+    bed.tidy()
+
+
+@pytest.fixture
+def deployment(bed, tmp_path):
+    """API, engine and host monitor, running."""
+    made = programs.Deployment(bed, tmp_path)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
