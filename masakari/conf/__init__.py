@@ -5,6 +5,8 @@ Entry points call `register(cfg.CONF)` once and pass the object on; below them n
 """
 
 from oslo_config import cfg
+from oslo_middleware import cors
+from oslo_middleware.healthcheck import opts as healthcheck
 
 from masakari.conf import api, database, engine, monitors, nova, paths
 
@@ -13,6 +15,7 @@ _SERVER = (paths, api, database, engine, nova)
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options of API, engine and management commands on *conf*; safe to repeat."""
+    set_defaults()
     for module in _SERVER:
         module.register(conf)
 
@@ -30,3 +33,30 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
     return list(monitors.list_opts())
+
+
+def set_defaults() -> None:
+    """The libraries' options have our defaults; also called by oslo-config-generator."""
+    cors.set_defaults(
+        allow_headers=[
+            "X-Auth-Token",
+            "X-Openstack-Request-Id",
+            "X-Identity-Status",
+            "X-Roles",
+            "X-Service-Catalog",
+            "X-User-Id",
+            "X-Tenant-Id",
+        ],
+        expose_headers=[
+            "X-Auth-Token",
+            "X-Openstack-Request-Id",
+            "X-Subject-Token",
+            "X-Service-Token",
+        ],
+        allow_methods=["GET", "PUT", "POST", "DELETE", "PATCH"],
+    )
+    cfg.set_defaults(healthcheck.HEALTHCHECK_OPTS, backends=["disable_by_file"])
+    cfg.set_defaults(
+        healthcheck.DISABLE_BY_FILE_OPTS,
+        disable_by_file_path="/etc/masakari/healthcheck_disable",
+    )

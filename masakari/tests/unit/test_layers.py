@@ -21,7 +21,7 @@ EDGES = {
     "monitors": STORES - {"db"},
     "sim": PROGRAMS,
     "cmd": PROGRAMS,
-    "wsgi": PROGRAMS,
+    "wsgi": PROGRAMS | {"cmd"},
 }
 
 # library -> the modules (and what is below them) that may import it

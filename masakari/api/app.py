@@ -1,0 +1,163 @@
+"""The WSGI application: middleware in order, routes, dispatch."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import routes
+import webob
+import webob.exc
+from oslo_config import cfg
+from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi, request_id, sizelimit
+
+from masakari import cloud as cloud_module
+from masakari import errors, rpc
+from masakari.api import auth, faults, policy, versions
+from masakari.api.middleware import Application, Endpoint, Middleware
+from masakari.api.operation import OPERATIONS, Operation
+from masakari.api.request import Request, World
+from masakari.db import session
+
+LOG = logging.getLogger(__name__)
+
+DEFAULT_PROJECT_ID = r"[0-9a-f\-]+"
+
+
+class Resource:
+    """A path and the operations on it, by method."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, Operation] = {}
+
+    def __call__(self, req: Request, **variables: str) -> webob.Response:
+        """The answer of the method's operation, or 405."""
+        try:
+            chosen = self.operations[req.http.method]
+        except KeyError:
+            raise webob.exc.HTTPMethodNotAllowed(
+                f"The method {req.http.method} is not allowed here",
+                headers={"Allow": ", ".join(sorted(self.operations))},
+            ) from None
+        return chosen(req, **variables)
+
+
+class V1(Endpoint):
+    """Everything below /v1."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._routes = _route_map(world.conf.osapi_v1.project_id_regex or DEFAULT_PROJECT_ID)
+
+    def answer(self, http: webob.Request) -> webob.Response:
+        """The answer, with the version that it has."""
+        try:
+            version = versions.negotiate(http.headers)
+        except versions.VersionNotAcceptable as exc:
+            response = faults.of(exc)
+            versions.stamp(response, None)
+            return response
+        except errors.Invalid as exc:
+            return faults.of(exc)
+        response = self._answer(http, version)
+        versions.stamp(response, version)
+        LOG.debug("%s %s: %s", http.method, http.path_qs, response.status_code)
+        return response
+
+    def _answer(self, http: webob.Request, version: versions.Version) -> webob.Response:
+        try:
+            resource, variables = self._find(http)
+            req = Request(http, self._world, http.environ[auth.CONTEXT], version)
+            project_id = variables.pop("project_id", None)
+            if project_id not in (None, req.ctx.project_id):
+                raise errors.Invalid(
+                    message=f"Malformed request URL: project id {project_id} is not the token's"
+                )
+            return resource(req, **variables)
+        except Exception as exc:
+            return faults.of(exc)
+
+    def _find(self, http: webob.Request) -> tuple[Resource, dict[str, str]]:
+        path = "/" + http.path_info.lstrip("/").removesuffix(".json")
+        found = self._routes.match(path)
+        if found is None:
+            raise webob.exc.HTTPNotFound(f"There is nothing at {http.path[:255]}")
+        return found.pop("action"), found
+
+
+def _route_map(project_id: str) -> routes.Mapper:
+    """Each path, bare and below a project id, with all its methods."""
+    resources: dict[str, Resource] = {}
+    for operation in OPERATIONS:
+        for path in operation.paths:
+            resources.setdefault(path or "/", Resource()).operations[operation.method] = operation
+    mapper = routes.Mapper(controller_scan=None, register=False)
+    for path, resource in resources.items():
+        mapper.connect(None, path, action=resource)
+        if path != "/":
+            mapper.connect(
+                None,
+                "/{project_id}" + path,
+                action=resource,
+                requirements={"project_id": project_id},
+            )
+    mapper.create_regs([])
+    return mapper
+
+
+def make_app(
+    conf: cfg.ConfigOpts,
+    *,
+    database: session.Database,
+    progress: Any,  # TaskFlow's backend; only db.progress looks inside
+    cloud: cloud_module.Cloud,
+    engine: rpc.Engine,
+) -> Application:
+    """The whole API as one WSGI callable."""
+    rules = policy.Policy(conf)
+    world = World(conf, database, progress, cloud, engine, rules)
+    application: Application = V1(world)
+    for wrap in reversed(list(_middleware(conf, rules))):
+        application = wrap(application)
+    return application
+
+
+def _middleware(
+    conf: cfg.ConfigOpts, rules: policy.Policy
+) -> Iterable[Callable[[Application], Application]]:
+    """Outermost first, each with the reason for its place."""
+    # whatever goes wrong further in, the client gets an answer
+    yield faults.CatchAll
+    # before everything that makes links or looks at the client's address
+    yield lambda app: http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    # load balancers have no token, and must not be told of anything below
+    yield lambda app: Healthcheck(app, conf)
+    # discovery needs no token; from here on every path is below /v1
+    yield lambda app: versions.Root(app, conf)
+    # browsers ask beforehand without a token, and must be able to read errors
+    yield lambda app: cors.CORS(app, conf)
+    # before everything that logs or refuses
+    yield lambda app: request_id.RequestId(app, conf)
+    # outside of those that answer in plain text
+    yield faults.Envelope
+    # what is too large is not worth a question to Keystone
+    yield lambda app: sizelimit.RequestBodySizeLimiter(app, conf)
+    if conf.auth_strategy == "noauth2":
+        yield auth.NoAuth
+    else:
+        yield lambda app: auth.keystone(app, conf)
+        # reads the headers that the one before has set
+        yield lambda app: auth.KeystoneContext(app, rules)
+
+
+class Healthcheck(Middleware):
+    """Answers /healthcheck."""
+
+    def __init__(self, application: Application, conf: cfg.ConfigOpts) -> None:
+        super().__init__(application)
+        self._healthcheck = healthcheck.Healthcheck(None, conf)
+
+    def answer(self, http: webob.Request) -> webob.Response:
+        """Answer or pass on."""
+        if http.path_info.rstrip("/") == "/healthcheck":
+            return http.get_response(self._healthcheck)
+        return self.pass_on(http)

@@ -1,0 +1,90 @@
+"""From an exception to the JSON body of an error; the only place that knows the envelope."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+import webob.exc
+
+from masakari import errors
+from masakari.api import jsontext
+from masakari.api.middleware import Environ, Middleware, StartResponse
+
+LOG = logging.getLogger(__name__)
+
+REASON_HEADER = "X-Masakari-Reason"
+RETRY_AFTER_S = "5"
+
+_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    429: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+_OTHER = "masakariFault"
+_UNEXPECTED = "Unexpected error. The log of the API server tells more about this request."
+
+
+def of(exc: Exception) -> webob.Response:
+    """The answer to a request that ended in *exc*; logs what nobody expected."""
+    if isinstance(exc, errors.MasakariError) and exc.status != 500:
+        response = fault(exc.status, str(exc))
+        if exc.reason is not None:
+            response.headers[REASON_HEADER] = str(exc.reason)
+        return response
+    if isinstance(exc, webob.exc.HTTPException):
+        response = fault(exc.code, exc.detail or exc.explanation)
+        if exc.headers.get("Allow") is not None:
+            response.headers["Allow"] = exc.headers["Allow"]
+        return response
+    if isinstance(exc, UnicodeDecodeError):  # WebOb decodes path and query when they are used
+        return fault(400, "The URL is not UTF-8")
+    LOG.error("unexpected error", exc_info=exc)
+    return fault(500, _UNEXPECTED)
+
+
+def fault(status: int, message: str) -> webob.Response:
+    """An error in the envelope."""
+    content: dict[str, Any] = {"code": status, "message": message}  # JSON
+    response = webob.Response(status=status, content_type="application/json", charset="UTF-8")
+    if status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER_S
+    response.body = jsontext.dumps({_NAMES.get(status, _OTHER): content})
+    return response
+
+
+class CatchAll(Middleware):
+    """Whatever escapes becomes a 500, so that the connection stays usable."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass on."""
+        try:
+            return self._application(environ, start_response)
+        except Exception as exc:
+            answer: Iterable[bytes] = of(exc)(environ, start_response)
+            return answer
+
+
+class Envelope(Middleware):
+    """Errors of libraries' middleware (413, 503) also come as our JSON."""
+
+    def answer(self, http: webob.Request) -> webob.Response:
+        """Pass on."""
+        response = self.pass_on(http)
+        if response.status_code < 400 or response.content_type == "application/json":
+            return response
+        return fault(response.status_code, _sentence(response))
+
+
+def _sentence(response: webob.Response) -> str:
+    """What a plain text answer of WebOb's says: title, empty line, the sentence, more."""
+    paragraphs = [p.strip() for p in response.text.split("\n\n")]
+    return paragraphs[1] if len(paragraphs) > 1 and paragraphs[1] else str(response.status)

@@ -1,0 +1,214 @@
+"""The types of fields in request bodies, and the sentences that name a field and its fault."""
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jsonschema
+from oslo_utils import timeutils, uuidutils
+
+from masakari import errors
+
+Schema = Mapping[str, Any]  # JSON Schema: values of every kind
+Json = dict[str, Any]  # a JSON object: values of every kind
+
+TEXT_BYTES = 65535
+"""What a TEXT column of MySQL holds."""
+
+_TRUE = ("True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
+_FALSE = ("False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
+_BOOLEANS: dict[object, bool] = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+_FILTER_TRUE = frozenset(("1", "t", "true", "on", "y", "yes"))
+_FILTER_FALSE = frozenset(("0", "f", "false", "off", "n", "no"))
+
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
+DESCRIPTION: Schema = {"type": ["string", "null"], "format": "text"}
+TEXT: Schema = {"type": "string", "format": "text"}
+HOST_TYPE: Schema = {"type": "string", "maxLength": 255, "format": "alphanumeric"}
+BOOLEAN: Schema = {"type": ["boolean", "string"], "format": "boolean"}
+HOSTNAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+WORD: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+
+
+class Shape:
+    """What a JSON value must look like."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._validator = jsonschema.Draft202012Validator(schema, format_checker=_FORMATS)
+
+    def check(self, value: object, at: str = "") -> None:
+        """Raise Invalid, naming field and reason, unless *value* conforms.
+
+        *at* is where in the request's body the value stands.
+        """
+        faults = [_explain(error) for error in self._validator.iter_errors(value)]
+        if faults:
+            path, reason = min(faults)
+            where = ".".join([at, *path] if at else path) or "body"
+            raise errors.Invalid(message=f"Invalid input for field {where}: {reason}")
+
+
+def enveloped(
+    key: str, properties: Mapping[str, Schema], *, required: tuple[str, ...] = (), at_least: int = 0
+) -> Shape:
+    """A body `{key: {...}}` without any other property."""
+    inner = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "minProperties": at_least,
+        "additionalProperties": False,
+    }
+    return Shape(
+        {
+            "type": "object",
+            "properties": {key: inner},
+            "required": [key],
+            "additionalProperties": False,
+        }
+    )
+
+
+# ---- values
+
+
+def boolean(value: object) -> bool:
+    """The boolean that *value*, which has been checked to be a BOOLEAN, stands for."""
+    return value if isinstance(value, bool) else _BOOLEANS[value]
+
+
+def booleans(values: Json, *names: str) -> Json:
+    """*values* with those of *names* that are there as real booleans."""
+    return values | {name: boolean(values[name]) for name in names if name in values}
+
+
+def filter_boolean(name: str, text: str) -> bool:
+    """The boolean of a query parameter; Invalid for anything that is none."""
+    word = text.strip().lower()
+    if word not in _FILTER_TRUE | _FILTER_FALSE:
+        raise errors.Invalid(
+            message=f"Invalid value for query parameter {name}: {text[:64]!r} is not a boolean"
+        )
+    return word in _FILTER_TRUE
+
+
+def time(text: str) -> datetime.datetime:
+    """ISO 8601 as UTC without zone; ValueError for anything else."""
+    try:
+        return timeutils.normalize_time(timeutils.parse_isotime(text))
+    except OverflowError as exc:  # year 1 or 9999 with an offset
+        raise ValueError(str(exc)) from exc
+
+
+def stamp(moment: datetime.datetime | None) -> str | None:
+    """As in replies: microseconds always, UTC, no zone."""
+    return None if moment is None else moment.isoformat(timespec="microseconds")
+
+
+# ---- formats
+
+
+def _is_name(value: str) -> bool:
+    return all(map(_is_printable, value)) and not {_kind(value[:1]), _kind(value[-1:])} & {"Zs"}
+
+
+def _is_text(value: str) -> bool:
+    return all(c == "\n" or _is_printable(c) for c in value) and len(value.encode()) <= TEXT_BYTES
+
+
+def _is_printable(char: str) -> bool:
+    return char <= "\ufffe" and (char.isprintable() or _kind(char) == "Zs")
+
+
+def _kind(char: str) -> str:
+    return unicodedata.category(char) if char else ""
+
+
+def _is_time(value: str) -> bool:
+    try:
+        time(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_storable(value: str) -> bool:
+    """Half of a surrogate pair is no character."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+_ALPHANUMERIC = re.compile(r"[a-zA-Z0-9]*")
+_HOSTNAME = re.compile(r"[a-zA-Z0-9._-]*")
+_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
+
+_CHECKS: dict[str, tuple[Callable[[str], object], str]] = {
+    "name": (
+        _is_name,
+        "has characters that are not printable, or a space at its beginning or end",
+    ),
+    "text": (
+        _is_text,
+        "has characters that are neither printable nor line feeds, "
+        f"or is longer than {TEXT_BYTES} bytes",
+    ),
+    "alphanumeric": (_ALPHANUMERIC.fullmatch, "has characters other than a-z, A-Z and 0-9"),
+    "boolean": (_BOOLEANS.__contains__, "is not a boolean"),
+    "hostname": (_HOSTNAME.fullmatch, "has characters other than a-z, A-Z, 0-9, '-', '.' and '_'"),
+    "uuid": (uuidutils.is_uuid_like, "is not a UUID"),
+    "date-time": (_is_time, "is not a date and time in ISO 8601"),
+    "storable": (_is_storable, "is not Unicode"),
+    "key": (_KEY.fullmatch, "is not a key of 1 to 255 letters, digits, '-', '_', ':', '.' or ' '"),
+}
+_FORMATS = jsonschema.FormatChecker(formats=())
+for _name, (_check, _) in _CHECKS.items():
+    _FORMATS.checks(_name)(
+        lambda value, check=_check: not isinstance(value, str) or bool(check(value))
+    )
+
+
+# ---- sentences
+
+_JSON_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+
+_REASONS: dict[str, Callable[[Any, Any], str]] = {
+    "type": lambda wanted, value: f"is {_JSON_TYPES[type(value)]}, must be {_words(wanted)}",
+    "enum": lambda wanted, value: f"{_quote(value)} is not one of {', '.join(wanted)}",
+    "minLength": lambda wanted, value: "is empty",
+    "maxLength": lambda wanted, value: f"is longer than {wanted} characters",
+    "minProperties": lambda wanted, value: "is empty: at least one property is needed",
+    "format": lambda wanted, value: f"{_quote(value)} {_CHECKS[wanted][1]}",
+}
+
+
+def _explain(error: jsonschema.ValidationError) -> tuple[list[str], str]:
+    """Where the fault is, and what it is."""
+    path = [str(step) for step in error.path]
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return [*path, missing], "is required"
+    if error.validator == "additionalProperties":
+        unknown = min(set(error.instance) - set(error.schema["properties"]))
+        return [*path, unknown[:64]], "is not a known property"
+    return path, _REASONS[error.validator](error.validator_value, error.instance)
+
+
+def _words(types: str | list[str]) -> str:
+    return types if isinstance(types, str) else " or ".join(types)
+
+
+def _quote(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,109 @@
+"""Hosts: members of failover segments."""
+
+from masakari import db, errors
+from masakari.api import fields, segments
+from masakari.api.fields import Json
+from masakari.api.operation import operation
+from masakari.api.request import Request
+from masakari.db.models import Host
+
+RULE = "os_masakari_api:os-hosts:"
+
+_COLLECTION = "/segments/{segment_id}/hosts"
+_MEMBER = "/segments/{segment_id}/hosts/{host_id}"
+
+_FIELDS: dict[str, fields.Schema] = {
+    "name": fields.NAME,
+    "type": fields.HOST_TYPE,
+    "control_attributes": fields.TEXT,
+    "reserved": fields.BOOLEAN,
+    "on_maintenance": fields.BOOLEAN,
+}
+_FLAGS = ("reserved", "on_maintenance")
+
+CREATE = {
+    (1, 0): fields.enveloped("host", _FIELDS, required=("name", "type", "control_attributes"))
+}
+UPDATE = {(1, 0): fields.enveloped("host", _FIELDS, at_least=1)}
+
+
+def shape(row: Host) -> Json:
+    """A host as replies show it, with its whole segment inside."""
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "name": row.name,
+        "failover_segment_id": row.failover_segment_id,
+        "failover_segment": segments.shape(row.failover_segment),
+        "type": row.type,
+        "reserved": row.reserved,
+        "control_attributes": row.control_attributes,
+        "on_maintenance": row.on_maintenance,
+        "created_at": fields.stamp(row.created_at),
+        "updated_at": fields.stamp(row.updated_at),
+        "deleted_at": fields.stamp(row.deleted_at),
+        "deleted": bool(row.deleted),
+    }
+
+
+@operation("GET", _COLLECTION, rule=RULE + "index")
+def index(req: Request, segment_id: str) -> Json:
+    """List the hosts of a segment."""
+    rows = req.listed(
+        lambda page: db.hosts.page(
+            req.database,
+            segment_id,
+            page,
+            type=req.text("type"),
+            on_maintenance=req.flag("on_maintenance"),
+            reserved=req.flag("reserved"),
+            name=req.text("name"),
+            control_attributes=req.text("control_attributes"),
+        )
+    )
+    return {"hosts": [shape(row) for row in rows]}
+
+
+@operation("POST", _COLLECTION, rule=RULE + "create", body=CREATE, status=201)
+def create(req: Request, body: Json, segment_id: str) -> Json:
+    """Register a compute host in a segment."""
+    wanted = fields.booleans(body["host"], *_FLAGS)
+    db.segments.get(req.database, segment_id)  # 404 before Nova is asked
+    _require_service(req, wanted["name"])
+    return {"host": shape(db.hosts.create(req.database, segment_id, **wanted))}
+
+
+@operation("GET", _MEMBER, rule=RULE + "detail")
+def show(req: Request, segment_id: str, host_id: str) -> Json:
+    """Show a host."""
+    return {"host": shape(db.hosts.get(req.database, segment_id, host_id))}
+
+
+@operation("PUT", _MEMBER, rule=RULE + "update", body=UPDATE)
+def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
+    """Change a host."""
+    changes = fields.booleans(body["host"], *_FLAGS)
+    if "name" in changes:
+        present = db.hosts.get(req.database, segment_id, host_id)
+        if changes["name"] != present.name:
+            _require_service(req, changes["name"])
+    return {"host": shape(db.hosts.update(req.database, segment_id, host_id, changes))}
+
+
+@operation("DELETE", _MEMBER, rule=RULE + "delete", status=204)
+def delete(req: Request, segment_id: str, host_id: str) -> None:
+    """Take a host out of its segment."""
+    db.hosts.delete(req.database, segment_id, host_id)
+
+
+def _require_service(req: Request, name: str) -> None:
+    """Raise ComputeServiceNotFound unless Nova has a nova-compute of that host name."""
+    try:
+        services = req.world.cloud.compute_services(host=name)
+    except errors.CloudForbidden:
+        raise
+    except errors.CloudRefused as exc:
+        # what Nova holds against us (a wrong endpoint, say) is not the client's fault
+        raise errors.CloudUnavailable(service="Nova", detail=str(exc)) from exc
+    if not any(service.host == name for service in services):
+        raise errors.ComputeServiceNotFound(host=name)

@@ -1,0 +1,133 @@
+"""One HTTP operation: everything true of it, declared in one place.
+
+    @operation("POST", "/segments", rule="os_masakari_api:segments:create",
+               body={(1, 0): CREATE}, status=201)
+    def create(req, body): ...
+
+*body* maps a version to the shape of bodies from that version on.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import webob
+from oslo_policy import policy
+
+from masakari import errors
+from masakari.api import fields, jsontext, versions
+from masakari.api.request import Request
+from masakari.api.versions import Version
+
+Json = fields.Json
+Handler = Callable[..., Json | None]  # (req, [body,] **variables of the path)
+
+DEFAULT_CHECK = "rule:admin_api"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path."""
+
+    method: str
+    paths: tuple[str, ...]
+    handler: Handler
+    rule: str | None
+    """None: whoever has a token"""
+    body: Mapping[Version, fields.Shape]
+    status: int
+
+    @property
+    def description(self) -> str:
+        """One sentence."""
+        return (inspect.getdoc(self.handler) or "").partition("\n\n")[0].replace("\n", " ")
+
+    def __call__(self, req: Request, **variables: str) -> webob.Response:
+        """The answer: first the policy, then the body, then the deed."""
+        if self.rule is not None:
+            req.world.policy.authorize(self.rule, req.ctx)
+        arguments = [self._body(req)] if self.body else []
+        answer = self.handler(req, *arguments, **variables)
+        response = webob.Response(status=self.status, content_type="application/json")
+        if answer is not None:
+            response.body = jsontext.dumps(answer)
+        if req.next_url is not None:
+            response.headers["Link"] = f'<{req.next_url}>; rel="next"'
+        return response
+
+    def _body(self, req: Request) -> object:
+        value = req.body()
+        current = max(version for version in self.body if version <= req.version)
+        try:
+            self.body[current].check(value)
+        except errors.Invalid as exc:
+            raise self._hint(value, current, exc) from exc
+        return value
+
+    def _hint(self, value: object, current: Version, exc: errors.Invalid) -> errors.Invalid:
+        """*exc*, or if a later version accepts the body, the advice to ask for it."""
+        for later in sorted(version for version in self.body if version > current):
+            try:
+                self.body[later].check(value)
+            except errors.Invalid:
+                continue
+            return errors.Invalid(
+                message=f"{exc} (it is from version {versions.text(later)} on: "
+                f"{versions.HEADER}: {versions.SERVICE_TYPE} {versions.text(later)})"
+            )
+        return exc
+
+
+OPERATIONS: list[Operation] = []
+"""Every operation, in the order of the modules that declare them."""
+
+
+def operation(
+    method: str,
+    *paths: str,
+    rule: str | None,
+    body: Mapping[Version, fields.Shape] | None = None,
+    status: int = 200,
+) -> Callable[[Handler], Handler]:
+    """Declare that the function answers *method* on *paths* (below /v1 or /v1/{project_id})."""
+
+    def declare(handler: Handler) -> Handler:
+        OPERATIONS.append(Operation(method, paths, handler, rule, body or {}, status))
+        return handler
+
+    return declare
+
+
+def rules() -> Iterable[policy.DocumentedRuleDefault]:
+    """One documented rule for each that operations name."""
+    ruled = sorted((op for op in OPERATIONS if op.rule), key=lambda op: str(op.rule))
+    for rule, group in itertools.groupby(ruled, key=lambda op: op.rule):
+        ops = list(group)
+        yield policy.DocumentedRuleDefault(
+            name=rule,
+            check_str=DEFAULT_CHECK,
+            description=ops[0].description,
+            operations=[{"method": op.method, "path": path} for op in ops for path in op.paths],
+        )
+
+
+def table() -> str:
+    """Method, path, status, rule and versions of bodies: the API's surface, a line each."""
+    rows: list[tuple[str, ...]] = [("method", "path", "status", "rule", "bodies")]
+    rows += [
+        (
+            op.method,
+            path or "(empty)",
+            str(op.status),
+            op.rule or "-",
+            " ".join(map(versions.text, sorted(op.body))) or "-",
+        )
+        for op in OPERATIONS
+        for path in op.paths
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() + "\n"
+        for row in rows
+    )

@@ -1,0 +1,103 @@
+"""Who may do what: oslo.policy rules, gathered from the operations.
+
+Names and defaults are those that existing policy files override.
+"""
+
+import functools
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+from masakari import context, errors
+from masakari.api import (  # noqa: F401  importing a resource declares its operations
+    documents,
+    extensions,
+    hosts,
+    notifications,
+    operation,
+    segments,
+    vmoves,
+)
+
+BASE_RULES: tuple[policy.RuleDefault, ...] = (
+    policy.RuleDefault(
+        "context_is_admin", "role:admin", "Decides what makes a request an administrator's."
+    ),
+    policy.RuleDefault(
+        "admin_or_owner",
+        "is_admin:True or project_id:%(project_id)s",
+        "Not used by a default; policy files refer to it.",
+    ),
+    policy.RuleDefault("admin_api", "is_admin:True", "Default rule of nearly every operation."),
+)
+
+
+class Forbidden(errors.MasakariError):
+    """The policy does not allow this to this user."""
+
+    template = "Policy does not allow {rule} to be performed."
+    status = 403
+
+
+@policy.register("is_admin")
+class IsAdminCheck(policy.Check):  # type: ignore[misc]  # oslo.policy is untyped
+    """`is_admin:True` in rules: what `context_is_admin` said about the request."""
+
+    def __init__(self, kind: str, match: str) -> None:
+        self.expected = match.lower() == "true"
+        super().__init__(kind, str(self.expected))
+
+    def __call__(
+        self,
+        target: object,
+        creds: MutableMapping[str, Any],  # oslo.policy's
+        enforcer: object,
+        current_rule: str | None = None,
+    ) -> bool:
+        """Whether the request is, or is not, an administrator's."""
+        return bool(creds.get("is_admin")) == self.expected
+
+
+class Policy:
+    """The rules in force: defaults and the operator's policy file, read again when it changes."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._enforcer = make_enforcer(conf)
+        self._enforcer.load_rules()  # a malformed file is told at start
+
+    def is_admin(self, ctx: context.RequestContext) -> bool:
+        """Whether `context_is_admin` holds."""
+        return self.allows("context_is_admin", ctx)
+
+    def allows(self, rule: str, ctx: context.RequestContext) -> bool:
+        """Whether *rule* holds for the request; the target is the caller's own project and user."""
+        creds = dict(ctx.to_policy_values()) | {"is_admin": ctx.is_admin}
+        target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
+        return bool(self._enforcer.authorize(rule, target, creds))
+
+    def authorize(self, rule: str, ctx: context.RequestContext) -> None:
+        """Raise Forbidden unless *rule* holds."""
+        if not self.allows(rule, ctx):
+            raise Forbidden(rule=rule)
+
+
+def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    """An enforcer that knows every rule."""
+    enforcer = policy.Enforcer(conf)
+    enforcer.register_defaults(list_rules())
+    return enforcer
+
+
+@functools.cache
+def get_enforcer() -> policy.Enforcer:
+    """For the oslopolicy-* tools (entry point oslo.policy.enforcer)."""
+    conf = cfg.ConfigOpts()
+    conf([], project="masakari")
+    return make_enforcer(conf)
+
+
+def list_rules() -> Sequence[policy.RuleDefault]:
+    """Every rule with its default (entry point oslo.policy.policies)."""
+    return [*BASE_RULES, *extensions.discoverable_rules(), *operation.rules()]

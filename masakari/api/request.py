@@ -1,0 +1,147 @@
+"""A request as the handlers see it: who asks, at which version, for which part of a list."""
+
+import datetime
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib import parse
+
+import webob
+import webob.exc
+from oslo_config import cfg
+
+from masakari import cloud, context, errors, rpc
+from masakari.api import fields, versions
+from masakari.api.versions import Version
+from masakari.db import query, session
+
+MEDIA_TYPES = ("application/json", "application/vnd.openstack.masakari+json")
+_TOLERATED = (*MEDIA_TYPES, "text/plain", "")
+
+
+class Identified(Protocol):
+    """A row."""
+
+    @property
+    def id(self) -> int:
+        """Its number, which is the marker of what comes after it."""
+
+
+Row = TypeVar("Row", bound=Identified)
+
+
+class Rules(Protocol):
+    """What handlers ask of the policy."""
+
+    def allows(self, rule: str, ctx: context.RequestContext) -> bool:
+        """Whether *rule* holds for the request."""
+
+    def authorize(self, rule: str, ctx: context.RequestContext) -> None:
+        """Raise Forbidden unless *rule* holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the operations act upon."""
+
+    conf: cfg.ConfigOpts
+    database: session.Database
+    progress: Any  # TaskFlow's backend; only db.progress looks inside
+    cloud: cloud.Cloud
+    engine: rpc.Engine
+    policy: Rules
+
+
+class Request:
+    """One HTTP request."""
+
+    def __init__(
+        self, http: webob.Request, world: World, ctx: context.RequestContext, version: Version
+    ) -> None:
+        self.http = http
+        self.world = world
+        self.ctx = ctx
+        self.version = version
+        self.next_url: str | None = None
+        """Where the rest of a list is."""
+
+    @property
+    def database(self) -> session.Database:
+        """Where the rows are."""
+        return self.world.database
+
+    def body(self) -> object:
+        """The JSON value in the body; Invalid if there is none, 415 if it claims to be no JSON."""
+        if self.http.content_type not in _TOLERATED:
+            raise webob.exc.HTTPUnsupportedMediaType(
+                f"Content-Type must be {MEDIA_TYPES[0]}, not {self.http.content_type}"
+            )
+        raw = self.http.body
+        if not raw:
+            raise errors.Invalid(message="The request has no body: a JSON object is expected")
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError) as exc:
+            raise errors.Invalid(message=f"The body is not JSON: {exc}") from exc
+
+    # ---- lists
+
+    def text(self, name: str) -> str | None:
+        """The query parameter, None if it is absent."""
+        value = self.http.GET.get(name)
+        return None if value is None else str(value)
+
+    def flag(self, name: str) -> bool | None:
+        """The query parameter as a boolean; Invalid if it is none."""
+        value = self.text(name)
+        return None if value is None else fields.filter_boolean(name, value)
+
+    def moment(self, name: str) -> datetime.datetime | None:
+        """The query parameter as UTC; Invalid if it is no time."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return fields.time(value)
+        except ValueError as exc:
+            raise errors.Invalid(
+                message=f"Invalid value for query parameter {name}: {value[:64]!r} is not a date "
+                "and time in ISO 8601"
+            ) from exc
+
+    def page(self) -> query.Page:
+        """Which part of the list is asked for, in which order."""
+        parameters = self.http.GET
+        return query.Page(
+            limit=self._limit(),
+            marker=self.text("marker"),
+            sort_keys=tuple(parameters.getall("sort_key")),
+            sort_dirs=tuple(parameters.getall("sort_dir")),
+        )
+
+    def _limit(self) -> int:
+        most = int(self.world.conf.osapi_max_limit)
+        given = self.text("limit")
+        if given is None:
+            return most
+        if not (given.isascii() and given.isdigit()):
+            raise errors.Invalid(
+                message=f"Invalid value for query parameter limit: {given[:64]!r} is not an "
+                "integer of at least 0"
+            )
+        return min(int(given[:18]), most)
+
+    def listed(self, fetch: Callable[[query.Page], Sequence[Row]]) -> Sequence[Row]:
+        """The rows of the page that is asked for.
+
+        Where the server's own limit cut the list off, the reply links to the rest; who sets a
+        limit pages by himself.
+        """
+        page = self.page()
+        rows = fetch(page)
+        if rows and len(rows) == page.limit and "limit" not in self.http.GET:
+            root = versions.base_url(self.http, self.world.conf)
+            params = [*self.http.GET.items(), ("marker", str(rows[-1].id))]
+            self.next_url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
+        return rows

@@ -1,0 +1,87 @@
+"""Failover segments: groups of hosts that share a recovery method."""
+
+from masakari import db
+from masakari.api import fields
+from masakari.api.fields import Json
+from masakari.api.operation import operation
+from masakari.api.request import Request
+from masakari.db.models import Segment
+from masakari.states import RecoveryMethod
+
+RULE = "os_masakari_api:segments:"
+
+_FIELDS: dict[str, fields.Schema] = {
+    "name": fields.NAME,
+    "recovery_method": {"type": "string", "enum": [str(method) for method in RecoveryMethod]},
+    "service_type": fields.NAME,
+    "description": fields.DESCRIPTION,
+}
+_FIELDS_1_2 = _FIELDS | {"enabled": fields.BOOLEAN}
+_REQUIRED = ("name", "recovery_method", "service_type")
+
+CREATE = {
+    (1, 0): fields.enveloped("segment", _FIELDS, required=_REQUIRED),
+    (1, 2): fields.enveloped("segment", _FIELDS_1_2, required=_REQUIRED),
+}
+UPDATE = {
+    (1, 0): fields.enveloped("segment", _FIELDS, at_least=1),
+    (1, 2): fields.enveloped("segment", _FIELDS_1_2, at_least=1),
+}
+
+
+def shape(row: Segment) -> Json:
+    """A segment as replies show it."""
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "name": row.name,
+        "service_type": row.service_type,
+        "enabled": row.enabled,
+        "description": row.description,
+        "recovery_method": row.recovery_method,
+        "created_at": fields.stamp(row.created_at),
+        "updated_at": fields.stamp(row.updated_at),
+        "deleted_at": fields.stamp(row.deleted_at),
+        "deleted": bool(row.deleted),
+    }
+
+
+@operation("GET", "/segments", rule=RULE + "index")
+def index(req: Request) -> Json:
+    """List failover segments."""
+    rows = req.listed(
+        lambda page: db.segments.page(
+            req.database,
+            page,
+            recovery_method=req.text("recovery_method"),
+            service_type=req.text("service_type"),
+            enabled=req.flag("enabled"),
+        )
+    )
+    return {"segments": [shape(row) for row in rows]}
+
+
+@operation("POST", "/segments", rule=RULE + "create", body=CREATE, status=201)
+def create(req: Request, body: Json) -> Json:
+    """Create a failover segment."""
+    wanted = fields.booleans(body["segment"], "enabled")
+    return {"segment": shape(db.segments.create(req.database, **wanted))}
+
+
+@operation("GET", "/segments/{segment_id}", rule=RULE + "detail")
+def show(req: Request, segment_id: str) -> Json:
+    """Show a failover segment."""
+    return {"segment": shape(db.segments.get(req.database, segment_id))}
+
+
+@operation("PUT", "/segments/{segment_id}", rule=RULE + "update", body=UPDATE)
+def update(req: Request, body: Json, segment_id: str) -> Json:
+    """Change a failover segment; during a recovery only `enabled` can be set to false."""
+    changes = fields.booleans(body["segment"], "enabled")
+    return {"segment": shape(db.segments.update(req.database, segment_id, changes))}
+
+
+@operation("DELETE", "/segments/{segment_id}", rule=RULE + "delete", status=204)
+def delete(req: Request, segment_id: str) -> None:
+    """Delete a failover segment and its hosts."""
+    db.segments.delete(req.database, segment_id)

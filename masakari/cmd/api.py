@@ -1,0 +1,85 @@
+"""masakari-api: the REST API, several worker processes that accept from one socket."""
+
+import multiprocessing
+import os
+import socket
+
+import cotyledon
+from cotyledon.types import WorkerId
+from oslo_config import cfg
+from oslo_log import log
+
+from masakari import db, nova, rpc
+from masakari.api import app, paste
+from masakari.api.middleware import Application
+from masakari.clock import Clock, SystemClock
+from masakari.cmd import common, server
+
+LOG = log.getLogger(__name__)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    return common.run("masakari-api", serve)
+
+
+def serve(conf: cfg.ConfigOpts) -> None:
+    """Supervise worker processes until a signal ends it."""
+    # what the workers will do is tried here, so that a bad configuration ends the program
+    make_application(conf, SystemClock())
+    tls = server.tls(conf)
+    paste.warn(conf)
+    host, port = conf.masakari_api_listen, conf.masakari_api_listen_port
+    listener = server.listen(host, port)
+    workers = conf.masakari_api_workers or os.cpu_count() or 1
+    manager = cotyledon.ServiceManager(
+        graceful_shutdown_timeout=conf.graceful_shutdown_timeout,
+        mp_context=multiprocessing.get_context("fork"),
+    )
+    manager.add(Worker, workers, args=(conf, listener, tls))
+    manager.register_hooks(on_terminate=listener.close)
+    LOG.info("listening on %s port %d with %d workers", host, port, workers)
+    manager.run()
+
+
+def make_application(
+    conf: cfg.ConfigOpts, clock: Clock, database: db.session.Database | None = None
+) -> Application:
+    """The API with connections of its own, each opened when it is first used."""
+    return app.make_app(
+        conf,
+        database=database or db.session.connect(conf, clock),
+        progress=db.progress.connect(conf),
+        cloud=nova.connect(conf, clock),
+        engine=rpc.EngineClient(conf, rpc.transport(conf)),
+    )
+
+
+class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
+    """One process; everything that it opens, it opens after the fork."""
+
+    name = "masakari-api"
+
+    def __init__(
+        self,
+        worker_id: WorkerId,
+        conf: cfg.ConfigOpts,
+        listener: socket.socket,
+        tls: server.Tls | None,
+    ) -> None:
+        """Accept from *listener*."""
+        super().__init__(worker_id)
+        clock = SystemClock()
+        self._database = db.session.connect(conf, clock)
+        application = make_application(conf, clock, self._database)
+        self._server = server.Server(conf, application, listener, tls)
+
+    def run(self) -> None:
+        """Serve; while the database is away requests are answered with 503."""
+        common.is_answering(self._database)
+        self._server.serve_forever()
+
+    def terminate(self) -> None:
+        """Finish what is in flight, accept nothing new."""
+        self._server.stop()
+        self._database.dispose()

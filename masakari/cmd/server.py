@@ -1,0 +1,129 @@
+"""The HTTP server of masakari-api and masakari-standalone: cheroot, made for many processes."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.ssl import builtin
+from oslo_config import cfg
+from oslo_log import log
+
+from masakari.errors import ConfigInvalid
+
+LOG = log.getLogger(__name__)
+
+BACKLOG = 128
+LARGEST_BODY = 16 * 1024 * 1024
+"""A larger body ends the connection; the API's own limit, far below, is answered politely."""
+FOREVER_S = 365 * 86400
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.  Raises ConfigInvalid."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(
+            address[:2],  # type: ignore[arg-type]  # typeshed: a host may be an int
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as e:
+        raise ConfigInvalid(
+            group="DEFAULT",
+            option="masakari_api_listen",
+            problem=f"cannot listen on {host} port {port}: {e.strerror}",
+        ) from e
+
+
+class Tls(builtin.BuiltinSSLAdapter):  # type: ignore[misc]  # cheroot is untyped
+    """TLS whose handshake waits in the thread of the connection, not where all are accepted."""
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """The socket, encrypted, and what WSGI is told of it."""
+        encrypted = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return encrypted, {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+
+def tls(conf: cfg.ConfigOpts) -> Tls | None:
+    """As `use_ssl` and `[wsgi] ssl_*` say, or None.  Raises ConfigInvalid."""
+    certificate, key, ca = (
+        conf.wsgi.ssl_cert_file,
+        conf.wsgi.ssl_key_file,
+        conf.wsgi.ssl_ca_file,
+    )
+    if not conf.use_ssl:
+        return None
+    if not certificate or not key:
+        option = "ssl_key_file" if certificate else "ssl_cert_file"
+        raise ConfigInvalid(group="wsgi", option=option, problem="use_ssl needs this file")
+    try:
+        adapter = Tls(certificate, key, certificate_chain=ca)
+        if ca:
+            adapter.context.load_verify_locations(ca)
+            adapter.context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as e:
+        raise ConfigInvalid(
+            group="wsgi", option="ssl_cert_file, ssl_key_file, ssl_ca_file", problem=str(e)
+        ) from e
+    return adapter
+
+
+class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
+    """Serves one application on a socket that listens already and may be shared by processes.
+
+    `serve_forever` returns after `stop`, which waits for requests in flight.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        application: Callable[..., Any],  # WSGI
+        listener: socket.socket,
+        adapter: Tls | None = None,
+    ) -> None:
+        """Accept from *listener*, encrypted as *adapter* does."""
+        super().__init__(
+            listener.getsockname()[:2],
+            application,
+            numthreads=conf.masakari_api_threads,
+            request_queue_size=BACKLOG,
+            timeout=conf.wsgi.client_socket_timeout or FOREVER_S,
+            shutdown_timeout=conf.graceful_shutdown_timeout or FOREVER_S,
+        )
+        self.ssl_adapter = adapter
+        self.max_request_header_size = conf.wsgi.max_header_line
+        self.max_request_body_size = LARGEST_BODY
+        self.software = "masakari"
+        if not conf.wsgi.keep_alive:
+            self.keep_alive_conn_limit = 0
+        self._listener = listener
+
+    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
+        """The socket that is there."""
+        self.socket = self._listener
+        return self._listener
+
+    def serve_forever(self) -> None:
+        """Serve until `stop` is called."""
+        self.prepare()
+        # of several processes that see a connection only one gets it: the others must not wait
+        self.socket.settimeout(0)
+        self.serve()
+
+    def process_conn(self, conn: Any) -> None:  # cheroot's connection
+        """A new connection gets a thread only when its request arrives."""
+        connections: Any = self._connections  # type: ignore[attr-defined]  # made by prepare
+        if conn.last_used is None:
+            connections.put(conn)
+        else:
+            super().process_conn(conn)
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """To our log; what clients do wrong is not worth more than DEBUG."""
+        LOG.log(level if level >= logging.ERROR else logging.DEBUG, "%s", msg, exc_info=traceback)
