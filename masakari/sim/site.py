@@ -345,6 +345,16 @@ class Site:
                 host.beats_since = self.monotonic()
         self._tell(name)
 
+    def set_service_state(self, name: str, up: bool) -> None:
+        """Power on, or power off with Nova's knowledge: the service is up or down at once."""
+        if up:
+            self.power_on(name)
+            return
+        self.power_off(name)
+        with self.present():
+            host = self.hosts[name]
+            host.last_beat = self.monotonic() - self.settings.service_down_time_s - 1
+
     def reachable(self, name: str) -> bool:
         """Whether the host answers on the network (a TCP connection, a ping)."""
         with self.present():

@@ -1,0 +1,381 @@
+"""Nova's compute API v2.1 over HTTP: paths, fields and versions in front of `ComputeApi`."""
+
+import datetime
+import re
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+from masakari.sim.cloud import SimCloud
+from masakari.sim.faults import ApiError
+from masakari.sim.keystone import Keystone, Token, project_id
+from masakari.sim.site import NAMESPACE, Host, Move, Vm
+from masakari.sim.wire import Json, Request, Response
+
+T = TypeVar("T")
+Version = tuple[int, int]
+
+ERROR_KEYS = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    409: "conflictingRequest",
+    429: "overLimit",
+    500: "computeFault",
+    503: "serviceUnavailable",
+}
+STATUSES = {
+    "active": "ACTIVE",
+    "building": "BUILD",
+    "error": "ERROR",
+    "paused": "PAUSED",
+    "rescued": "RESCUE",
+    "resized": "VERIFY_RESIZE",
+    "shelved": "SHELVED",
+    "shelved_offloaded": "SHELVED_OFFLOADED",
+    "stopped": "SHUTOFF",
+    "suspended": "SUSPENDED",
+}
+ADMIN_ONLY = ("evacuate", "os-resetState")
+
+
+class Nova:
+    """Answers what stands behind `/compute`."""
+
+    def __init__(self, cloud: SimCloud, keystone: Keystone, base_url: str) -> None:
+        self._cloud = cloud
+        self._keystone = keystone
+        self._base_url = base_url
+
+    def answer(self, request: Request, path: str) -> Response:
+        """Route a request; *path* is what follows `/compute`."""
+        try:
+            if path in ("/", "/v2.1"):
+                return self._versions(path)
+            token = self._keystone.holder(request.headers.get("x-auth-token"))
+            if token is None:
+                return Response(401, {"error": {"code": 401, "message": "Authentication required"}})
+            version = self._version(request)
+            response = self._route(request, path.removeprefix("/v2.1").strip("/"), token, version)
+            stated = f"{version[0]}.{version[1]}"
+            return Response(
+                response.status,
+                response.document,
+                {
+                    "OpenStack-API-Version": f"compute {stated}",
+                    "X-OpenStack-Nova-API-Version": stated,
+                    **response.headers,
+                },
+            )
+        except ApiError as error:
+            return _fault(error)
+        except (KeyError, TypeError, ValueError) as error:
+            return _fault(ApiError(400, f"Malformed request: {error!r}"))
+
+    # ---- versions
+
+    def _versions(self, path: str) -> Response:
+        settings = self._cloud.settings
+        document = {
+            "id": "v2.1",
+            "status": "CURRENT",
+            "version": "{}.{}".format(*settings.max_microversion),
+            "min_version": "{}.{}".format(*settings.min_microversion),
+            "updated": "2013-07-23T11:33:21Z",
+            "links": [{"rel": "self", "href": f"{self._base_url}/compute/v2.1/"}],
+        }
+        return Response(200, {"versions": [document]} if path == "/" else {"version": document})
+
+    def _version(self, request: Request) -> Version:
+        settings = self._cloud.settings
+        wanted = request.headers.get("openstack-api-version", "").strip()
+        if wanted.startswith("compute "):
+            wanted = wanted.split()[-1]
+        else:
+            wanted = request.headers.get("x-openstack-nova-api-version", "2.1")
+        if wanted == "latest":
+            return settings.max_microversion
+        match = re.fullmatch(r"(\d+)\.(\d+)", wanted)
+        if match is None:
+            raise ApiError(400, f"API Version String {wanted} is of invalid format.")
+        version = int(match[1]), int(match[2])
+        if not settings.min_microversion <= version <= settings.max_microversion:
+            raise ApiError(406, f"Version {wanted} is not supported by the API.")
+        return version
+
+    # ---- routes
+
+    def _route(self, request: Request, path: str, token: Token, version: Version) -> Response:
+        parts = path.split("/")
+        routes: dict[tuple[str, str, int], Callable[[], Response]] = {
+            ("GET", "os-services", 1): lambda: self._services(request, token, version),
+            ("PUT", "os-services", 2): lambda: self._put_service(request, parts, token, version),
+            ("GET", "servers", 1): lambda: self._servers(request, token, version, _brief),
+            ("GET", "servers", 2): lambda: self._server(request, parts, token, version),
+            ("POST", "servers", 3): lambda: self._action(request, parts, token, version),
+            ("GET", "os-migrations", 1): lambda: self._migrations(request, token, version),
+            ("GET", "os-aggregates", 1): lambda: Response(200, {"aggregates": []}),
+            ("GET", "os-hypervisors", 1): self._hypervisors,
+            ("GET", "os-hypervisors", 2): self._hypervisors,
+        }
+        route = routes.get((request.method, parts[0], len(parts)))
+        if route is None or (len(parts) == 3 and parts[2] != "action"):
+            raise ApiError(404, "The resource could not be found.")
+        return route()
+
+    def _services(self, request: Request, token: Token, version: Version) -> Response:
+        _admin(token)
+        if request.query.get("binary", "nova-compute") != "nova-compute":
+            return Response(200, {"services": []})
+        rows = self._cloud.api.services(
+            lambda host: self._service_row(host, version), request.query.get("host") or None
+        )
+        return Response(200, {"services": rows})
+
+    def _put_service(
+        self, request: Request, parts: list[str], token: Token, version: Version
+    ) -> Response:
+        _admin(token)
+        if version < (2, 53):
+            raise ApiError(404, "Unknown action")
+        body = request.json()
+        if not {"status", "forced_down"} & set(body):
+            raise ApiError(400, "No updates were requested.")
+        row = self._cloud.api.update_service(
+            lambda host: self._service_row(host, version),
+            parts[1],
+            status=body.get("status"),
+            reason=body.get("disabled_reason"),
+            forced_down=body.get("forced_down"),
+        )
+        return Response(200, {"service": row})
+
+    def _server(
+        self, request: Request, parts: list[str], token: Token, version: Version
+    ) -> Response:
+        if parts[1] == "detail":
+            return self._servers(request, token, version, self._server_row)
+        row = self._cloud.api.server(lambda vm: self._server_row(vm, version), parts[1])
+        if not _is_admin(token) and row["tenant_id"] != token.project_id:
+            raise ApiError(404, f"Instance {parts[1]} could not be found.")
+        return Response(200, {"server": row})
+
+    def _servers(
+        self,
+        request: Request,
+        token: Token,
+        version: Version,
+        render: Callable[[Vm, Version], Json],
+    ) -> Response:
+        query = request.query
+        everyones = _is_admin(token) and query.get("all_tenants", "0").lower() in ("1", "true", "")
+        host = query.get("host") if _is_admin(token) else None
+        rows, more = self._cloud.api.servers(
+            lambda vm: render(vm, version),
+            host=host,
+            project=None if everyones else token.project,
+            limit=int(query["limit"]) if "limit" in query else None,
+            marker=query.get("marker"),
+        )
+        document = {"servers": rows}
+        if more:
+            document["servers_links"] = [self._next(request, rows[-1]["id"])]
+        return Response(200, document)
+
+    def _action(
+        self, request: Request, parts: list[str], token: Token, version: Version
+    ) -> Response:
+        ((name, argument),) = request.json().items()
+        if name in ADMIN_ONLY:
+            _admin(token)
+        server_id, api, asked = parts[1], self._cloud.api, argument or {}
+        if name == "evacuate":
+            return self._evacuate(server_id, asked, version)
+        if name == "lock" and version < (2, 73) and asked:
+            raise ApiError(400, "Invalid input for field/attribute lock.")
+        acts: dict[str, Callable[[], None]] = {
+            "lock": lambda: api.lock(server_id, asked.get("locked_reason")),
+            "unlock": lambda: api.unlock(server_id),
+            "os-resetState": lambda: api.reset_state(server_id, asked["state"]),
+            "os-stop": lambda: api.stop(server_id),
+            "os-start": lambda: api.start(server_id),
+        }
+        if name not in acts:
+            raise ApiError(400, f"There is no such action: {name}")
+        acts[name]()
+        return Response(202)
+
+    def _evacuate(self, server_id: str, asked: Json, version: Version) -> Response:
+        known = {"host", "adminPass"} | (set() if version >= (2, 14) else {"onSharedStorage"})
+        known |= {"force"} if (2, 29) <= version < (2, 68) else set()
+        if set(asked) - known:
+            raise ApiError(400, f"Additional properties are not allowed: {set(asked) - known}")
+        self._cloud.api.evacuate(server_id, asked.get("host"), version)
+        return Response(200, None if version >= (2, 14) else {"adminPass": "x"})
+
+    def _migrations(self, request: Request, token: Token, version: Version) -> Response:
+        _admin(token)
+        query, pages = request.query, version >= (2, 59)
+        if query.get("migration_type", "evacuation") != "evacuation":
+            return Response(200, {"migrations": []})
+        since = query.get("changes-since") if pages else None
+        rows, more = self._cloud.api.migrations(
+            lambda move: self._migration_row(move, version),
+            source=query.get("source_compute"),
+            server_id=query.get("instance_uuid"),
+            status=query.get("status"),
+            since=_utc(since) if since else None,
+            limit=int(query["limit"]) if pages and "limit" in query else None,
+            marker=query.get("marker") if pages else None,
+        )
+        document = {"migrations": rows}
+        if more and pages:
+            document["migrations_links"] = [self._next(request, rows[-1]["uuid"])]
+        return Response(200, document)
+
+    def _hypervisors(self) -> Response:
+        rows = self._cloud.api.services(
+            lambda host: {
+                "id": str(uuid.uuid5(NAMESPACE, f"node-{host.node}")),
+                "hypervisor_hostname": host.node,
+                "hypervisor_type": "QEMU",
+                "host_ip": "127.0.0.1",
+                "state": "up" if self._cloud.is_up(host) else "down",
+                "status": "disabled" if host.disabled else "enabled",
+                "service": {
+                    "id": host.service_id,
+                    "host": host.name,
+                    "disabled_reason": host.disabled_reason,
+                },
+            }
+        )
+        return Response(200, {"hypervisors": rows})
+
+    def _next(self, request: Request, marker: str) -> Json:
+        kept = {k: v for k, v in request.query.items() if k != "marker"}
+        query = "&".join(f"{k}={v}" for k, v in {**kept, "marker": marker}.items())
+        return {"rel": "next", "href": f"{self._base_url}{request.path}?{query}"}
+
+    # ---- rows
+
+    def _service_row(self, host: Host, version: Version) -> Json:
+        row = {
+            "id": host.service_id if version >= (2, 53) else host.index + 1,
+            "binary": "nova-compute",
+            "host": host.name,
+            "zone": "nova",
+            "status": "disabled" if host.disabled else "enabled",
+            "state": "up" if self._cloud.is_up(host) else "down",
+            "updated_at": self._cloud.at(self._cloud.last_beat(host)).isoformat(
+                timespec="microseconds"
+            ),
+            "disabled_reason": host.disabled_reason,
+        }
+        if version >= (2, 11):
+            row["forced_down"] = host.forced_down
+        return row
+
+    def _server_row(self, vm: Vm, version: Version) -> Json:
+        node = self._cloud.hosts[vm.host].node
+        created = f"{vm.created.isoformat(timespec='seconds')}Z"
+        rebuilds = (vm.task_state or "").startswith("rebuil")
+        row: Json = {
+            "id": vm.id,
+            "name": vm.name,
+            "status": "REBUILD" if rebuilds else STATUSES[vm.vm_state],
+            "tenant_id": project_id(vm.project),
+            "user_id": uuid.uuid5(NAMESPACE, f"user-{vm.project}").hex,
+            "metadata": vm.metadata,
+            "hostId": uuid.uuid5(NAMESPACE, vm.host).hex,
+            "created": created,
+            "updated": f"{vm.updated.isoformat(timespec='seconds')}Z",
+            "addresses": {},
+            "accessIPv4": "",
+            "accessIPv6": "",
+            "links": [],
+            "image": "",
+            "flavor": {
+                "original_name": "m1.small",
+                "vcpus": 1,
+                "ram": 512,
+                "disk": 1,
+                "ephemeral": 0,
+                "swap": 0,
+                "extra_specs": {},
+            },
+            "key_name": None,
+            "config_drive": "",
+            "OS-DCF:diskConfig": "MANUAL",
+            "OS-EXT-AZ:availability_zone": "nova",
+            "OS-EXT-SRV-ATTR:host": vm.host,
+            "OS-EXT-SRV-ATTR:hypervisor_hostname": node,
+            "OS-EXT-SRV-ATTR:instance_name": f"instance-{vm.serial:08x}",
+            "OS-EXT-STS:power_state": vm.power_state,
+            "OS-EXT-STS:task_state": vm.task_state,
+            "OS-EXT-STS:vm_state": vm.vm_state,
+            "OS-SRV-USG:launched_at": created[:-1] if vm.launched else None,
+            "OS-SRV-USG:terminated_at": None,
+            "os-extended-volumes:volumes_attached": [],
+        }
+        if version >= (2, 9):
+            row["locked"] = vm.locked
+        if version >= (2, 16):
+            row["host_status"] = "UP" if self._cloud.is_up(self._cloud.hosts[vm.host]) else "DOWN"
+        if version >= (2, 26):
+            row["tags"] = []
+        if version >= (2, 73):
+            row["locked_reason"] = vm.locked_reason
+        return row
+
+    def _migration_row(self, move: Move, version: Version) -> Json:
+        hosts = self._cloud.hosts
+        row = {
+            "id": move.id,
+            "instance_uuid": move.vm.id,
+            "source_compute": move.source,
+            "source_node": hosts[move.source].node,
+            "dest_compute": move.dest,
+            "dest_node": hosts[move.dest].node if move.dest else None,
+            "dest_host": "127.0.0.1" if move.dest else None,
+            "status": move.status,
+            "created_at": move.created.isoformat(timespec="seconds"),
+            "updated_at": move.updated.isoformat(timespec="seconds"),
+            "old_instance_type_id": None,
+            "new_instance_type_id": None,
+        }
+        if version >= (2, 23):
+            row["migration_type"] = "evacuation"
+        if version >= (2, 59):
+            row["uuid"] = move.uuid
+        if version >= (2, 80):
+            row |= {"project_id": project_id(move.vm.project), "user_id": None}
+        return row
+
+
+def _brief(vm: Vm, version: Version) -> Json:
+    return {"id": vm.id, "name": vm.name, "links": []}
+
+
+def _fault(error: ApiError) -> Response:
+    """An error as Nova words it; code 0 cuts the connection."""
+    key = ERROR_KEYS.get(error.code, "computeFault")
+    headers = {} if error.retry_after_s is None else {"Retry-After": f"{error.retry_after_s:g}"}
+    return Response(error.code, {key: {"code": error.code, "message": error.message}}, headers)
+
+
+def _is_admin(token: Token) -> bool:
+    return "admin" in token.roles
+
+
+def _admin(token: Token) -> None:
+    if not _is_admin(token):
+        raise ApiError(403, "Policy doesn't allow this action to be performed.")
+
+
+def _utc(text: str) -> datetime.datetime:
+    """ISO 8601 as Nova reads it; a time without a zone is UTC."""
+    moment = datetime.datetime.fromisoformat(text.replace(" ", "+"))
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
