@@ -14,6 +14,7 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log
 from oslo_messaging import exceptions as messaging_exceptions
+from oslo_messaging import opts as messaging_opts
 
 from masakari.context import admin_context
 from masakari.errors import ConfigInvalid
@@ -34,10 +35,21 @@ class Engine(Protocol):
         """Some engine looks at the notification soon; returns at once, never raises."""
 
 
-def transport(conf: cfg.ConfigOpts) -> Any:  # oslo.messaging is untyped
-    """The connection to the bus of `[DEFAULT] transport_url`; opened when it is first used."""
+IN_PROCESS = "fake://"
+"""oslo.messaging's bus within one process."""
+
+
+def transport(conf: cfg.ConfigOpts, default_url: str | None = None) -> Any:  # untyped library
+    """The connection to the bus of `[DEFAULT] transport_url`; opened when it is first used.
+
+    Raises ConfigInvalid.
+    """
     oslo_messaging.set_transport_defaults(EXCHANGE)
     try:
+        if default_url is not None:
+            for group, options in messaging_opts.list_opts():
+                conf.register_opts(options, group)
+            conf.set_default("transport_url", default_url)
         return oslo_messaging.get_rpc_transport(conf)
     except (
         oslo_messaging.InvalidTransportURL,

@@ -1,0 +1,60 @@
+import threading
+
+import pytest
+from oslo_config import cfg
+from oslo_messaging import conffixture
+
+from masakari import conf as conf_
+from masakari import rpc
+from masakari.errors import ConfigInvalid
+
+
+@pytest.fixture
+def conf():
+    conf = cfg.ConfigOpts()
+    conf_.register(conf)
+    conf([], default_config_files=[])
+    with conffixture.ConfFixture(conf):  # declares what oslo.messaging looks for on cfg.CONF only
+        yield conf
+
+
+def test_recover_is_heard_by_a_server_on_the_bus(conf):
+    bus = rpc.transport(conf, rpc.IN_PROCESS)
+    heard, done = [], threading.Event()
+
+    def recover(uuid):
+        heard.append(uuid)
+        done.set()
+
+    server = rpc.server(conf, bus, recover)
+    server.start()
+    try:
+        rpc.EngineClient(conf, bus).recover("n1")
+        assert done.wait(10)
+    finally:
+        server.stop()
+        server.wait()
+    assert heard == ["n1"]
+
+
+def test_recover_bus_away_returns_at_once_and_forgets_what_does_not_fit(conf, caplog):
+    rpc.transport(conf, "rabbit://nobody:secret@127.0.0.1:1/")
+    client = rpc.EngineClient(conf, rpc.transport(conf))
+
+    for n in range(rpc.QUEUE_LENGTH + 5):
+        client.recover(f"n{n}")
+
+    assert "the sweep finds it" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["nonsense", "carrier-pigeon://host/", "rabbit://u:secret@h:port/"])
+def test_transport_malformed_url_names_the_option(conf, url):
+    rpc.transport(conf)
+    conf.set_override("transport_url", url)
+
+    with pytest.raises(ConfigInvalid) as error:
+        rpc.transport(conf)
+
+    assert "[DEFAULT] transport_url" in str(error.value)
+    assert "secret" not in str(error.value)
