@@ -146,7 +146,9 @@ def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options on *conf*, with those of keystoneauth in [api]."""
     conf.register_opts(DEFAULT_OPTS)
     conf.register_opts(API_OPTS, group="api")
-    conf.register_opts(_keystoneauth_opts(), group="api")
+    # A required option would stop programs that have their credentials elsewhere; keystoneauth
+    # declares it itself when it reads the others.
+    conf.register_opts([o for o in _keystoneauth_opts() if not o.required], group="api")
     conf.set_default("auth_type", "password", group="api")
     conf.set_default("timeout", API_TIMEOUT_S, group="api")
     conf.register_opts(HOST_OPTS, group="host")

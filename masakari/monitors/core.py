@@ -1,7 +1,7 @@
 """One loop for every daemon: look, decide, tell."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from masakari import clock as clock_
@@ -13,6 +13,11 @@ LOG = logging.getLogger(__name__)
 
 class Blind(Exception):
     """The observer cannot look; `str()` says why."""
+
+    def __init__(self, why: str, alive: Collection[str] = ()) -> None:
+        super().__init__(why)
+        self.alive = frozenset(alive)
+        """Subjects that showed a sign of life nevertheless."""
 
 
 class Probe(Protocol):
@@ -65,7 +70,7 @@ class Monitor:
         try:
             findings = self._judge.see(self._probe.look())
         except Blind as error:
-            findings = self._judge.see_nothing(str(error), self._clock.now())
+            findings = self._judge.see_nothing(str(error), self._clock.now(), error.alive)
         self._log(findings)
         for subject in self._outbox.take_back(findings.alive):
             self._judge.maybe_told(subject)

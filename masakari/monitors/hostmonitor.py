@@ -46,9 +46,10 @@ def build(
     *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.
     Raises ConfigInvalid.
     """
+    maker = _load(driver or conf.host.monitoring_driver)
     if masakari is None:
         masakari = report.connect(conf)
-    probe = _load(driver or conf.host.monitoring_driver).from_conf(
+    probe = maker.from_conf(
         conf, watchlist.Watchlist(masakari), clock, cloud=cloud, second_opinion=second_opinion
     )
     box = outbox.Outbox(

@@ -146,7 +146,11 @@ class Judge:
         """What follows from one round of samples, one for each watched subject."""
         taken = list(samples)
         gone = self._follow({s.subject for s in taken if not s.witness})
+        alive = frozenset(s.subject for s in taken if s.state in SIGNS_OF_LIFE)
         self._trouble = self._suspicion(taken)
+        if self._trouble:
+            self._count_nothing(taken[0].at)
+            return Findings(alive=alive, gone=gone, trouble=self._trouble)
         changes, events = [], []
         for sample in taken:
             if sample.witness:
@@ -154,20 +158,15 @@ class Judge:
             change, event = self._weigh(self._tracks[sample.subject], self._admit(sample))
             changes += [change] if change else []
             events += [event] if event else []
-        return Findings(
-            events=events,
-            alive=frozenset(s.subject for s in taken if s.state in SIGNS_OF_LIFE),
-            gone=gone,
-            changes=changes,
-            trouble=self._trouble,
-        )
+        return Findings(events=events, alive=alive, gone=gone, changes=changes)
 
-    def see_nothing(self, why: str, at: datetime.datetime) -> Findings:
-        """What follows from a round in which the observer could not look: nothing."""
+    def see_nothing(
+        self, why: str, at: datetime.datetime, alive: frozenset[str] = frozenset()
+    ) -> Findings:
+        """What follows from a round in which the observer could not look: nobody is judged."""
         self._trouble = why
-        for subject, track in self._tracks.items():
-            track.add(Sample(subject, State.UNKNOWN, at, why))
-        return Findings(trouble=why)
+        self._count_nothing(at)
+        return Findings(alive=alive, trouble=why)
 
     def told(self, event: Event) -> None:
         """Masakari has heard *event*."""
@@ -221,21 +220,22 @@ class Judge:
     def _suspicion(self, samples: Sequence[Sample]) -> str | None:
         """Why the observer is to be suspected, if it is."""
         states = collections.Counter(sample.state for sample in samples)
-        if states[State.OFFLINE] and not states[State.ONLINE]:
-            return (
-                f"not one of {len(samples)} {self.noun}s looks alive: the observer is suspected, "
-                "nothing is reported"
-            )
-        return None
+        if states[State.ONLINE] or not states[State.OFFLINE] + states[State.DOUBTFUL]:
+            return None
+        seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        return f"not one {self.noun} is online ({seen}), so the observer is suspected"
+
+    def _count_nothing(self, at: datetime.datetime) -> None:
+        """No sample of this round counts, and runs of equal ones are broken."""
+        for subject, track in self._tracks.items():
+            track.add(Sample(subject, State.UNKNOWN, at))
 
     def _admit(self, sample: Sample) -> Sample:
         """The sample as far as it may count."""
-        if sample.state is not State.OFFLINE:
-            return sample
-        why = self._trouble
-        if is_same_host(sample.subject, self.myself):
+        if sample.state is State.OFFLINE and is_same_host(sample.subject, self.myself):
             why = f"this is the observer's own {self.noun}; {sample.detail}"
-        return Sample(sample.subject, State.UNKNOWN, sample.at, why) if why else sample
+            return Sample(sample.subject, State.UNKNOWN, sample.at, why)
+        return sample
 
     def _weigh(self, track: _Track, sample: Sample) -> tuple[Change | None, Event | None]:
         """What one more sample of one subject changes, and what is to be told now."""

@@ -110,7 +110,7 @@ def credentials_group(conf: cfg.ConfigOpts) -> str:
     Raises ConfigInvalid where neither has any.
     """
     api = conf.api
-    if api.auth_type != "password" or api.auth_section or api.auth_url or api.username:
+    if api.auth_type != "password" or api.auth_section or api.username or api.user_id:
         return "api"
     for name, opts in keystonemiddleware_opts.list_auth_token_opts():
         conf.register_opts(opts, group=name)
@@ -118,7 +118,7 @@ def credentials_group(conf: cfg.ConfigOpts) -> str:
         return "keystone_authtoken"
     raise errors.ConfigInvalid(
         group="api",
-        option="auth_url",
+        option="username",
         problem="is not set, nor are there credentials in [keystone_authtoken]",
     )
 

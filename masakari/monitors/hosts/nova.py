@@ -10,6 +10,8 @@ down             could not be asked unknown
 none             (any)              unknown: the host's name is not one of Nova's
 ===============  =================  ====================================================
 
+Where not one host answers, those that are silent say more about the observer: nobody is judged.
+
 Whether an operator has disabled the service does not matter.
 """
 
@@ -86,11 +88,11 @@ class NovaProbe:
         services = self._services()
         opinions = self._opinions(watched, services)
         self._point_out_mutes(services, opinions)
-        can_see = any(opinion.sign is Sign.ALIVE for opinion in opinions.values())
+        _check_sight(services, opinions)
         at = self._clock.now()
         samples = []
         for host in sorted(watched | services.keys()):
-            state, detail = _read(services.get(host, ()), opinions.get(host, NOT_ASKED), can_see)
+            state, detail = _read(services.get(host, ()), opinions.get(host, NOT_ASKED))
             samples.append(judge.Sample(host, state, at, detail, witness=host not in watched))
         return samples
 
@@ -131,15 +133,28 @@ def _is_down(services: Sequence[cloud_.ComputeService]) -> bool:
     return bool(services) and all(service.is_down for service in services)
 
 
-def _read(
-    services: Sequence[cloud_.ComputeService], opinion: Opinion, can_see: bool
-) -> tuple[judge.State, str]:
+def _check_sight(services: Services, opinions: Mapping[str, Opinion]) -> None:
+    """Some host answers, or nobody is silent whom Nova holds for dead.  Raises Blind."""
+    if any(opinion.sign is Sign.ALIVE for opinion in opinions.values()):
+        return
+    silent = [
+        host
+        for host, opinion in opinions.items()
+        if opinion.sign is Sign.SILENT and _is_down(services.get(host, ()))
+    ]
+    if silent:
+        raise core.Blind(
+            f"{len(silent)} compute services are down in Nova, but not one of {len(opinions)} "
+            "hosts answers the second opinion, so the observer's network is suspected, or "
+            "[host] second_opinion_* is wrong",
+            alive=[host for host, found in services.items() if not _is_down(found)],
+        )
+
+
+def _read(services: Sequence[cloud_.ComputeService], opinion: Opinion) -> tuple[judge.State, str]:
     """What both together say of one host."""
     if not services:
         return judge.State.UNKNOWN, "Nova knows no compute service of that name"
     if not _is_down(services):
         return judge.State.ONLINE, "Nova's service is up"
-    detail = f"Nova's service is down, {opinion.detail}"
-    if opinion.sign is Sign.SILENT and not can_see:
-        return judge.State.UNKNOWN, f"{detail}, but no other host answers either"
-    return _STATE_OF_DOWN[opinion.sign], detail
+    return _STATE_OF_DOWN[opinion.sign], f"Nova's service is down, {opinion.detail}"

@@ -1,0 +1,503 @@
+"""Stories of the host monitor: what breaks, and what Masakari hears of it."""
+
+import itertools
+import logging
+
+import pytest
+
+from masakari import errors
+from masakari.monitors import hostmonitor
+from masakari.monitors.report import Answer, Unanswered
+from masakari.sim.cloud import Fault
+
+DEATH = ("compute1", "STOPPED")
+RETURN = ("compute1", "STARTED")
+
+
+@pytest.fixture
+def three(world):
+    """Three hosts, all up; the monitor not started."""
+    world.hosts("compute1", "compute2", "compute3")
+    return world
+
+
+def test_host_dies_and_returns_is_told_once_each(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(200)
+    three.cloud.power_on("compute1")
+    three.run(200)
+
+    assert three.masakari.told == [DEATH, RETURN]
+
+
+def test_host_dies_is_told_after_enough_samples_and_not_earlier(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(60)
+
+    # Nova notices within 6 to 8 s; looks at 40 and 50 s agree
+    (heard,) = three.masakari.heard
+    assert heard.at == 50
+    assert (heard.generated_time - three.clock.now()).total_seconds() == 50 - 90
+
+
+def test_host_dead_at_start_is_told(three):
+    three.cloud.power_off("compute1")
+    three.run(60)
+    three.start()
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+
+
+def test_monitor_restarted_tells_the_death_again_and_the_api_knows_it(three):
+    three.cloud.power_off("compute1")
+    kill = three.start()
+    three.run(60)
+    kill()
+    three.start()
+    three.run(60)
+
+    assert [asked[1:] for asked in three.masakari.asked] == [DEATH, DEATH]
+    assert three.masakari.told == [DEATH]
+
+
+def test_five_monitors_lead_to_one_notification(three):
+    for _ in range(5):
+        three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(600)
+
+    assert three.masakari.told == [DEATH]
+    assert len(three.masakari.asked) == 5
+
+
+def test_nova_compute_dead_but_host_answers_is_not_told(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.stop_compute("compute1")
+    three.run(600)
+
+    assert three.masakari.asked == []
+    (line,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert line == (
+        "compute1: online -> doubtful (2 of 2 samples: Nova's service is down, compute1:22 answers)"
+    )
+
+
+def test_host_silent_but_nova_hears_it_is_not_told(three):
+    three.opinion.deaf.add("compute1")
+    three.start()
+    three.run(600)
+
+    assert three.masakari.asked == []
+
+
+def test_host_that_never_answers_is_pointed_out_once(three, caplog):
+    three.opinion.deaf.add("compute1")
+    three.start()
+    three.run(600)
+
+    lines = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(lines) == 1
+    assert lines[0].startswith("compute1: Nova's service is up, but compute1:22 does not answer")
+
+
+def warnings(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_all_hosts_look_dead_suspects_the_observer_once(three, caplog):
+    three.start()
+    three.run(30)
+    for host in list(three.cloud.hosts):
+        three.cloud.power_off(host)
+    three.run(600)
+
+    assert three.masakari.asked == []
+    assert warnings(caplog) == [
+        "nobody is judged: 3 compute services are down in Nova, but not one of 3 hosts answers "
+        "the second opinion, so the observer's network is suspected, or [host] second_opinion_* "
+        "is wrong"
+    ]
+
+
+def test_all_services_down_suspects_the_observer_once(three, caplog):
+    three.start()
+    three.run(30)
+    for host in list(three.cloud.hosts):
+        three.cloud.stop_compute(host)
+    three.cloud.power_off("compute1")
+    three.run(600)
+
+    assert three.masakari.asked == []
+    assert warnings(caplog) == [
+        "nobody is judged: not one host is online (2 doubtful, 1 offline), so the observer is "
+        "suspected"
+    ]
+
+
+def test_all_services_down_and_up_again_tells_the_one_that_stays_down(three):
+    three.start()
+    three.run(30)
+    for host in list(three.cloud.hosts):
+        three.cloud.stop_compute(host)
+    three.cloud.power_off("compute1")
+    three.run(60)
+    for host in ("compute2", "compute3"):
+        three.cloud.start_compute(host)
+    three.run(30)
+
+    assert three.masakari.told == [DEATH]
+
+
+def test_only_watched_host_dies_is_told_as_others_of_nova_live(world):
+    world.hosts("compute1")
+    world.hosts("compute2", "compute3", registered=False)
+    world.start()
+    world.run(30)
+    world.cloud.power_off("compute1")
+    world.cloud.power_off("compute2")
+    world.run(60)
+
+    assert world.masakari.told == [DEATH]
+
+
+def test_disabled_service_is_watched(three):
+    (service,) = three.cloud.compute_services("compute1")
+    three.cloud.disable_service(service, "kernel upgrade")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+
+
+def test_own_host_is_never_told(three):
+    three.option("hostname", "compute1.example.com")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(600)
+
+    assert three.masakari.asked == []
+
+
+def test_nova_away_warns_once_and_tells_when_it_is_back(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.add_fault(Fault(error=503, times=None, until=300))
+    three.cloud.power_off("compute1")
+    three.run(200)
+
+    assert three.masakari.asked == []
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+    three.run(200)
+    assert three.masakari.told == [DEATH]
+
+
+def test_api_away_is_told_when_it_is_back(three, caplog):
+    three.start()
+    three.run(30)
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.run(3600)
+    three.masakari.is_up = True
+    three.run(11)
+
+    assert three.masakari.told == [DEATH]
+    assert not [r for r in caplog.records if r.exc_info]
+
+
+def test_api_away_is_asked_with_growing_pauses(three):
+    three.start()
+    three.run(30)
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.run(65)
+
+    times = [at for at, *_ in three.masakari.asked]
+    pauses = [round(b - a, 3) for a, b in itertools.pairwise(times)]
+    assert pauses == [0.625, 1.25, 2.5, 5, 10, 10, 10]
+
+
+def test_api_away_at_start_watches_as_soon_as_it_is_there(three):
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.start()
+    three.run(300)
+    three.masakari.is_up = True
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+
+
+def test_api_away_alarm_is_an_error_each_so_many_tries(three, caplog):
+    three.option("api_retry_max", 5, "host")
+    three.start()
+    three.run(30)
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.run(30)
+
+    (alarm,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert alarm.startswith("Masakari has not answered 5 tries (connection refused); 1 reports")
+
+
+def test_host_died_and_returned_before_it_could_be_told_is_not_told(three):
+    three.start()
+    three.run(30)
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.run(100)
+    assert three.masakari.asked
+    three.cloud.power_on("compute1")
+    three.run(11)
+    three.masakari.is_up = True
+    three.run(600)
+
+    assert three.masakari.told == []
+
+
+def test_host_returned_while_the_observer_is_deaf_is_not_told(three):
+    three.start()
+    three.run(30)
+    three.masakari.is_up = False
+    three.cloud.power_off("compute1")
+    three.run(40)
+    assert three.masakari.asked
+    three.opinion.deaf.update(three.cloud.hosts)
+    three.cloud.power_off("compute2")
+    three.cloud.power_on("compute1")
+    three.run(60)
+    three.masakari.is_up = True
+    three.run(60)
+
+    assert three.masakari.told == []
+
+
+def test_host_returned_after_a_try_whose_answer_was_lost_tells_the_return(three):
+    three.masakari.script.extend([Unanswered("timed out")] * 5)
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(25)
+    three.cloud.power_on("compute1")
+    three.run(60)
+
+    assert three.masakari.told == [RETURN]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_unusable_answer_is_no_answer(three, status):
+    three.masakari.script.extend([Answer(status)] * 3)
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(60)
+
+    assert len(three.masakari.asked) == 4
+    assert three.masakari.told == [DEATH]
+
+
+def test_refused_for_maintenance_is_told_when_it_is_over(three, caplog):
+    three.masakari.on_maintenance.add("compute1")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(1000)
+    assert three.masakari.told == []
+    three.masakari.on_maintenance.clear()
+    three.run(61)
+
+    assert three.masakari.told == [DEATH]
+    age = three.clock.now() - three.masakari.heard[0].generated_time
+    assert age.total_seconds() <= 61
+    refusals = [r for r in caplog.records if "refuses the report" in r.getMessage()]
+    assert len(refusals) == 1
+
+
+def test_refused_for_maintenance_is_asked_each_interval(three):
+    three.masakari.on_maintenance.add("compute1")
+    three.option("maintenance_retry_interval", 30, "host")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(111)
+
+    assert [at for at, *_ in three.masakari.asked] == [50, 80, 110, 140]
+
+
+def test_refused_for_maintenance_and_returned_is_never_told(three):
+    three.masakari.on_maintenance.add("compute1")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(100)
+    three.cloud.power_on("compute1")
+    three.run(60)
+    three.masakari.on_maintenance.clear()
+    three.run(600)
+
+    assert three.masakari.told == []
+
+
+def test_maintenance_of_one_host_does_not_hold_up_another(three):
+    three.masakari.on_maintenance.add("compute1")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.cloud.power_off("compute2")
+    three.run(60)
+
+    assert three.masakari.told == [("compute2", "STOPPED")]
+
+
+def test_second_death_soon_after_the_first_is_told_although_it_looks_like_a_duplicate(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(30)
+    three.cloud.power_on("compute1")
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(300)
+
+    assert three.masakari.told == [DEATH, RETURN, DEATH]
+
+
+def test_unknown_host_is_an_alarm_once_and_told_when_the_registry_changes(three, caplog):
+    three.masakari.script.append(Answer(400, "unknown-host", "Host could not be found."))
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(600)
+    assert len(three.masakari.asked) == 1
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+
+    three.hosts("compute4")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+
+
+def test_host_taken_out_of_the_registry_is_not_told_any_more(three):
+    three.masakari.on_maintenance.add("compute1")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(60)
+    three.masakari.registered.remove("compute1")
+    three.run(60)
+    asked = len(three.masakari.asked)
+    three.run(600)
+
+    assert len(three.masakari.asked) == asked
+
+
+def test_registered_host_that_nova_does_not_know_is_not_told(three, caplog):
+    three.masakari.registered.add("Compute1")
+    three.start()
+    three.run(300)
+
+    assert three.masakari.asked == []
+    assert any("Nova knows no compute service" in r.getMessage() for r in caplog.records)
+
+
+def test_network_cut_and_healed_is_told(three):
+    three.start()
+    three.run(30)
+    three.cloud.cut_network("compute1")
+    three.run(60)
+    three.cloud.heal_network("compute1")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH, RETURN]
+
+
+def test_many_hosts_die_together_are_told_in_one_round(world):
+    names = [f"compute{i:03}" for i in range(100)]
+    world.hosts(*names)
+    world.start()
+    world.run(30)
+    for name in names[:99]:
+        world.cloud.power_off(name)
+    world.run(40)
+
+    assert len(world.masakari.told) == 99
+    assert {heard.at for heard in world.masakari.heard} == {50}
+
+
+def test_stop_ends_the_loop(three):
+    monitor = hostmonitor.build(
+        three.conf,
+        three.clock,
+        cloud=three.cloud,
+        masakari=three.masakari,
+        second_opinion=three.opinion,
+    )
+    stop, ended = three.clock.event(), three.clock.event()
+
+    def run():
+        monitor.run(stop)
+        ended.set()
+
+    three.clock.spawn(run)
+    three.run(25)
+    stop.set()
+
+    assert ended.wait(0.001)
+
+
+def test_defect_in_a_round_is_logged_and_the_next_round_goes_on(three, caplog):
+    class Defect(Exception):
+        pass
+
+    def fail(_hosts):
+        three.opinion.__dict__.pop("ask")
+        raise Defect
+
+    three.opinion.ask = fail
+    three.cloud.power_off("compute1")
+    three.start()
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+    assert len([r for r in caplog.records if r.exc_info]) == 1
+
+
+@pytest.mark.parametrize("driver", ["default", "simple", "consul", "no such thing"])
+def test_build_driver_that_is_not_there_names_the_option(three, driver):
+    three.option("monitoring_driver", driver, "host")
+
+    with pytest.raises(errors.ConfigInvalid, match=r"^\[host\] monitoring_driver: .*nova"):
+        hostmonitor.build(three.conf, three.clock)
+
+
+def test_notification_has_the_payload_of_the_contract(three):
+    seen = []
+    notify = three.masakari.notify
+
+    def spy(notification):
+        seen.append(notification)
+        return notify(notification)
+
+    three.masakari.notify = spy
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(60)
+    three.cloud.power_on("compute1")
+    three.run(60)
+
+    assert [n["payload"] for n in seen] == [
+        {"event": "STOPPED", "cluster_status": "OFFLINE", "host_status": "NORMAL"},
+        {"event": "STARTED", "cluster_status": "ONLINE", "host_status": "NORMAL"},
+    ]
+    assert {n["type"] for n in seen} == {"COMPUTE_HOST"}
+    assert seen[0]["generated_time"] == "2026-01-01T00:00:50.000000"
