@@ -30,7 +30,7 @@ def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) 
     return World(
         conf=conf,
         database=database,
-        progress=db.progress.connect(conf),
+        progress=db.progress.connect(conf, clock),
         cloud=cloud,
         clock=clock,
         pool=pool,

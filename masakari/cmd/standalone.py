@@ -1,0 +1,95 @@
+"""masakari-standalone: API, engine and host monitor in one process, for a lab or a small cloud."""
+
+import threading
+
+from oslo_config import cfg
+from oslo_log import log
+
+import masakari.conf
+from masakari import db, nova, rpc
+from masakari.api import app, paste
+from masakari.clock import SystemClock
+from masakari.cmd import common, engine, server
+from masakari.engine.service import Engine
+from masakari.monitors import hostmonitor, report
+
+LOG = log.getLogger(__name__)
+
+HERE = "127.0.0.1"
+DRIVER = "nova"
+"""The host monitor needs nothing but what the cloud has anyway."""
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    return common.run("masakari-standalone", serve, register=register)
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Declare the options of all three on *conf*."""
+    masakari.conf.register(conf)
+    masakari.conf.register_monitors(conf)
+
+
+def serve(conf: cfg.ConfigOpts) -> None:
+    """Serve, recover and watch until a signal ends it."""
+    clock = SystemClock()
+    bus = rpc.transport(conf, default_url=rpc.IN_PROCESS)
+    cloud = nova.connect(conf, clock)
+    tls = server.tls(conf)
+    paste.warn(conf)
+    listener = server.listen(address(conf), conf.masakari_api_listen_port)
+    monitor = hostmonitor.build(
+        conf,
+        clock,
+        cloud=cloud,
+        masakari=report.connect(conf, endpoint=own_url(conf)),
+        driver=DRIVER,
+    )
+    database = common.open_database(conf, clock)
+    db.migration.sync(conf)
+    recovery = Engine(engine.make_world(conf, clock, database, cloud))
+    application = app.make_app(
+        conf,
+        database=database,
+        progress=db.progress.connect(conf, clock),
+        cloud=cloud,
+        engine=rpc.EngineClient(conf, bus),
+    )
+    api = server.Server(conf, application, listener, tls)
+    hears = engine.BusListener(conf, bus, recovery.recover)
+    stop_monitor = clock.event()
+    threads = [
+        threading.Thread(target=api.serve_forever, name="api"),
+        threading.Thread(target=monitor.run, args=(stop_monitor,), name="hostmonitor"),
+    ]
+    recovery.start()
+    hears.start()
+    for thread in threads:
+        thread.start()
+    LOG.info("listening on %s port %d", *listener.getsockname()[:2])
+    common.wait_for_signal(conf)
+    stop_monitor.set()
+    api.stop()
+    hears.stop()
+    recovery.stop()
+    for thread in threads:
+        thread.join()
+    database.dispose()
+
+
+def address(conf: cfg.ConfigOpts) -> str:
+    """Where to listen: without authentication only here, unless the configuration says where."""
+    location = conf.get_location("masakari_api_listen")
+    is_default = location is None or location.location is cfg.Locations.opt_default
+    if is_default and conf.auth_strategy == "noauth2":
+        return HERE
+    return str(conf.masakari_api_listen)
+
+
+def own_url(conf: cfg.ConfigOpts) -> str:
+    """Where this process's monitor reaches its API."""
+    host = address(conf)
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+    scheme = "https" if conf.use_ssl else "http"
+    return f"{scheme}://{HERE if everywhere else host}:{conf.masakari_api_listen_port}"
