@@ -161,11 +161,13 @@ def page(
 
 
 @writer
-def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notification | None:
+def claim(
+    tx: Transaction, uuid: str, *, owner: str, lease_s: float, retry_after_s: float = 0
+) -> Notification | None:
     """The notification is *owner*'s to process for *lease_s* seconds, or None if it is not.
 
-    It is to be had while new or error, or running when nobody's lease is valid; then it is a
-    resume and keeps its attempt number.  A host has one recovery at a time: None while another
+    It is to be had while new, when it has been error for *retry_after_s*, or while running when
+    nobody's lease is valid; then it is a resume and keeps its attempt number.  A host has one recovery at a time: None while another
     notification of the same host is running under a valid lease.  Raises NotificationNotFound.
     """
     n = require(tx, uuid)
@@ -183,7 +185,7 @@ def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notifica
         .where(
             T.c.notification_uuid == uuid,
             T.c.deleted == 0,
-            sa.or_(T.c.status.in_((NEW, ERROR)), _is_orphan()),
+            sa.or_(T.c.status == NEW, _has_rested(tx, retry_after_s), _is_orphan()),
         )
         # MySQL sets columns one after the other: what depends on the old status comes first.
         .ordered_values(
@@ -201,6 +203,13 @@ def _is_orphan() -> ColumnElement[bool]:
     """Running, but no engine may act on it (OpenStack's engines have no lease at all)."""
     ended = sa.or_(T.c.lease_until.is_(None), T.c.lease_until <= sqltime.now())
     return sa.and_(T.c.status == RUNNING, ended)
+
+
+def _has_rested(tx: Transaction, retry_after_s: float) -> ColumnElement[bool]:
+    """In error, and its last try was that long ago."""
+    long_ago = tx.clock_now() - datetime.timedelta(seconds=retry_after_s)
+    long_enough = sa.or_(T.c.updated_at.is_(None), T.c.updated_at <= long_ago)
+    return sa.and_(T.c.status == ERROR, long_enough)
 
 
 def _has_running_other(tx: Transaction, n: Notification) -> bool:
@@ -271,8 +280,6 @@ def due(tx: Transaction, *, retry_after_s: float, limit: int = 100) -> list[str]
     What is new, what runs under no valid lease, and what has been error for *retry_after_s*; but
     nothing of a host for which another notification is running under a valid lease.
     """
-    long_ago = tx.clock_now() - datetime.timedelta(seconds=retry_after_s)
-    rests = sa.and_(T.c.status == ERROR, T.c.updated_at > long_ago)
     busy = T.alias("busy")
     is_busy = (
         sa.select(busy.c.id)
@@ -289,8 +296,7 @@ def due(tx: Transaction, *, retry_after_s: float, limit: int = 100) -> list[str]
         .where(
             T.c.status.in_((NEW, RUNNING, ERROR)),
             T.c.deleted == 0,
-            sa.or_(T.c.status.in_((NEW, ERROR)), _is_orphan()),
-            sa.or_(T.c.updated_at.is_(None), sa.not_(rests)),
+            sa.or_(T.c.status == NEW, _has_rested(tx, retry_after_s), _is_orphan()),
             sa.not_(is_busy),
         )
         .order_by(T.c.id)

@@ -29,7 +29,13 @@ MESSAGE_LENGTH = 1000
 def recover(world: World, leases: Leases, uuid: str) -> None:
     """Recover from one notification, or say why not.  Safe to call twice, on two engines."""
     asked_at = world.clock.monotonic()
-    n = db.notifications.claim(world.database, uuid, owner=world.owner, lease_s=leases.lease_s)
+    n = db.notifications.claim(
+        world.database,
+        uuid,
+        owner=world.owner,
+        lease_s=leases.lease_s,
+        retry_after_s=world.conf.process_unfinished_notifications_interval,
+    )
     if n is None:
         return
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)
