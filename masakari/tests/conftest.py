@@ -1,0 +1,142 @@
+"""Fixtures for all tests: options, databases, and private servers for functional tests."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from oslo_config import cfg
+
+from masakari import conf as options
+from masakari.clock import Clock, SystemClock
+from masakari.db import migration, session
+from masakari.db.session import Database
+from masakari.tests import servers
+
+SERVERS = pytest.StashKey[pathlib.Path]()
+
+
+def new_conf(directory: pathlib.Path) -> cfg.ConfigOpts:
+    """Options of the server programs as they are by default, with files in *directory*."""
+    conf = cfg.ConfigOpts()
+    options.register(conf)
+    conf([], project="masakari", default_config_files=[], default_config_dirs=[])
+    conf.set_override("state_path", str(directory))
+    conf.set_override("connection", f"sqlite:///{directory}/masakari.sqlite", group="database")
+    conf.set_override("sqlite_synchronous", False, group="database")
+    return conf
+
+
+@pytest.fixture
+def conf(tmp_path: pathlib.Path) -> cfg.ConfigOpts:
+    """Options of the server programs; the database is an SQLite file, not yet made."""
+    return new_conf(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """An SQLite file with all tables and no rows."""
+    directory = tmp_path_factory.mktemp("template")
+    migration.sync(new_conf(directory))
+    return directory / "masakari.sqlite"
+
+
+@pytest.fixture
+def migrated_conf(conf: cfg.ConfigOpts, sqlite_template: pathlib.Path) -> cfg.ConfigOpts:
+    """As `conf`, and the database has all tables."""
+    shutil.copy(sqlite_template, pathlib.Path(conf.state_path) / "masakari.sqlite")
+    return conf
+
+
+@pytest.fixture
+def connect_database(migrated_conf: cfg.ConfigOpts) -> Iterator[Callable[[Clock], Database]]:
+    """Connects to the fresh SQLite database on the clock that it is given."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(clock: Clock) -> Database:
+            database = session.connect(migrated_conf, clock)
+            stack.callback(database.dispose)
+            return database
+
+        yield connect
+
+
+@pytest.fixture
+def database(connect_database: Callable[[Clock], Database]) -> Database:
+    """A fresh SQLite database with all tables, on the machine's time."""
+    return connect_database(SystemClock())
+
+
+# ---- private servers, shared by the workers of pytest-xdist
+
+
+def worker_number() -> int:
+    """0 without pytest-xdist."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def run_directory(config: pytest.Config, factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A directory that the processes of this test run have in common."""
+    base = factory.getbasetemp()
+    return (base.parent if hasattr(config, "workerinput") else base) / "servers"
+
+
+@pytest.fixture(scope="session")
+def server(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], servers.Server]:
+    """The private server of a kind (mariadb, rabbitmq), started when first asked for."""
+    directory = run_directory(pytestconfig, tmp_path_factory)
+    is_worker = hasattr(pytestconfig, "workerinput")
+    pytestconfig.stash[SERVERS] = directory
+
+    def get(kind: str) -> servers.Server:
+        if reason := servers.missing(kind):
+            pytest.skip(reason)
+        return servers.shared(
+            kind,
+            directory,
+            owner=os.getppid() if is_worker else os.getpid(),
+            workers=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+        )
+
+    return get
+
+
+@pytest.fixture
+def mariadb(server: Callable[[str], servers.Server]) -> servers.Server:
+    """The private MariaDB server."""
+    return server("mariadb")
+
+
+@pytest.fixture
+def mariadb_url(mariadb: servers.Server) -> Iterator[str]:
+    """URL of a fresh, empty database on the private MariaDB server."""
+    name = f"masakari_{worker_number()}"
+    servers.execute(
+        mariadb.port,
+        f"DROP DATABASE IF EXISTS {name}",
+        f"CREATE DATABASE {name} CHARACTER SET utf8",
+    )
+    yield f"mysql+pymysql://masakari:{servers.PASSWORD}@127.0.0.1:{mariadb.port}/{name}"
+    servers.execute(mariadb.port, f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def rabbit_url(server: Callable[[str], servers.Server]) -> str:
+    """URL of this worker's virtual host on the private RabbitMQ server; queues of earlier tests
+    may be left in it.
+    """
+    port = server("rabbitmq").port
+    return f"rabbit://masakari:{servers.PASSWORD}@127.0.0.1:{port}/w{worker_number()}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that owns the test run stops the servers; see servers.py if it cannot."""
+    if hasattr(config, "workerinput"):
+        return
+    factory = getattr(config, "_tmp_path_factory", None)  # pytest offers no other way here
+    if factory is not None:
+        servers.stop_all(run_directory(config, factory))
