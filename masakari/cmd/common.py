@@ -17,6 +17,8 @@ from masakari.errors import ConfigInvalid, DatabaseUnavailable
 LOG = log.getLogger(__name__)
 
 DATABASE_PAUSE_S = 5.0
+QUIET = ("taskflow.engines.action_engine.engine=CRITICAL",)
+"""Logs a traceback for each step that fails; the engine says in a sentence why it did."""
 
 
 def run(
@@ -57,6 +59,7 @@ def configure(
     LogConfigError.
     """
     log.register_options(conf)
+    log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *QUIET])
     service_opts.register_service_opts(conf)
     register(conf)
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -58,7 +58,7 @@ def record(job: Job, service: ComputeService) -> None:
     """The proof is stored with the notification.  Raises LeaseLost when that is not ours."""
     world, n = job.world, job.notification
     proof: dict[str, Any] = {  # JSON
-        "kind": Proof.NOVA_DOWN,
+        "kind": str(Proof.NOVA_DOWN),
         "host": service.host,
         "seen": describe(service),
         "seen_at": world.clock.now().isoformat(),
@@ -70,7 +70,13 @@ def record(job: Job, service: ComputeService) -> None:
     )
     if not recorded:
         raise LeaseLost(notification=n.notification_uuid)
-    LOG.info("notification %s: proof of death of %s: %s", n.notification_uuid, service.host, proof)
+    LOG.info(
+        "notification %s: proof of death of host %s is on record: %s (%s)",
+        n.notification_uuid,
+        service.host,
+        Proof.NOVA_DOWN,
+        describe(service),
+    )
 
 
 def welcome_back(job: Job, service: ComputeService) -> None:

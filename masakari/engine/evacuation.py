@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from oslo_log import log
 
 from masakari import db
-from masakari.clock import wait_until
+from masakari.clock import Clock, wait_until
 from masakari.cloud import Migration, Server
 from masakari.db.models import VMove
 from masakari.engine.watcher import Flight, Watcher
@@ -28,8 +28,6 @@ LOG = log.getLogger(__name__)
 LOCK_REASON = "Masakari is recovering this server from a host failure."
 SHUT_DOWN = 4
 """Nova's power_state of a VM that is off."""
-PROGRESS_STEPS = 20
-"""Progress entries for the VMs of one host, however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def evacuate_all(job: Job, moves: Sequence[VMove], say: Callable[[str, float], N
         pool.submit(watcher.run)
         futures = [pool.submit(Evacuation(job, watcher, move).run) for move in moves]
         try:
-            _follow(futures, say)
+            _follow(job.world.clock, futures, say)
         except BaseException:
             job.lease.lose()  # nobody begins anything more
             raise
@@ -80,12 +78,17 @@ def evacuate_all(job: Job, moves: Sequence[VMove], say: Callable[[str, float], N
             watcher.stop()
 
 
-def _follow(futures: Sequence[Future[None]], say: Callable[[str, float], None]) -> None:
-    every = max(1, len(futures) // PROGRESS_STEPS)
+def _follow(
+    clock: Clock, futures: Sequence[Future[None]], say: Callable[[str, float], None]
+) -> None:
+    """Wait for all; say how far they are each second at first, ever more rarely later."""
+    began = said_at = clock.monotonic()
     for done, future in enumerate(futures, start=1):
         future.result()
-        if done % every == 0 and done < len(futures):
+        now = clock.monotonic()
+        if done < len(futures) and now - said_at >= max(1.0, (now - began) / 10):
             say(f"{done} of {len(futures)} VMs done.", 0.95 * done / len(futures))
+            said_at = now
 
 
 class Evacuation:

@@ -25,12 +25,12 @@ class DisableComputeServiceTask(Step):
             job.lease.check()
             world.cloud.disable_service(service, world.conf.host_failure.service_disable_reason)
         self.say(
-            f"Compute service on host {host_name} is disabled; waiting for Nova to report it "
-            f"down (now: {death.describe(service)}).",
+            f"Compute service on host {host_name} is disabled; Nova must report it down "
+            f"(now: {death.describe(service)}).",
             0.5,
         )
         death.await_proof(job, service)
-        self.say(f"Nova reports the compute service on host {host_name} down.", 1.0)
+        self.say(f"Host {host_name} is proven dead: Nova reports its compute service down.", 1.0)
 
 
 class PrepareHAEnabledInstancesTask(Step):

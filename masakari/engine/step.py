@@ -1,7 +1,5 @@
 """Steps of a recovery: TaskFlow tasks that say what they do."""
 
-from typing import Any
-
 from oslo_log import log
 from taskflow import task
 
@@ -46,5 +44,8 @@ class Step(task.Task):
         )
         if len(self._details) > MOST_DETAILS:
             del self._details[MOST_DETAILS // 2]  # how it began and how it goes are kept
-        details: dict[str, Any] = {"progress_details": list(self._details)}
-        self.update_progress(self._progress, **details)
+        # update_progress passes no details on: the listener takes what is beside the progress
+        self.notifier.notify(
+            task.EVENT_UPDATE_PROGRESS,
+            {"progress": self._progress, "progress_details": list(self._details)},
+        )
