@@ -1,0 +1,198 @@
+"""Writes the reference pages from the code: options, policies, operations, words.
+
+The pages are made anew by each build, below _generated/ (which git ignores).
+"""
+
+import ast
+import inspect
+import pathlib
+import re
+from collections.abc import Iterable, Iterator
+
+from oslo_config import cfg
+from sphinx.application import Sphinx
+
+import masakari.conf
+from masakari import states
+from masakari.api import operation, policy, versions
+from masakari.engine import gates
+
+WORDS = {
+    "Integer": "integer",
+    "Float": "number",
+    "Boolean": "boolean",
+    "List": "list, separated by commas",
+    "Dict": "key:value pairs, separated by commas",
+    "Port": "port",
+    "HostAddress": "host name or address",
+    "URI": "URL",
+}
+
+
+def escape(text: str) -> str:
+    """*text* without meaning for reStructuredText."""
+    return re.sub(r"([\\*`|_])", r"\\\1", text)
+
+
+def heading(text: str, line: str) -> str:
+    """*text* underlined."""
+    return f"{text}\n{line * len(text)}\n\n"
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]], widths: str) -> str:
+    """A list-table."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in [titles, *rows]:
+        lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n\n"
+
+
+# ---- options
+
+
+def value_type(opt: cfg.Opt) -> str:
+    """The type and the range of an option, in words."""
+    kind = opt.type
+    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    words = WORDS.get(type(kind).__name__, "string")
+    if words == "port":
+        return words
+    if low is not None and high is not None:
+        return f"{words}, {low} to {high}"
+    if low is not None:
+        return f"{words}, at least {low}"
+    return words if high is None else f"{words}, at most {high}"
+
+
+def default_of(opt: cfg.Opt) -> str:
+    """What holds if the option is not given."""
+    value = opt.sample_default if opt.sample_default is not None else opt.default
+    if value is None:
+        return "not set"
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    return f"default ``{value}``" if str(value) else "default empty"
+
+
+def remarks(opt: cfg.Opt) -> Iterator[str]:
+    """Sentences behind the help."""
+    if opt.mutable:
+        yield "Read again at SIGHUP."
+    if opt.deprecated_for_removal:
+        yield f"Deprecated: {opt.deprecated_reason}"
+    old = [name.name for name in opt.deprecated_opts if name.name and name.name != opt.dest]
+    if old:
+        yield f"Also accepted under the name {', '.join(old)}."
+
+
+def option(opt: cfg.Opt) -> str:
+    """One entry of a definition list."""
+    facts = [value_type(opt), "required" if opt.required else default_of(opt)]
+    text = " ".join([escape(opt.help or ""), *map(escape, remarks(opt))])
+    entry = f"``{opt.name}`` ({'; '.join(facts)})\n    {text}\n"
+    for value, meaning in (getattr(opt.type, "choices", None) or {}).items():
+        entry += f"\n    * ``{value}``" + (f": {escape(meaning)}" if meaning else "")
+    return entry.rstrip() + "\n\n"
+
+
+def options(listed: Iterable[tuple[str, list[cfg.Opt]]]) -> str:
+    """Every option, by group."""
+    groups: dict[str, list[cfg.Opt]] = {}
+    for group, opts in listed:
+        groups.setdefault(group, []).extend(opts)
+    text = ""
+    for group, opts in groups.items():
+        text += heading(f"[{group}]", "-")
+        text += "".join(option(opt) for opt in sorted(opts, key=lambda opt: opt.name))
+    return text
+
+
+# ---- the API
+
+
+def operations() -> str:
+    """What the API answers, by path."""
+    rows = [
+        (
+            f"``{op.method}``",
+            f"``{path}``" if path else "(empty)",
+            str(op.status),
+            ", ".join(map(versions.text, sorted(op.body))) or "-",
+            op.description.replace("*", ""),
+        )
+        for op in sorted(operation.OPERATIONS, key=lambda op: (op.paths, op.method))
+        for path in op.paths
+    ]
+    return table(("Method", "Path", "Status", "Bodies from", "What it does"), rows, "9 38 8 10 35")
+
+
+def policies() -> str:
+    """Every rule with its default."""
+    text = ""
+    for rule in sorted(policy.list_rules(), key=lambda rule: ":" not in rule.name):
+        text += f"``{rule.name}``\n    {escape(rule.description or '')}\n\n"
+        text += f"    Default: ``{rule.check_str or '(anybody)'}``\n\n"
+        for call in getattr(rule, "operations", ()):
+            text += f"    * ``{call['method']} {call['path'] or '/'}``\n"
+        text += "\n"
+    return text
+
+
+# ---- words
+
+
+def meanings(words: type[states.StrEnum]) -> dict[str, str]:
+    """Each member's name, and the string below it in the source."""
+    found: dict[str, str] = {}
+    name = ""
+    for node in ast.walk(ast.parse(inspect.getsource(words))):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            found[name] = inspect.cleandoc(str(node.value.value)).replace("\n", " ")
+    return found
+
+
+def words(enum: type[states.StrEnum]) -> str:
+    """Every word of an enumeration, with its meaning."""
+    told = meanings(enum)
+    rows = [(f"``{member.value}``", told.get(member.name, "")) for member in enum]
+    return table(("Word", "Meaning"), rows, "25 75")
+
+
+def gate_table() -> str:
+    """The gates in their order: the question, and the word for a no."""
+    rows = []
+    for gate in gates.GATES:
+        found = dict.fromkeys(re.findall(r"Reason\.([A-Z_]+)", inspect.getsource(gate)))
+        reasons = ", ".join(f"``{states.Reason[name].value}``" for name in found)
+        rows.append(((inspect.getdoc(gate) or "").partition("\n\n")[0], reasons))
+    return table(("Question", "Word when the answer is no"), rows, "60 40")
+
+
+def generate(app: Sphinx) -> None:
+    """All pages are as the code is now."""
+    masakari.conf.set_defaults()
+    pages = {
+        "options-server": options(masakari.conf.list_opts()),
+        "options-monitors": options(masakari.conf.list_monitor_opts()),
+        "operations": operations(),
+        "policies": policies(),
+        "gates": gate_table(),
+        "reasons": words(states.Reason),
+        "notification-statuses": words(states.NotificationStatus),
+        "vmove-statuses": words(states.VMoveStatus),
+        "recovery-methods": words(states.RecoveryMethod),
+    }
+    target = pathlib.Path(app.srcdir, "_generated")
+    target.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        path = target / f"{name}.inc"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
