@@ -159,15 +159,23 @@ class Network:
             found = socket.getaddrinfo(address.name, address.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             return Opinion(Sign.UNKNOWN, f"{address} could not be resolved ({error})")
-        opinions = []
-        for family, _, _, _, where in found:
-            opinion = self._knock(family, where, self._timeout_s)
-            opinion = Opinion(opinion.sign, f"{address} {opinion.detail}")
-            if opinion.sign is Sign.ALIVE:
-                return opinion
-            opinions.append(opinion)
-        # An address family without a route says nothing, another one that is silent does.
-        return min(opinions, key=lambda opinion: opinion.sign is Sign.UNKNOWN)
+        opinions = (self._knock(family, where, self._timeout_s) for family, _, _, _, where in found)
+        opinion = weigh(opinions)
+        return Opinion(opinion.sign, f"{address} {opinion.detail}")
+
+
+def weigh(opinions: Iterable[Opinion]) -> Opinion:
+    """The first sign of life on any of a host's IP addresses, else the first silence.
+
+    An address family without a route says nothing, another one that is silent does.
+    """
+    last = Opinion(Sign.UNKNOWN, "has no address")
+    for opinion in opinions:
+        if opinion.sign is Sign.ALIVE:
+            return opinion
+        if last.sign is Sign.UNKNOWN:
+            last = opinion
+    return last
 
 
 class Tcp:
@@ -185,10 +193,11 @@ class Tcp:
         except TimeoutError:
             return Opinion(Sign.SILENT, f"does not answer within {timeout_s:g} s")
         except OSError as error:
-            return self._explain(error)
+            return self.explain(error)
         return Opinion(Sign.ALIVE, "answers")
 
-    def _explain(self, error: OSError) -> Opinion:
+    def explain(self, error: OSError) -> Opinion:
+        """What it means that the connection failed so."""
         if error.errno in REFUSAL:
             return Opinion(self._refused, "refuses the connection")
         sign = Sign.SILENT if error.errno in SILENCE else Sign.UNKNOWN
@@ -227,7 +236,7 @@ def ping(family: socket.AddressFamily, where: Where, timeout_s: float) -> Opinio
             for attempt in range(1, ECHOES + 1):
                 until = end - timeout_s * (ECHOES - attempt) / ECHOES
                 sock.sendto(_request(family, token), (where[0], 0, *where[2:]))
-                if _reply_came(sock, family, token, until):
+                if reply_came(sock, family, token, until):
                     return Opinion(Sign.ALIVE, "answers")
     except OSError as error:
         sign = Sign.SILENT if error.errno in SILENCE else Sign.UNKNOWN
@@ -262,7 +271,7 @@ def checksum(message: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _reply_came(
+def reply_came(
     sock: socket.socket, family: socket.AddressFamily, token: bytes, until: float
 ) -> bool:
     """Whether the reply with *token* came; other traffic is passed over."""
