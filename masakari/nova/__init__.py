@@ -1,0 +1,45 @@
+"""Access to Nova through openstacksdk: `NovaCloud` implements `cloud.Cloud`.
+
+`connect` uses the credentials of the server programs, `connect_monitor` those of the monitors.
+Both return at once; Keystone and Nova are first asked by the first verb.
+"""
+
+from oslo_config import cfg
+
+from masakari import clock as clock_
+from masakari.nova import auth
+from masakari.nova.client import Client
+from masakari.nova.cloud import NovaCloud
+
+__all__ = ["NovaCloud", "connect", "connect_monitor"]
+
+MONITOR_RETRIES = 2
+"""A monitor looks again soon by itself."""
+
+
+def connect(
+    conf: cfg.ConfigOpts,
+    clock: clock_.Clock,
+    *,
+    retries: int | None = None,
+    threads: int | None = None,
+) -> NovaCloud:
+    """Nova with the credentials of os_privileged_user_* or [keystone_authtoken].
+
+    *retries* replaces [nova] retries; *threads* is the number of threads that will use it at a
+    time (by default as many as an engine has).  Raises ConfigInvalid.
+    """
+    if threads is None:
+        threads = conf.host_failure_recovery_threads + conf.engine.recovery_threads
+    access = auth.server_access(conf, threads)
+    return NovaCloud(Client(access, clock, conf.nova.retries if retries is None else retries))
+
+
+def connect_monitor(
+    conf: cfg.ConfigOpts, clock: clock_.Clock, *, retries: int = MONITOR_RETRIES
+) -> NovaCloud:
+    """Nova with the credentials of [api], or where it has none, of [keystone_authtoken].
+
+    Raises ConfigInvalid.
+    """
+    return NovaCloud(Client(auth.monitor_access(conf), clock, retries))

@@ -1,0 +1,253 @@
+"""Requests to Nova: one shared session, one microversion, retries, pages, and errors in our words.
+
+openstacksdk gives the adapter (session, catalogue, discovery); bodies stay plain JSON, because its
+resource objects cost a hundred times as much.
+"""
+
+import contextlib
+import datetime
+import email.utils
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import openstack.connection
+import requests
+import urllib3.exceptions
+from keystoneauth1 import exceptions as ks_exceptions
+from openstack import exceptions as sdk_exceptions
+
+from masakari import clock as clock_
+from masakari import cloud, errors, retry
+from masakari.nova.auth import Access
+
+LOG = logging.getLogger(__name__)
+
+Json = Any  # Any: documents are what json makes of them
+Version = tuple[int, int]
+T = TypeVar("T")
+
+LOWEST: Version = (2, 53)
+"""Services are named by uuid from here on."""
+HIGHEST: Version = (2, 94)
+"""Later ones leave evacuated servers stopped."""
+NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+
+
+class Client:
+    """Nova's compute API for many threads; the lock guards what is found out once."""
+
+    def __init__(self, access: Access, clock: clock_.Clock, retries: int) -> None:
+        self._access = access
+        self._clock = clock
+        self._retries = retries
+        self._lock = threading.Lock()
+        self._adapter: Any = None  # openstack's proxies are untyped
+        self._version: Version | None = None
+        self._connection = openstack.connection.Connection(
+            session=access.session,
+            region_name=access.region,
+            interface=access.interface,
+            compute_api_version="2",
+            compute_service_type=access.service_type,
+            app_name="masakari",
+            strict_proxies=True,
+        )
+
+    @property
+    def microversion(self) -> Version:
+        """The highest that Nova offers, within LOWEST and HIGHEST.  Raises CloudUnavailable."""
+        return self._persist(lambda: self._ready()[1])
+
+    def get(self, action: str, path: str) -> Json:
+        """The document at *path*; *action* completes "Nova refused to …"."""
+        return self._persist(lambda: self._request(action, "GET", path))
+
+    def pages(
+        self, action: str, path: str, key: str, marker: Callable[[Json], str]
+    ) -> Iterator[Json]:
+        """The rows of every page of the list at *path*; *marker* is that of a page's last row."""
+        following: str | None = path
+        while following:
+            document = self.get(action, following)
+            rows = document[key]
+            yield from rows
+            links = document.get(f"{key}_links", ())
+            following = None
+            if rows and any(link.get("rel") == "next" for link in links):
+                following = f"{path}{'&' if '?' in path else '?'}marker={marker(rows[-1])}"
+
+    def change(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        body: Json,
+        done: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Nova has accepted the request, or *done* says that a lost one was carried out.
+
+        *done* is asked after an attempt whose fate is unknown (no answer, 5xx) before it is
+        repeated; and when a repetition is refused, because then the first may be the reason.
+        """
+        lost = False
+
+        def attempt() -> bool:
+            nonlocal lost
+            try:
+                self._request(action, method, path, body)
+            except retry.Transient as error:
+                lost = lost or error.fate_unknown
+                raise
+            except errors.CloudRefused:
+                if not (lost and done()):
+                    raise
+            return True
+
+        self._persist(attempt, lambda: True if done() else None)
+
+    # ---- one attempt
+
+    def _persist(
+        self, attempt: Callable[[], T], settled: Callable[[], T | None] = lambda: None
+    ) -> T:
+        try:
+            return retry.persist(self._clock, self._retries, attempt, settled)
+        except retry.Transient as error:
+            raise errors.CloudUnavailable(service="Nova", detail=error.detail) from error
+
+    def _request(self, action: str, method: str, path: str, body: Json = None) -> Json:
+        """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""
+        adapter, version = self._ready()
+        began = self._clock.monotonic()
+        with _errors_in_our_words(self._access):
+            response = adapter.request(
+                path, method, json=body, microversion=_text(version), raise_exc=False
+            )
+        LOG.debug(
+            "%s %s: %d in %.0f ms (%s)",
+            method,
+            path,
+            response.status_code,
+            (self._clock.monotonic() - began) * 1000,
+            response.headers.get("x-openstack-request-id", "no request id"),
+        )
+        if response.status_code < 400:
+            return _document(response, path)
+        self._fail(action, response)
+        raise AssertionError("unreachable")
+
+    def _fail(self, action: str, response: requests.Response) -> None:
+        """Raise what an answer of 400 or more means."""
+        code, message = response.status_code, _message(response)
+        if code == 429 or code >= 500:
+            raise retry.Transient(
+                f"HTTP {code}: {message}", pause_s=_retry_after(response), fate_unknown=code != 429
+            )
+        if code in (401, 406):
+            # Our token, or the microversion that it offered at first: not the caller's fault.
+            raise errors.CloudUnavailable(service="Nova", detail=f"HTTP {code}: {message}")
+        raise cloud.refusal(action, code, message)
+
+    def _ready(self) -> tuple[Any, Version]:
+        """The adapter and the microversion, found out by the first who needs them."""
+        adapter, version = self._adapter, self._version
+        if adapter is not None and version is not None:
+            return adapter, version
+        with self._lock, _errors_in_our_words(self._access):
+            if self._adapter is None:
+                self._adapter = self._connection.compute
+            if self._version is None:
+                self._version = _negotiate(self._adapter)
+                LOG.info("Nova: microversion %s is used", _text(self._version))
+            return self._adapter, self._version
+
+
+def _negotiate(adapter: Any) -> Version:
+    """The microversion to use.  Raises CloudUnavailable where there is none."""
+    data = adapter.get_endpoint_data()
+    offered = data.max_microversion if data else None
+    lowest = data.min_microversion if data else None
+    if not offered or tuple(offered) < LOWEST or tuple(lowest or LOWEST) > HIGHEST:
+        raise errors.CloudUnavailable(
+            service="Nova",
+            detail=f"it offers microversions {_text(lowest)} to {_text(offered)}, "
+            f"one from {_text(LOWEST)} to {_text(HIGHEST)} is needed",
+        )
+    return min((int(offered[0]), int(offered[1])), HIGHEST)
+
+
+@contextlib.contextmanager
+def _errors_in_our_words(access: Access) -> Iterator[None]:
+    """What keystoneauth and the SDK raise becomes Transient or CloudUnavailable."""
+    try:
+        yield
+    except (ks_exceptions.ClientException, sdk_exceptions.SDKException) as error:
+        raise _translate(error, access) from error
+
+
+def _translate(error: BaseException, access: Access) -> Exception:
+    causes = list(_chain(error))
+    text = " ".join(str(error).split())[: cloud.MESSAGE_LIMIT]
+    for cause in causes:
+        if isinstance(cause, ks_exceptions.Unauthorized):
+            return errors.CloudUnavailable(
+                service="Keystone", detail="it refuses our credentials (HTTP 401)"
+            )
+        if isinstance(cause, ks_exceptions.HttpError):
+            detail = f"HTTP {cause.http_status}: {text}"
+            if cause.http_status == 429 or cause.http_status >= 500:
+                return retry.Transient(f"Keystone answers {detail}", fate_unknown=False)
+            return errors.CloudUnavailable(service="Keystone", detail=detail)
+        if isinstance(cause, ks_exceptions.EndpointNotFound):
+            return errors.CloudUnavailable(
+                service="Nova",
+                detail=f"the catalogue has no such endpoint ({access.where}): {text}",
+            )
+    never_sent = any(isinstance(cause, NEVER_SENT) for cause in causes)
+    return retry.Transient(text or type(error).__name__, fate_unknown=not never_sent)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from, also urllib3's reason within requests' error."""
+    while error is not None:
+        yield error
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        if isinstance(reason, BaseException):
+            yield reason
+        error = error.__cause__ or error.__context__
+
+
+def _document(response: requests.Response, path: str) -> Json:
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        raise retry.Transient(f"the answer to {path} is not JSON") from None
+
+
+def _message(response: requests.Response) -> str:
+    """What Nova says, from {"badRequest": {"message": …}} or whatever came instead."""
+    try:
+        message = str(next(iter(response.json().values()))["message"])
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        message = response.text
+    return " ".join(message.split())[: cloud.MESSAGE_LIMIT] or str(response.reason)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds that Nova asks us to wait: a number, or a date."""
+    value = response.headers.get("Retry-After", "").strip()
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(value))
+    with contextlib.suppress(ValueError, TypeError):
+        until = email.utils.parsedate_to_datetime(value)
+        sent = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
+        return max(0.0, (until - sent) / datetime.timedelta(seconds=1))
+    return None
+
+
+def _text(version: Any) -> str:
+    return ".".join(str(part) for part in version) if version else "none"
