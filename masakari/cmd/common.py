@@ -17,8 +17,13 @@ from masakari.errors import ConfigInvalid, DatabaseUnavailable
 LOG = log.getLogger(__name__)
 
 DATABASE_PAUSE_S = 5.0
-QUIET = ("taskflow.engines.action_engine.engine=CRITICAL",)
-"""Logs a traceback for each step that fails; the engine says in a sentence why it did."""
+QUIET = (
+    # a traceback for each step that fails; the engine says in a sentence why it did
+    "taskflow.engines.action_engine.engine=CRITICAL",
+    # two lines for each look at the version; db sync says from where to where it went
+    "alembic.runtime.migration=WARNING",
+)
+"""Loggers of libraries that say too much."""
 
 
 def run(

@@ -6,6 +6,26 @@
 `database` is a `db.session.Database`, made once per process by `db.session.connect`.
 """
 
-from masakari.db import hosts, models, notifications, query, segments, session, vmoves
+from masakari.db import (
+    hosts,
+    migration,
+    models,
+    notifications,
+    progress,
+    query,
+    segments,
+    session,
+    vmoves,
+)
 
-__all__ = ["hosts", "models", "notifications", "query", "segments", "session", "vmoves"]
+__all__ = [
+    "hosts",
+    "migration",
+    "models",
+    "notifications",
+    "progress",
+    "query",
+    "segments",
+    "session",
+    "vmoves",
+]

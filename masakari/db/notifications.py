@@ -167,8 +167,9 @@ def claim(
     """The notification is *owner*'s to process for *lease_s* seconds, or None if it is not.
 
     It is to be had while new, when it has been error for *retry_after_s*, or while running when
-    nobody's lease is valid; then it is a resume and keeps its attempt number.  A host has one recovery at a time: None while another
-    notification of the same host is running under a valid lease.  Raises NotificationNotFound.
+    nobody's lease is valid; then it is a resume and keeps its attempt number.  A host has one
+    recovery at a time: None while another notification of the same host is running under a valid
+    lease.  Raises NotificationNotFound.
     """
     n = require(tx, uuid)
     if n.status not in (NEW, RUNNING, ERROR):

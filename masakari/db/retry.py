@@ -43,7 +43,7 @@ def calling(clock: Clock, call: Callable[[], R]) -> R:
         except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
             if not _may_pass(e) or clock.monotonic() + pause_s > give_up_at:
                 raise _named(e) from e
-            LOG.info("Database: %s; trying again", _words(e))
+            LOG.debug("Database: %s; trying again", _words(e))
         clock.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
     try:
         return call()
@@ -80,4 +80,6 @@ def _schema_differs(error: Exception, detail: str) -> bool:
 def _words(error: Exception) -> str:
     """What the server or driver said, without statement and parameters."""
     inner = getattr(error, "inner_exception", None) or error
-    return str(getattr(inner, "orig", None) or inner).splitlines()[0]
+    original = getattr(inner, "orig", None) or inner
+    words = [word for word in original.args if isinstance(word, str)]  # MySQL: (code, words)
+    return (words[0] if words else str(original)).partition("\n")[0]

@@ -1,0 +1,149 @@
+"""masakari-manage: the database's schema, and hosts that come back.
+
+masakari-manage [options] db sync [REVISION] | db version | host repaired HOST
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from oslo_config import cfg
+from oslo_log import log
+
+import masakari.conf
+from masakari import db
+from masakari.clock import Clock, SystemClock
+from masakari.cloud import Cloud, ComputeService
+from masakari.cmd import common
+from masakari.db.session import Database
+from masakari.errors import (
+    CloudConflict,
+    ComputeServiceNotFound,
+    DatabaseUnavailable,
+    MasakariError,
+)
+
+PROGRAM = "masakari-manage"
+
+
+def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) -> int:
+    """The exit status: 0 done, 1 not done and a sentence on stderr says why, 2 wrong usage."""
+    try:
+        conf = common.configure(conf or cfg.CONF, PROGRAM, argv, register=_register)
+        print(conf.command.run(conf))
+    except (MasakariError, cfg.Error, log.LogConfigError) as e:
+        sys.stderr.write(f"{PROGRAM}: {' '.join(_sentence(e).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, DatabaseUnavailable) and "detail" in error.details:
+        return f"{error} ({error.details['detail']})"
+    return str(error)
+
+
+# ---- the command line
+
+
+def _register(conf: cfg.ConfigOpts) -> None:
+    masakari.conf.register(conf)
+    conf.register_cli_opt(cfg.SubCommandOpt("command", title="commands", handler=_commands))
+
+
+def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    db_commands = _group(subparsers, "db", "the database's schema")
+    sync = db_commands.add_parser("sync", help="create or upgrade the tables")
+    sync.add_argument("revision", nargs="?", help="revision to upgrade to (default: the newest)")
+    sync.set_defaults(run=_db_sync)
+    version = db_commands.add_parser("version", help="print the revision of the database")
+    version.set_defaults(run=_db_version)
+    host_commands = _group(subparsers, "host", "compute hosts")
+    repaired = host_commands.add_parser(
+        "repaired", help="take a host into service again after its recovery"
+    )
+    repaired.add_argument("host", help="name of the host")
+    repaired.set_defaults(run=_host_repaired)
+
+
+def _group(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    parser = subparsers.add_parser(name, help=summary)
+    return parser.add_subparsers(dest="action", required=True)
+
+
+# ---- the commands: each returns what it prints
+
+
+def _db_sync(conf: cfg.ConfigOpts) -> str:
+    clock = SystemClock()
+    wanted = conf.command.revision
+    before = db.migration.version(conf, clock)
+    db.migration.sync(conf, wanted, clock)
+    after = db.migration.version(conf, clock)
+    if before == after:
+        later = f", which is later than {wanted}" if wanted not in (None, "head", after) else ""
+        return f"The database stays at revision {after}{later}."
+    return f"The database is at revision {after}, before: {before or 'empty'}."
+
+
+def _db_version(conf: cfg.ConfigOpts) -> str:
+    return (
+        db.migration.version(conf) or "The database has no revision: run masakari-manage db sync."
+    )
+
+
+def _host_repaired(conf: cfg.ConfigOpts) -> str:
+    from masakari import nova  # noqa: PLC0415  the SDK is slow to import, and no other command asks
+
+    clock: Clock = SystemClock()
+    database = db.session.connect(conf, clock)
+    try:
+        return repair(database, nova.connect(conf, clock), conf.command.host)
+    finally:
+        database.dispose()
+
+
+def repair(database: Database, cloud: Cloud, name: str) -> str:
+    """The host is in service in Nova and here; returns what Nova and the database say then.
+
+    Nothing is changed when it raises HostNameUnknown, HostUnderRecovery, ComputeServiceNotFound, or
+    CloudConflict because Nova does not hear from the host.
+    """
+    db.hosts.require_settled(database, name)
+    service = _service(cloud, name)
+    if service.is_down:
+        raise CloudConflict(
+            f"Nova reports the compute service of {name} {_state(service)}: start nova-compute "
+            "on the host first. Nothing was changed."
+        )
+    cloud.enable_service(service)
+    service = _service(cloud, name)
+    if not service.is_enabled or service.is_down:
+        raise CloudConflict(
+            f"Nova still reports the compute service of {name} {service.status} and "
+            f"{_state(service)}; the host stays on maintenance."
+        )
+    host = db.hosts.repaired(database, name)
+    return (
+        f"{name}: compute service {service.status} and {_state(service)}; on_maintenance "
+        f"{host.on_maintenance}, reserved {host.reserved}, segment {host.failover_segment.name}."
+    )
+
+
+def _service(cloud: Cloud, name: str) -> ComputeService:
+    for service in cloud.compute_services(name):
+        if service.host == name:
+            return service
+    raise ComputeServiceNotFound(host=name)
+
+
+def _state(service: ComputeService) -> str:
+    return "forced down" if service.forced_down else service.state
+
+
+if __name__ == "__main__":
+    sys.exit(main())
