@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/python -m masakari.sim demo $(DEMO)
 
 test: $(VENV)/.tests servers
-	@$(BIN)/python -m pytest -n auto $(TEST)
+	@$(BIN)/python -m pytest -q -rs -n auto $(TEST)
 
 # The servers of which functional tests start private ones.
 servers:
