@@ -1,0 +1,1 @@
+"""The simulated cloud, the simulated time, and whole systems run on both."""

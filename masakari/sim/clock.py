@@ -157,6 +157,11 @@ class SimClock:
         thread = getattr(self._local, "thread", None)
         return thread.group if isinstance(thread, _Thread) else DRIVER
 
+    def is_dead(self) -> bool:
+        """Whether the thread that asks belongs to a group that was killed."""
+        thread = getattr(self._local, "thread", None)
+        return isinstance(thread, _Thread) and thread.killed
+
     def kill(self, group: str) -> None:
         """The threads of *group* never run again; later ones of that name are new ones.
 

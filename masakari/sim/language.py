@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LISTS = frozenset({"hosts", "vms"})
-NUMBERS = frozenset({"seconds", "times", "limit"})
+NUMBERS = frozenset({"duration", "times", "limit", "code"})
 
 
 class ScriptError(Exception):

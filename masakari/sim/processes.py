@@ -82,20 +82,24 @@ class Response:
 
     status: int
     body: dict[str, Any]  # JSON
+    reason: str | None = None
+    """the header X-Masakari-Reason"""
 
 
 class ApiServer:
     """Serves a WSGI application to threads of the other processes, as over a network."""
 
-    def __init__(self, clock: SimClock, app: WSGIApp) -> None:
+    def __init__(self, clock: SimClock, make: Callable[[], WSGIApp]) -> None:
         self.name = "api"
         self._clock = clock
-        self._app = app
+        self._make = make
+        self._app: WSGIApp | None = None
         self.is_up = True
 
     def kill(self) -> None:
         """Requests are refused; what was under way is cut off."""
         self.is_up = False
+        self._app = None
         self._clock.kill(self.name)
 
     def start(self) -> None:
@@ -127,14 +131,17 @@ class ApiServer:
         if body is not None:
             request.content_type = "application/json"
             request.body = json.dumps(body).encode()
+        if self._app is None:
+            self._app = self._make()
         response = request.get_response(self._app)
-        return Response(response.status_int, response.json if response.body else {})
+        body_ = response.json if response.body else {}
+        return Response(response.status_int, body_, response.headers.get("X-Masakari-Reason"))
 
 
 class Bus:
     """The message queue between API and engines: keeps messages while no engine listens."""
 
-    def __init__(self, clock: SimClock, say: Callable[[str], None]) -> None:
+    def __init__(self, clock: SimClock, say: Callable[[str, str], None]) -> None:
         self.is_up = True
         self.lose = 0
         """So many of the next messages get lost."""
@@ -152,18 +159,22 @@ class Bus:
 
     def recover(self, uuid: str) -> None:
         """rpc.Engine: one of the engines is told, sooner or later or never."""
+        remark, copies = self._fate()
+        self._say(uuid, remark)
+        self._waiting.extend([uuid] * copies)
+        self.deliver()
+
+    def _fate(self) -> tuple[str, int]:
+        """What is remarkable about the next message, and how often it is delivered."""
         if not self.is_up:
-            self._say(f"notification {uuid}: the bus is away, the message is lost")
-        elif self.lose:
+            return "the bus is away, the message is lost", 0
+        if self.lose:
             self.lose -= 1
-            self._say(f"notification {uuid}: the message is lost")
-        else:
-            self._waiting.append(uuid)
-            if self.double:
-                self.double -= 1
-                self._say(f"notification {uuid}: the message is doubled")
-                self._waiting.append(uuid)
-            self.deliver()
+            return "the message is lost", 0
+        if self.double:
+            self.double -= 1
+            return "the message is doubled", 2
+        return "", 1
 
     def deliver(self) -> None:
         """Messages that wait go to engines that are up, in turns."""

@@ -63,13 +63,16 @@ def _since_start(timestamp: str) -> str:
 class Story(logging.Handler):
     """Collects the lines; `with story:` it listens to the components' log."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: SimClock, echo: Callable[[str], None] | None = None) -> None:
         super().__init__(logging.INFO)
         self.lines: list[str] = []
+        self.last_at = 0.0
+        """When the last line came, in simulated seconds."""
         self.tracebacks: list[str] = []
         """Logged by the components: defects, whatever the lines say."""
         self.names = Names()
         self._clock = clock
+        self._echo = echo
         self._watches: list[tuple[re.Pattern[str], Callable[[], None]]] = []
         self._before: tuple[int, bool] | None = None
 
@@ -91,15 +94,28 @@ class Story(logging.Handler):
     def say(self, who: str, text: str) -> None:
         """Add a line."""
         text = self.names.apply(" ".join(text.split()))
-        self.lines.append(f"{seconds(self._clock.monotonic()):>7} {who:<9} {text}")
+        self.last_at = self._clock.monotonic()
+        line = f"{seconds(self.last_at):>7} {who:<9} {text}"
+        self.lines.append(line)
+        if self._echo is not None:
+            self._echo(line)
         self._tell(f"{who} {text}")
+
+    def conclude(self, text: str) -> None:
+        """Add a line that belongs to no moment."""
+        line = f"{'end':>7} {'':<9} {self.names.apply(text)}"
+        self.lines.append(line)
+        if self._echo is not None:
+            self._echo(line)
 
     def when(self, pattern: str, then: Callable[[], None]) -> None:
         """Call *then* once, when a line (`who text`) matches *pattern*."""
         self._watches.append((re.compile(pattern), then))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A component has logged *record*."""
+        """A component has logged *record*; the dead say nothing."""
+        if self._clock.is_dead():
+            return
         if record.exc_info and record.exc_info[0] is not None:
             self.tracebacks.append("".join(traceback.format_exception(*record.exc_info)))
         level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""

@@ -18,16 +18,16 @@ def vm(subject, vms, host, state="active", task=None):
     subject.append(("vm", vms, host, state, task))
 
 
-def slow(subject, vms, seconds):
+def slow(subject, vms, duration):
     """An evacuation takes long."""
-    subject.append(("slow", vms, seconds))
+    subject.append(("slow", vms, duration))
 
 
 LANGUAGE = language.phrases(
     {
         "power HOSTS STATE=on|off": power,
         "vm VMS on HOST[ in STATE][ with task TASK]": vm,
-        "evacuation of VMS takes SECONDS": slow,
+        "evacuation of VMS takes DURATION": slow,
     }
 )
 
@@ -60,7 +60,7 @@ def test_understand_statement_does_what_it_says(text, done):
     [
         ("power compute1 of", "say: power HOSTS STATE=on|off"),
         ("pwer compute1 off", "no statement begins with pwer"),
-        ("evacuation of web1 takes long", "say: evacuation of VMS takes SECONDS"),
+        ("evacuation of web1 takes long", "say: evacuation of VMS takes DURATION"),
         ("power web3..1 off", r"web3\.\.1 is an empty range"),
     ],
 )
