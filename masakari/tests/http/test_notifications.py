@@ -1,0 +1,331 @@
+"""Notifications: report, see, conflict; and their progress."""
+
+import pytest
+
+from masakari import db
+from masakari.tests.http.client import host_stopped
+
+UNKNOWN = "00000000-0000-4000-8000-000000000001"
+STARTED = {"event": "STARTED", "host_status": "NORMAL", "cluster_status": "ONLINE"}
+PROCESS = {"process_name": "nova-compute", "event": "STOPPED"}
+VM = {"instance_uuid": UNKNOWN, "event": "LIFECYCLE", "vir_domain_event": "STOPPED_FAILED"}
+
+
+@pytest.fixture
+def host(api):
+    return api.host(api.segment())
+
+
+def test_report_returns_every_field_and_is_announced(api, host, engines):
+    answer = api.notify()
+
+    assert answer.status == 202
+    reported = answer.json["notification"]
+    assert isinstance(reported.pop("id"), int)
+    uuid = reported.pop("notification_uuid")
+    assert len(uuid) == 36
+    assert reported == {
+        "generated_time": "2026-01-01T00:00:00.123456",
+        "source_host_uuid": host["uuid"],
+        "type": "COMPUTE_HOST",
+        "payload": host_stopped()["payload"],
+        "status": "new",
+        "failover_segment_uuid": host["failover_segment_id"],
+        "message": None,
+        "created_at": "2026-01-01T00:00:00.000000",
+        "updated_at": None,
+        "deleted_at": None,
+        "deleted": False,
+    }
+    assert engines.announced == [uuid]
+    shown = api.get(f"/notifications/{uuid}").json
+    assert shown == {"notification": answer.json["notification"]}
+    assert api.get("/notifications").json == {"notifications": [answer.json["notification"]]}
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.3"])
+def test_create_and_list_have_no_progress(api, host, version):
+    created = api.post("/notifications", {"notification": host_stopped()}, version=version)
+
+    assert "recovery_workflow_details" not in created.json["notification"]
+    listed = api.get("/notifications", version=version)
+    assert "recovery_workflow_details" not in listed.json["notifications"][0]
+
+
+@pytest.mark.parametrize(
+    ("version", "there"), [(None, False), ("1.0", False), ("1.1", True), ("latest", True)]
+)
+def test_show_has_progress_from_1_1_on(api, host, version, there):
+    uuid = api.notify().json["notification"]["notification_uuid"]
+
+    shown = api.get(f"/notifications/{uuid}", version=version).json["notification"]
+
+    assert shown.get("recovery_workflow_details") == ([] if there else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("2017-04-21 17:29:55", "2017-04-21T17:29:55.000000"),
+        ("2026-11-21T03:05:55.123456", "2026-11-21T03:05:55.123456"),
+        ("2026-11-21T03:05:55Z", "2026-11-21T03:05:55.000000"),
+        ("2026-11-21T03:05:55+01:30", "2026-11-21T01:35:55.000000"),
+        ("2026-11-21", "2026-11-21T00:00:00.000000"),
+    ],
+)
+def test_generated_time_is_stored_as_utc(api, host, given, stored):
+    answer = api.notify(generated_time=given)
+
+    assert answer.json["notification"]["generated_time"] == stored
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("COMPUTE_HOST", {"event": "STOPPED"}),
+        ("COMPUTE_HOST", STARTED),
+        ("COMPUTE_HOST", {"event": "STOPPED", "host_status": "UNKNOWN"}),
+        ("PROCESS", PROCESS),
+        ("PROCESS", PROCESS | {"process_name": "p" * 255}),
+        ("VM", VM),
+        ("VM", VM | {"event": "anything", "vir_domain_event": "größe \U0001f600"}),
+        ("VM", VM | {"instance_uuid": UNKNOWN.replace("-", "").upper()}),
+    ],
+    ids=repr,
+)
+def test_payloads_come_back_as_they_were(api, host, kind, payload):
+    answer = api.notify(type=kind, payload=payload)
+
+    assert answer.status == 202, answer
+    uuid = answer.json["notification"]["notification_uuid"]
+    assert api.get(f"/notifications/{uuid}").json["notification"]["payload"] == payload
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"type": "HOST"}, "type"),
+        ({"type": None}, "type"),
+        ({"hostname": ""}, "hostname"),
+        ({"hostname": "a b"}, "hostname"),
+        ({"hostname": "compute1\n"}, "hostname"),
+        ({"hostname": "h" * 256}, "hostname"),
+        ({"hostname": 1}, "hostname"),
+        ({"generated_time": "yesterday"}, "generated_time"),
+        ({"generated_time": ""}, "generated_time"),
+        ({"generated_time": 1}, "generated_time"),
+        ({"generated_time": "0001-01-01T00:00:00+14:00"}, "generated_time"),
+        ({"generated_time": "2026-02-30T00:00:00"}, "generated_time"),
+        ({"payload": []}, "payload"),
+        ({"payload": None}, "payload"),
+        ({"payload": {}}, "payload.event"),
+        ({"payload": {"event": 1}}, "payload.event"),
+        ({"payload": {"event": "stopped"}}, "payload.event"),
+        ({"payload": {"event": "STOPPED", "host_status": "OK"}}, "payload.host_status"),
+        ({"payload": {"event": "STOPPED", "cluster_status": "BAD"}}, "payload.cluster_status"),
+        ({"payload": {"event": "STOPPED", "more": "x"}}, "payload.more"),
+        ({"payload": {"event": "STOPPED", "ä": "x"}}, "payload"),
+        ({"payload": {"host_status": "NORMAL"}}, "payload.event"),
+        ({"type": "VM"}, "payload.cluster_status"),
+        ({"type": "VM", "payload": {**VM, "event": ""}}, "payload.event"),
+        ({"type": "VM", "payload": {**VM, "event": "e" * 256}}, "payload.event"),
+        ({"type": "VM", "payload": {**VM, "event": "\ud800"}}, "payload.event"),
+        ({"type": "VM", "payload": {**VM, "instance_uuid": "abc"}}, "payload.instance_uuid"),
+        ({"type": "VM", "payload": {**VM, "x": "y"}}, "payload.x"),
+        ({"type": "PROCESS", "payload": {**PROCESS, "event": "DIED"}}, "payload.event"),
+        ({"type": "PROCESS", "payload": {**PROCESS, "process_name": ""}}, "payload.process_name"),
+        ({"type": "PROCESS", "payload": {**PROCESS, "x": "y"}}, "payload.x"),
+        (
+            {"type": "PROCESS", "payload": {**PROCESS, "process_name": "p" * 256}},
+            "payload.process_name",
+        ),
+        ({"foo": 1}, "foo"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_invalid_field_is_named(api, host, engines, changes, field):
+    refused = api.notify(**changes)
+
+    assert (refused.status, refused.error[0]) == (400, "badRequest")
+    assert f"field notification.{field}: " in refused.error[1]
+    assert "X-Masakari-Reason" not in refused.headers
+    assert engines.announced == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [(PROCESS, name) for name in PROCESS] + [(VM, name) for name in VM],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_payload_without_required_field_names_it(api, host, kind, missing):
+    payload = {name: value for name, value in kind.items() if name != missing}
+
+    refused = api.notify(type="PROCESS" if kind is PROCESS else "VM", payload=payload)
+
+    assert refused.error[1] == (
+        f"Invalid input for field notification.payload.{missing}: is required"
+    )
+
+
+@pytest.mark.parametrize("missing", list(host_stopped()))
+def test_required_field_that_is_missing_is_named(api, host, missing):
+    body = host_stopped()
+    del body[missing]
+
+    refused = api.post("/notifications", {"notification": body})
+
+    assert refused.error[1] == f"Invalid input for field notification.{missing}: is required"
+
+
+def test_unknown_host_is_refused(api, host, engines):
+    refused = api.notify(hostname="compute7")
+
+    assert (refused.status, refused.error[0]) == (400, "badRequest")
+    assert refused.headers["X-Masakari-Reason"] == "unknown-host"
+    assert "compute7" in refused.error[1]
+    assert engines.announced == []
+
+
+def test_host_of_deleted_segment_is_unknown(api, host):
+    api.delete(f"/segments/{host['failover_segment_id']}")
+
+    assert api.notify().headers["X-Masakari-Reason"] == "unknown-host"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"payload": STARTED}, {"type": "PROCESS", "payload": PROCESS}],
+    ids=["stopped", "started", "process"],
+)
+def test_host_on_maintenance_by_hand_refuses_everything(api, host, engines, changes):
+    path = f"/segments/{host['failover_segment_id']}/hosts/{host['uuid']}"
+    api.put(path, {"host": {"on_maintenance": True}})
+
+    refused = api.notify(**changes)
+
+    assert (refused.status, refused.error[0]) == (409, "conflictingRequest")
+    assert refused.headers["X-Masakari-Reason"] == "maintenance"
+    assert engines.announced == []
+
+
+def test_host_that_recovery_put_on_maintenance_may_start(api, host, database):
+    uuid = api.notify().json["notification"]["notification_uuid"]
+    db.hosts.begin_maintenance(database, host["uuid"], by=uuid)
+
+    assert api.notify(payload=STARTED).status == 202
+    again = api.notify(generated_time="2026-01-01T01:00:00")
+    assert again.headers["X-Masakari-Reason"] == "maintenance"
+
+
+def test_equal_notification_is_a_duplicate(api, host, engines):
+    first = api.notify().json["notification"]["notification_uuid"]
+
+    refused = api.notify(generated_time="2026-01-01T00:02:59")
+
+    assert (refused.status, refused.error[0]) == (409, "conflictingRequest")
+    assert refused.headers["X-Masakari-Reason"] == "duplicate"
+    assert engines.announced == [first]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generated_time": "2026-01-01T00:03:01"},
+        {"payload": STARTED},
+        {"type": "PROCESS", "payload": PROCESS},
+        {"hostname": "compute2"},
+    ],
+    ids=["later", "other payload", "other type", "other host"],
+)
+def test_different_notification_is_no_duplicate(api, host, changes):
+    api.host(api.segment("rack2"), "compute2")
+    api.notify()
+
+    assert api.notify(**changes).status == 202
+
+
+def test_duplicate_window_is_an_option(api, host, conf):
+    conf.set_override("duplicate_notification_detection_interval", 10)
+    api.notify()
+
+    assert api.notify(generated_time="2026-01-01T00:00:11").status == 202
+
+
+@pytest.mark.parametrize("uuid", ["abc", "1", UNKNOWN])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_unknown_id_is_not_found(api, host, uuid, version):
+    api.notify()
+
+    answer = api.get(f"/notifications/{uuid}", version=version)
+
+    assert (answer.status, answer.error[0]) == (404, "itemNotFound")
+
+
+@pytest.fixture
+def three(api, host):
+    api.host(api.segment("rack2"), "compute2")
+    api.notify(generated_time="2026-01-01T00:00:00")
+    api.notify(generated_time="2026-01-01T01:00:00", type="PROCESS", payload=PROCESS)
+    api.notify(generated_time="2026-01-01T02:00:00", type="VM", payload=VM, hostname="compute2")
+    return api
+
+
+def types(answer):
+    assert answer.status == 200, answer
+    return "".join(n["type"][0] for n in answer.json["notifications"])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "VPC"),
+        ("?type=VM", "V"),
+        ("?type=nope", ""),
+        ("?status=new", "VPC"),
+        ("?status=error", ""),
+        ("?status=nope", ""),
+        ("?source_host_uuid=abc", ""),
+        ("?generated-since=2026-01-01T01:00:00", "VP"),
+        ("?generated-since=2026-01-01T03:00:00%2B01:00", "V"),
+        ("?generated-since=2026-01-01%2001:00:00&type=PROCESS", "P"),
+        ("?generated-since=2100-01-01T00:00:00", ""),
+        ("?generated_since=2100-01-01T00:00:00", "VPC"),
+        ("?sort_key=generated_time&sort_dir=asc", "CPV"),
+        ("?sort_key=type&sort_dir=asc&limit=2", "CP"),
+        ("?limit=0", ""),
+    ],
+)
+def test_list(three, query, expected):
+    assert types(three.get("/notifications" + query)) == expected
+
+
+def test_list_of_one_host(three, host):
+    assert types(three.get(f"/notifications?source_host_uuid={host['uuid']}")) == "PC"
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("generated-since=tomorrow", "generated-since"),
+        ("generated-since=", "generated-since"),
+        ("generated-since=2026-01-01T01:00:00+01:00", "generated-since"),
+        ("marker=abc", "abc"),
+        ("limit=x", "limit"),
+        ("sort_key=hostname", "sort_key"),
+        ("sort_key=id&sort_dir=x", "sort_dir"),
+    ],
+)
+def test_list_with_invalid_parameter_names_it(three, query, named):
+    refused = three.get(f"/notifications?{query}")
+
+    assert (refused.status, refused.error[0]) == (400, "badRequest")
+    assert named in refused.error[1]
+
+
+@pytest.mark.parametrize("key", ["id", "notification_uuid"])
+def test_pages_follow_the_marker(three, key):
+    first = three.get("/notifications?limit=2&sort_key=id&sort_dir=asc").json["notifications"]
+
+    rest = three.get(f"/notifications?sort_key=id&sort_dir=asc&marker={first[-1][key]}")
+
+    assert types(rest) == "V"
