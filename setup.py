@@ -1,3 +1,5 @@
+"""Everything is declared in setup.cfg."""
+
 import setuptools
 
 setuptools.setup()
