@@ -6,7 +6,7 @@ well names them once.  It works with OpenStack's API too, which says in words on
 """
 
 import dataclasses
-import logging
+import functools
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -15,15 +15,13 @@ import openstack.connection
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
-from keystoneauth1 import loading, session
+from keystoneauth1 import loading, noauth, plugin, session
 from keystonemiddleware import opts as keystonemiddleware_opts
 from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
 
 from masakari import errors
 from masakari.states import Reason
-
-LOG = logging.getLogger(__name__)
 
 PAGE = 500
 REASON_HEADER = "X-Masakari-Reason"
@@ -78,30 +76,23 @@ class Masakari(Protocol):
 
 
 def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
-    """The Masakari API of [api], or the one at *endpoint*; nothing is sent yet.
+    """The Masakari API that [api] describes; nothing is sent yet.
 
-    Raises ConfigInvalid.
+    *endpoint* is the URL of this process's own API, whose options *conf* has too: it is used
+    instead, without a token where the API wants none.  Raises ConfigInvalid.
     """
+    if endpoint and conf.auth_strategy == "noauth2":
+        return SdkMasakari(functools.partial(_connection, conf, "api", endpoint, noauth.NoAuth()))
     group = credentials_group(conf)
+    auth = _plugin(conf, group)
     endpoint = endpoint or conf.api.endpoint_override
-    _session(conf, group)  # so that a mistake stops the start
-    if conf[group].auth_type == "none" and not (endpoint or conf[group].endpoint):
+    if isinstance(auth, noauth.NoAuth) and not endpoint:
         raise errors.ConfigInvalid(
             group="api",
             option="endpoint_override",
             problem="is needed with auth_type = none, which knows no service catalogue",
         )
-    region = conf.api.region if group == "api" else conf[group].region_name or conf.api.region
-
-    def connection() -> openstack.connection.Connection:
-        config = {"instance_ha_api_version": "1", "interface": conf.api.api_interface}
-        if endpoint:
-            config["instance_ha_endpoint_override"] = _versioned(endpoint)
-        return openstack.connection.Connection(
-            session=_session(conf, group), region_name=region, **config
-        )
-
-    return SdkMasakari(connection)
+    return SdkMasakari(functools.partial(_connection, conf, group, endpoint, auth))
 
 
 def credentials_group(conf: cfg.ConfigOpts) -> str:
@@ -169,16 +160,33 @@ class SdkMasakari:
         return self._proxy
 
 
-def _session(conf: cfg.ConfigOpts, group: str) -> session.Session:
-    """A keystoneauth session, timeout and certificates as configured."""
+def _plugin(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin:
+    """How to get tokens.  Raises ConfigInvalid."""
     try:
         auth = loading.load_auth_from_conf_options(conf, group)
-    except (ks_exceptions.MissingRequiredOptions, ks_exceptions.NoMatchingPlugin) as error:
+    except ks_exceptions.ClientException as error:
         raise errors.ConfigInvalid(group=group, option="auth_type", problem=str(error)) from error
+    if auth is None:
+        raise errors.ConfigInvalid(group=group, option="auth_type", problem="is empty")
+    return auth
+
+
+def _connection(
+    conf: cfg.ConfigOpts, group: str, endpoint: str | None, auth: plugin.BaseAuthPlugin
+) -> openstack.connection.Connection:
+    """A connection, its certificates those of *group*, its timeout that of [api]."""
     options = conf[group]
     verify: bool | str = False if options.insecure else options.cafile or True
     cert = (options.certfile, options.keyfile) if options.keyfile else options.certfile
-    return session.Session(auth=auth, verify=verify, cert=cert, timeout=conf.api.timeout)
+    auth.invalidate()
+    config = {"instance_ha_api_version": "1", "interface": conf.api.api_interface}
+    if endpoint:
+        config["instance_ha_endpoint_override"] = _versioned(endpoint)
+    return openstack.connection.Connection(
+        session=session.Session(auth=auth, verify=verify, cert=cert, timeout=conf.api.timeout),
+        region_name=conf.api.region if group == "api" else options.region_name or conf.api.region,
+        **config,
+    )
 
 
 def _versioned(endpoint: str) -> str:
