@@ -79,7 +79,7 @@ class V1(Endpoint):
     def _find(self, http: webob.Request) -> tuple[Resource, dict[str, str]]:
         path = "/" + http.path_info.lstrip("/").removesuffix(".json")
         found = self._routes.match(path)
-        if found is None:
+        if found is None or not path.isprintable():
             raise webob.exc.HTTPNotFound(f"There is nothing at {http.path[:255]}")
         return found.pop("action"), found
 
@@ -89,6 +89,8 @@ def _route_map(project_id: str) -> routes.Mapper:
     resources: dict[str, Resource] = {}
     for operation in OPERATIONS:
         for path in operation.paths:
+            for dead_end in _dead_ends(path):
+                resources.setdefault(dead_end, Resource())
             resources.setdefault(path or "/", Resource()).operations[operation.method] = operation
     mapper = routes.Mapper(controller_scan=None, register=False)
     for path, resource in resources.items():
@@ -102,6 +104,12 @@ def _route_map(project_id: str) -> routes.Mapper:
             )
     mapper.create_regs([])
     return mapper
+
+
+def _dead_ends(path: str) -> list[str]:
+    """Paths of forms and actions beside a collection's members, known but without a method."""
+    collection, slash, member = path.rpartition("/")
+    return [f"{collection}/new", f"{path}/action"] if slash and member[:1] == "{" else []
 
 
 def make_app(

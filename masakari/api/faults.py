@@ -54,7 +54,8 @@ def of(exc: Exception) -> webob.Response:
 def fault(status: int, message: str) -> webob.Response:
     """An error in the envelope."""
     content: dict[str, Any] = {"code": status, "message": message}  # JSON
-    response = webob.Response(status=status, content_type="application/json", charset="UTF-8")
+    response = webob.Response(status=status)
+    response.headers["Content-Type"] = "application/json; charset=UTF-8"
     if status == 503:
         response.headers["Retry-After"] = RETRY_AFTER_S
     response.body = jsontext.dumps({_NAMES.get(status, _OTHER): content})
@@ -73,6 +74,12 @@ class CatchAll(Middleware):
             return answer
 
 
+_OF_LIBRARIES = {
+    413: "The body is larger than [oslo_middleware] max_request_body_size allows",
+    503: "Keystone is not available: the token could not be validated",
+}
+
+
 class Envelope(Middleware):
     """Errors of libraries' middleware (413, 503) also come as our JSON."""
 
@@ -81,10 +88,5 @@ class Envelope(Middleware):
         response = self.pass_on(http)
         if response.status_code < 400 or response.content_type == "application/json":
             return response
-        return fault(response.status_code, _sentence(response))
-
-
-def _sentence(response: webob.Response) -> str:
-    """What a plain text answer of WebOb's says: title, empty line, the sentence, more."""
-    paragraphs = [p.strip() for p in response.text.split("\n\n")]
-    return paragraphs[1] if len(paragraphs) > 1 and paragraphs[1] else str(response.status)
+        words = _OF_LIBRARIES.get(response.status_code, response.status)
+        return fault(response.status_code, words)

@@ -90,6 +90,8 @@ class Request:
     def text(self, name: str) -> str | None:
         """The query parameter, None if it is absent."""
         value = self.http.GET.get(name)
+        if value is not None and "\0" in value:
+            raise errors.Invalid(message=f"Invalid value for query parameter {name}: it has a NUL")
         return None if value is None else str(value)
 
     def flag(self, name: str) -> bool | None:

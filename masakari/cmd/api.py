@@ -17,6 +17,9 @@ from masakari.cmd import common, server
 
 LOG = log.getLogger(__name__)
 
+NOVA_RETRIES = 2
+"""A client waits for the answer; it can ask again."""
+
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
@@ -50,7 +53,7 @@ def make_application(
         conf,
         database=database or db.session.connect(conf, clock),
         progress=db.progress.connect(conf),
-        cloud=nova.connect(conf, clock),
+        cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
         engine=rpc.EngineClient(conf, rpc.transport(conf)),
     )
 

@@ -36,9 +36,10 @@ class Client:
     application: object
     root: str = "/v1"
     headers: dict = field(default_factory=lambda: dict(ADMIN))
+    environ: dict = field(default_factory=dict)
 
     def send(self, method, path, body=None, *, version=None, raw=None, headers=None):
-        http = webob.Request.blank(self.root + path, method=method)
+        http = webob.Request.blank(self.root + path, method=method, environ=self.environ)
         http.headers.update(self.headers | (headers or {}))
         if version:
             http.headers["OpenStack-API-Version"] = f"instance-ha {version}"

@@ -56,12 +56,10 @@ def progress(migrated_conf):
 @pytest.fixture
 def make_client(conf, database, progress, cloud, engines):
     """A client of an API with the options of `conf` as they are when it is called."""
+    usual = {"database": database, "progress": progress, "cloud": cloud, "engine": engines}
 
-    def make(**kwargs):
-        application = make_app(
-            conf, database=database, progress=progress, cloud=cloud, engine=engines
-        )
-        return Client(application, **kwargs)
+    def make(parts=None, **client):
+        return Client(make_app(conf, **(usual | (parts or {}))), **client)
 
     return make
 

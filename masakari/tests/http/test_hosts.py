@@ -118,7 +118,7 @@ def test_host_that_nova_does_not_know_is_refused(api, hosts, name):
         (404, 503, "serviceUnavailable"),
     ],
 )
-def test_nova_that_gives_no_answer(api, rack, hosts, cloud, error, status, fault):
+def test_nova_that_gives_no_answer(api, rack, hosts, cloud, *, error, status, fault):
     cloud.add_fault(Fault("compute_services", error=error))
 
     refused = api.post(hosts, host())

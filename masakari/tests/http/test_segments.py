@@ -170,10 +170,12 @@ def test_description_may_be_empty_long_or_null(api, text):
 @pytest.mark.parametrize(
     ("word", "enabled"),
     [
-        *[(word, True) for word in "True TRUE true 1 ON On on YES Yes yes".split()],
-        *[(word, False) for word in "False FALSE false 0 OFF Off off NO No no".split()],
-        (True, True),
-        (False, False),
+        *dict.fromkeys(
+            ["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", True], True
+        ).items(),
+        *dict.fromkeys(
+            ["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", False], False
+        ).items(),
     ],
 )
 def test_enabled_takes_booleans_and_their_words(api, word, enabled):
