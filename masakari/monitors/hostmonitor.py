@@ -88,9 +88,10 @@ def _load(name: str) -> Driver:
     """The driver of that name.  Raises ConfigInvalid."""
     drivers: stevedore.ExtensionManager[Any] = stevedore.ExtensionManager(NAMESPACE)
     if name not in drivers:
+        names = ", ".join(sorted(drivers.names()))
         raise errors.ConfigInvalid(
             group="host",
             option="monitoring_driver",
-            problem=f"there is no driver {name!r} (yet), but {', '.join(sorted(drivers.names()))}",
+            problem=f"the driver {name!r} is not available (yet); there is: {names}",
         )
     return drivers[name].plugin  # type: ignore[return-value]  # whatever the entry point names

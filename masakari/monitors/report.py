@@ -15,7 +15,7 @@ import openstack.connection
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
-from keystoneauth1 import loading, noauth, plugin, session
+from keystoneauth1 import loading, noauth, plugin
 from keystonemiddleware import opts as keystonemiddleware_opts
 from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
@@ -85,7 +85,7 @@ def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
         return SdkMasakari(functools.partial(_connection, conf, "api", endpoint, noauth.NoAuth()))
     group = credentials_group(conf)
     auth = _plugin(conf, group)
-    endpoint = endpoint or conf.api.endpoint_override
+    endpoint = endpoint or conf.api.endpoint_override or getattr(auth, "endpoint", None)
     if isinstance(auth, noauth.NoAuth) and not endpoint:
         raise errors.ConfigInvalid(
             group="api",
@@ -174,16 +174,23 @@ def _plugin(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin:
 def _connection(
     conf: cfg.ConfigOpts, group: str, endpoint: str | None, auth: plugin.BaseAuthPlugin
 ) -> openstack.connection.Connection:
-    """A connection, its certificates those of *group*, its timeout that of [api]."""
+    """A connection: certificates as in *group*, everything else of the session as in [api]."""
     options = conf[group]
-    verify: bool | str = False if options.insecure else options.cafile or True
-    cert = (options.certfile, options.keyfile) if options.keyfile else options.certfile
+    session = loading.load_session_from_conf_options(
+        conf,
+        "api",
+        auth=auth,
+        insecure=options.insecure,
+        cacert=options.cafile,
+        cert=options.certfile,
+        key=options.keyfile,
+    )
     auth.invalidate()
     config = {"instance_ha_api_version": "1", "interface": conf.api.api_interface}
     if endpoint:
         config["instance_ha_endpoint_override"] = _versioned(endpoint)
     return openstack.connection.Connection(
-        session=session.Session(auth=auth, verify=verify, cert=cert, timeout=conf.api.timeout),
+        session=session,
         region_name=conf.api.region if group == "api" else options.region_name or conf.api.region,
         **config,
     )
