@@ -1,0 +1,228 @@
+"""What every cloud.Cloud does when Nova fails; the simulated ones only."""
+
+import datetime
+
+import pytest
+
+from masakari import errors
+from masakari.sim.cloud import Fault, Outcome
+from masakari.tests.contract import worlds
+
+
+@pytest.fixture(params=["memory", "http"])
+def world(request, tmp_path):
+    world = worlds.SimWorld(over_http=tmp_path if request.param == "http" else None)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def cloud(world):
+    return world.cloud
+
+
+@pytest.fixture
+def vm(world):
+    (vm,) = world.boot("compute-1")
+    return vm
+
+
+@pytest.fixture
+def dead_vm(world, vm):
+    world.kill("compute-1")
+    return vm
+
+
+def test_servers_on_reads_every_page(world, cloud):
+    ids = set(world.boot("compute-1", 2500))
+
+    assert {s.id for s in cloud.servers_on("compute-1")} == ids
+    assert world.sim.calls["servers_on"] == 3
+
+
+def test_evacuations_reads_every_page(world, cloud):
+    ids = world.boot("compute-1", 1200)
+    world.kill("compute-1")
+    for vm in ids:
+        world.sim.evacuate(vm)
+
+    found = cloud.evacuations("compute-1")
+
+    assert [m.server_id for m in found] == ids[::-1]
+    assert world.sim.calls["evacuations"] == 2
+
+
+def test_evacuations_since_reads_every_page(world, cloud):
+    since = world.clock.now() - datetime.timedelta(seconds=5)
+    ids = world.boot("compute-1", 1200)
+    world.kill("compute-1")
+    for vm in ids:
+        world.sim.evacuate(vm)
+
+    assert len(cloud.evacuations("compute-1", since)) == 1200
+
+
+@pytest.mark.parametrize("code", [0, 429, 500, 502, 503, 504])
+def test_transient_error_is_repeated(world, cloud, code):
+    world.sim.add_fault(Fault("compute_services", error=code, times=3))
+
+    assert len(cloud.compute_services()) == 3
+    assert world.sim.calls["compute_services"] == 4
+
+
+def test_nova_away_for_half_a_minute_is_waited_out(world, cloud, vm):
+    began = world.clock.monotonic()
+    world.sim.add_fault(Fault(error=503, times=None, start=began, until=began + 30))
+
+    cloud.lock(vm, "recovery")
+
+    assert 30 <= world.clock.monotonic() - began < 45
+    assert world.sim.vm(vm).locked
+
+
+def test_nova_away_for_longer_is_unavailable(world, cloud):
+    world.sim.add_fault(Fault(error=503, times=None))
+    began = world.clock.monotonic()
+
+    with pytest.raises(errors.CloudUnavailable, match="503"):
+        cloud.servers_on("compute-1")
+
+    assert world.sim.calls["servers_on"] == 9
+    assert world.clock.monotonic() - began == pytest.approx(45.5)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_retry_after_is_respected(world, cloud, code):
+    world.sim.add_fault(Fault("server", error=code, retry_after_s=7))
+    (vm,) = world.boot("compute-1")
+    began = world.clock.monotonic()
+
+    cloud.server(vm)
+
+    assert world.clock.monotonic() - began == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (400, errors.CloudRefused),
+        (403, errors.CloudForbidden),
+        (404, errors.CloudNotFound),
+        (409, errors.CloudConflict),
+    ],
+)
+def test_refusal_is_not_repeated(world, cloud, vm, code, kind):
+    world.sim.add_fault(Fault("lock", error=code, times=None))
+
+    with pytest.raises(kind, match="injected") as refused:
+        cloud.lock(vm, "recovery")
+
+    assert type(refused.value) is kind
+    assert refused.value.details["code"] == code
+    assert world.sim.calls["lock"] == 1
+
+
+# ---- a lost answer
+
+
+@pytest.mark.parametrize("code", [0, 500, 503, 504])
+def test_evacuate_accepted_but_answer_lost_is_not_repeated(world, cloud, dead_vm, code):
+    world.sim.add_fault(Fault("evacuate", error=code, when="after"))
+
+    cloud.evacuate(dead_vm)
+
+    assert world.sim.calls["evacuate"] == 1
+    assert len(world.sim.ledger.evacuations) == 1
+
+
+@pytest.mark.parametrize("code", [0, 429, 503])
+def test_evacuate_not_accepted_is_repeated(world, cloud, dead_vm, code):
+    world.sim.add_fault(Fault("evacuate", error=code, times=2))
+
+    cloud.evacuate(dead_vm)
+
+    assert world.sim.calls["evacuate"] == 3
+    assert len(world.sim.ledger.evacuations) == 1
+
+
+def test_evacuate_arrived_before_the_look_is_not_repeated(world, cloud, dead_vm):
+    world.sim.add_fault(Fault("evacuate", error=0, when="after", duration_s=0.1))
+
+    cloud.evacuate(dead_vm)
+
+    assert world.sim.calls["evacuate"] == 1
+    assert cloud.server(dead_vm).host == "compute-2"
+
+
+def test_evacuate_lost_after_an_earlier_one_from_elsewhere_is_repeated(world, cloud, dead_vm):
+    cloud.evacuate(dead_vm, "compute-2")
+    world.eventually(lambda: cloud.server(dead_vm).host == "compute-2")
+    world.kill("compute-2")
+    world.sim.add_fault(Fault("evacuate", error=0))
+
+    cloud.evacuate(dead_vm)
+
+    assert [m.source for m in world.sim.moves.values()] == ["compute-1", "compute-2"]
+    assert world.sim.violations(proof=False) == []
+
+
+def test_evacuate_failed_earlier_and_lost_is_repeated(world, cloud, dead_vm):
+    world.sim.add_fault(Fault("evacuate", outcome=Outcome.FAIL))
+    cloud.evacuate(dead_vm)
+    world.clock.sleep(5)
+    world.sim.add_fault(Fault("evacuate", error=503))
+
+    cloud.evacuate(dead_vm)
+
+    assert [m.status for m in cloud.evacuations("compute-1")] == ["accepted", "failed"]
+
+
+def test_evacuate_lost_twice_and_refused_is_told(world, cloud, vm):
+    world.sim.add_fault(Fault("evacuate", error=503))
+
+    with pytest.raises(errors.CloudRefused, match="in use"):
+        cloud.evacuate(vm)
+
+
+def test_stop_accepted_but_answer_lost_is_done(world, cloud, vm):
+    world.sim.add_fault(Fault("stop", error=504, when="after"))
+
+    cloud.stop(vm)
+
+    assert world.sim.calls["stop"] == 1
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+
+
+def test_start_accepted_but_answer_lost_is_done(world, cloud, vm):
+    cloud.stop(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+    world.sim.add_fault(Fault("start", error=0, when="after"))
+
+    cloud.start(vm)
+
+    assert world.sim.calls["start"] == 1
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+
+# ---- an older Nova
+
+
+def test_nova_below_2_59_confirms_by_server_lists(world, cloud, dead_vm):
+    world.sim.settings.max_microversion = (2, 53)
+
+    assert not cloud.confirms_by_migrations
+    cloud.lock(dead_vm, "not kept")
+    cloud.evacuate(dead_vm)
+
+    assert [m.server_id for m in cloud.evacuations("compute-1")] == [dead_vm]
+    with pytest.raises(errors.CloudRefused):
+        cloud.evacuations("compute-1", world.clock.now())
+
+
+def test_nova_of_tomorrow_leaves_evacuated_vms_running(world, cloud, dead_vm):
+    world.sim.settings.max_microversion = (2, 199)
+
+    cloud.evacuate(dead_vm)
+    world.clock.sleep(5)
+
+    assert cloud.server(dead_vm).vm_state == "active"
