@@ -6,21 +6,20 @@ well names them once.  It works with OpenStack's API too, which says in words on
 """
 
 import dataclasses
-import functools
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import openstack.connection
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
-from keystoneauth1 import loading, noauth, plugin
-from keystonemiddleware import opts as keystonemiddleware_opts
+from keystoneauth1 import noauth
 from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
 
 from masakari import errors
+from masakari.nova import auth
 from masakari.states import Reason
 
 PAGE = 500
@@ -81,37 +80,17 @@ def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
     *endpoint* is the URL of this process's own API, whose options *conf* has too: it is used
     instead, without a token where the API wants none.  Raises ConfigInvalid.
     """
-    if endpoint and conf.auth_strategy == "noauth2":
-        return SdkMasakari(functools.partial(_connection, conf, "api", endpoint, noauth.NoAuth()))
-    group = credentials_group(conf)
-    auth = _plugin(conf, group)
-    endpoint = endpoint or conf.api.endpoint_override or getattr(auth, "endpoint", None)
-    if isinstance(auth, noauth.NoAuth) and not endpoint:
+    open_to_all = endpoint is not None and conf.auth_strategy == "noauth2"
+    access = auth.monitor_access(conf, noauth.NoAuth() if open_to_all else None)
+    plugin = access.session.auth
+    endpoint = endpoint or conf.api.endpoint_override or getattr(plugin, "endpoint", None)
+    if isinstance(plugin, noauth.NoAuth) and not endpoint:
         raise errors.ConfigInvalid(
             group="api",
             option="endpoint_override",
             problem="is needed with auth_type = none, which knows no service catalogue",
         )
-    return SdkMasakari(functools.partial(_connection, conf, group, endpoint, auth))
-
-
-def credentials_group(conf: cfg.ConfigOpts) -> str:
-    """The group whose credentials are used: api, or keystone_authtoken where api has none.
-
-    Raises ConfigInvalid where neither has any.
-    """
-    api = conf.api
-    if api.auth_type != "password" or api.auth_section or api.username or api.user_id:
-        return "api"
-    for name, opts in keystonemiddleware_opts.list_auth_token_opts():
-        conf.register_opts(opts, group=name)
-    if conf.keystone_authtoken.auth_type or conf.keystone_authtoken.auth_section:
-        return "keystone_authtoken"
-    raise errors.ConfigInvalid(
-        group="api",
-        option="username",
-        problem="is not set, nor are there credentials in [keystone_authtoken]",
-    )
+    return SdkMasakari(access, endpoint)
 
 
 class SdkMasakari:
@@ -121,8 +100,15 @@ class SdkMasakari:
     and its token may be out of date then.
     """
 
-    def __init__(self, connection: Callable[[], openstack.connection.Connection]) -> None:
-        self._connection = connection
+    def __init__(self, access: auth.Access, endpoint: str | None) -> None:
+        self._session = access.session
+        self._config: dict[str, Any] = {  # Any: as openstacksdk wants it
+            "region_name": access.region,
+            "interface": access.interface,
+            "instance_ha_api_version": "1",
+        }
+        if endpoint:
+            self._config["instance_ha_endpoint_override"] = _versioned(endpoint)
         self._proxy: Any = None  # openstack's proxy objects are not typed
 
     def watched(self) -> list[str]:
@@ -150,50 +136,15 @@ class SdkMasakari:
         """The proxy of the service, once Keystone has given a token."""
         if self._proxy is None:
             try:
-                connection = self._connection()
-                connection.session.get_auth_headers()
+                self._session.invalidate()
+                self._session.get_auth_headers()
+                connection = openstack.connection.Connection(session=self._session, **self._config)
                 self._proxy = connection.instance_ha
                 self._proxy.get_endpoint()
             except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
                 self._proxy = None
                 raise Unanswered(_sentence(error), maybe_heard=False) from error
         return self._proxy
-
-
-def _plugin(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin:
-    """How to get tokens.  Raises ConfigInvalid."""
-    try:
-        auth = loading.load_auth_from_conf_options(conf, group)
-    except ks_exceptions.ClientException as error:
-        raise errors.ConfigInvalid(group=group, option="auth_type", problem=str(error)) from error
-    if auth is None:
-        raise errors.ConfigInvalid(group=group, option="auth_type", problem="is empty")
-    return auth
-
-
-def _connection(
-    conf: cfg.ConfigOpts, group: str, endpoint: str | None, auth: plugin.BaseAuthPlugin
-) -> openstack.connection.Connection:
-    """A connection: certificates as in *group*, everything else of the session as in [api]."""
-    options = conf[group]
-    session = loading.load_session_from_conf_options(
-        conf,
-        "api",
-        auth=auth,
-        insecure=options.insecure,
-        cacert=options.cafile,
-        cert=options.certfile,
-        key=options.keyfile,
-    )
-    auth.invalidate()
-    config = {"instance_ha_api_version": "1", "interface": conf.api.api_interface}
-    if endpoint:
-        config["instance_ha_endpoint_override"] = _versioned(endpoint)
-    return openstack.connection.Connection(
-        session=session,
-        region_name=conf.api.region if group == "api" else options.region_name or conf.api.region,
-        **config,
-    )
 
 
 def _versioned(endpoint: str) -> str:

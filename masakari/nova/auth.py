@@ -58,12 +58,15 @@ def server_access(conf: cfg.ConfigOpts, threads: int) -> Access:
     )
 
 
-def monitor_access(conf: cfg.ConfigOpts) -> Access:
-    """The access of the monitors.  Raises ConfigInvalid."""
-    group = monitor_credentials_group(conf)
+def monitor_access(conf: cfg.ConfigOpts, plugin: ks_plugin.BaseAuthPlugin | None = None) -> Access:
+    """The access of the monitors, to Masakari's API too; *plugin* replaces the credentials.
+
+    Raises ConfigInvalid.
+    """
+    group = "api" if plugin else monitor_credentials_group(conf)
     options = conf[group]
     session = _session(
-        _plugin(conf, group),
+        plugin or _plugin(conf, group),
         threads=MONITOR_THREADS,
         timeout=(MONITOR_CONNECT_TIMEOUT_S, float(conf.api.timeout or 60)),
         verify=_verify(options.insecure, options.cafile, group, "cafile"),

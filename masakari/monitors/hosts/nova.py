@@ -24,7 +24,7 @@ from oslo_config import cfg
 
 from masakari import clock as clock_
 from masakari import cloud as cloud_
-from masakari import errors
+from masakari import errors, nova
 from masakari.monitors import core, judge, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.monitors.hosts.second_opinion import Opinion, Sign
@@ -75,8 +75,6 @@ class NovaProbe:
         if second_opinion is None:
             second_opinion = opinion_.connect(conf)
         if cloud is None:
-            from masakari import nova
-
             cloud = nova.connect_monitor(conf, clock)
         return cls(cloud, second_opinion, hosts, clock)
 

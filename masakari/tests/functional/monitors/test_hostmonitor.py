@@ -159,7 +159,7 @@ def start(world):
     threads = []
 
     def start():
-        monitor = hostmonitor.build(world.monitor_conf, CLOCK, cloud=world.cloud)
+        monitor = hostmonitor.build(world.monitor_conf, CLOCK)
         thread = threading.Thread(target=monitor.run, args=(stop,), name="monitor")
         threads.append(thread)
         thread.start()

@@ -236,10 +236,10 @@ def test_connect_wrong_password_is_unanswered_and_not_heard(api, keystone, tmp_p
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ("", r"\[api\] username"),
+        ("", r"\[api\] auth_url"),
         ("[api]\nauth_type = none\n", r"\[api\] endpoint_override"),
         ("[api]\nauth_type = carrier-pigeon\n", r"\[api\] auth_type"),
-        ("[api]\nusername = masakari\n", r"\[api\] auth_type: .*auth_url"),
+        ("[api]\nusername = masakari\n", r"\[api\] auth_url"),
     ],
 )
 def test_connect_without_usable_credentials_names_the_option(tmp_path, text, option):
