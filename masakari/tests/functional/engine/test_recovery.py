@@ -1,0 +1,230 @@
+"""API and engines as real processes, with MariaDB and RabbitMQ, against the cloud over HTTP."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from masakari.clock import SystemClock, wait_until
+from masakari.sim.cloud import Settings, SimCloud
+from masakari.sim.http import SimServer
+from masakari.tests.functional.realcloud.programs import Program
+
+pytestmark = pytest.mark.functional
+
+VMS = 12
+STOPPED = {"event": "STOPPED", "cluster_status": "OFFLINE", "host_status": "NORMAL"}
+
+CONFIG = """\
+[DEFAULT]
+transport_url = {bus}
+auth_strategy = noauth2
+masakari_api_listen = 127.0.0.1
+masakari_api_listen_port = {port}
+masakari_api_workers = 1
+host_failure_recovery_threads = 4
+wait_period_after_service_update = 20
+[database]
+connection = {database}
+[engine]
+lease = 3
+sweep_interval = 1
+[keystone_authtoken]
+auth_type = password
+auth_url = {keystone}
+username = masakari
+password = secret
+project_name = service
+user_domain_id = default
+project_domain_id = default
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Deployment:
+    """Two engines and an API; `cloud` is what really happens."""
+
+    def __init__(self, directory, database, bus):
+        self.cloud = SimCloud(SystemClock(), Settings(evacuation_s=1.5, service_down_time_s=2))
+        for n in (1, 2, 3):
+            self.cloud.add_host(f"compute{n}")
+        for n in range(VMS):
+            self.cloud.add_server("compute1", f"vm{n}", metadata={"HA_Enabled": "True"})
+        self.keystone = SimServer(self.cloud)
+        self.url = f"http://127.0.0.1:{free_port()}/v1"
+        self.config = directory / "masakari.conf"
+        self.config.write_text(
+            CONFIG.format(
+                bus=bus,
+                port=self.url.split(":")[2].removesuffix("/v1"),
+                database=database,
+                keystone=self.keystone.auth_url,
+            )
+        )
+        names = ("masakari-api", "masakari-engine", "masakari-engine")
+        self.api, self.engine, self.other = (
+            Program(name, self.config, directory / f"{n}.log") for n, name in enumerate(names)
+        )
+
+    def __enter__(self):
+        self.keystone.start()
+        manage = Path(sys.executable).parent / "masakari-manage"
+        subprocess.run([manage, "--config-file", self.config, "db", "sync"], check=True)
+        self.api.start()
+        self.engine.start()
+        wait("the API answers", lambda: self.call("GET", "/segments")[0] == 200)
+        segment = self.call(
+            "POST",
+            "/segments",
+            {"segment": {"name": "s", "recovery_method": "auto", "service_type": "compute"}},
+        )[1]["segment"]["uuid"]
+        host = {"host": {"name": "compute1", "type": "COMPUTE", "control_attributes": "SSH"}}
+        assert self.call("POST", f"/segments/{segment}/hosts", host)[0] == 201
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.api, self.engine, self.other):
+            program.stop()
+        self.keystone.stop()
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(
+            self.url + path,
+            None if body is None else json.dumps(body).encode(),
+            {
+                "Content-Type": "application/json",
+                "X-Auth-Token": "admin:admin",
+                "OpenStack-API-Version": "instance-ha 1.3",
+            },
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+        except OSError:
+            return 0, None
+
+    def report(self):
+        """The host is dead; the path of the notification that says so."""
+        self.cloud.power_off("compute1")
+        body = {
+            "type": "COMPUTE_HOST",
+            "hostname": "compute1",
+            "generated_time": "2026-01-01T00:00:00",
+            "payload": STOPPED,
+        }
+        body["generated_time"] = SystemClock().now().isoformat()
+        status, answer = self.call("POST", "/notifications", {"notification": body})
+        assert status == 202
+        return f"/notifications/{answer['notification']['notification_uuid']}"
+
+    def notification(self, path):
+        return self.call("GET", path)[1]["notification"]
+
+    def has_moved(self, count):
+        return len(self.cloud.ledger.evacuations) >= count
+
+    def wait_until_finished(self, path):
+        def ended():
+            return self.notification(path)["status"] not in ("new", "running")
+
+        wait("the recovery ends", ended, 90)
+        notification = self.notification(path)
+        assert notification["status"] == "finished", notification["message"]
+        self.check()
+
+    def check(self):
+        """Every VM runs exactly once, was evacuated once, and is not locked."""
+        assert self.cloud.violations(proof=False) == []
+        running = self.cloud.running()
+        assert len(running) == VMS
+        assert all(len(h) == 1 and h != ["compute1"] for h in running.values())
+        assert len(self.cloud.ledger.evacuations) == VMS
+        wait("nothing is locked", lambda: self.cloud.left_locked() == [])
+
+
+def wait(what, predicate, timeout=30):
+    assert wait_until(SystemClock(), predicate, timeout, 0.1), f"timed out: {what}"
+
+
+@pytest.fixture
+def deployment(tmp_path, mariadb_url, rabbit_url):
+    with Deployment(tmp_path, mariadb_url, rabbit_url) as deployment:
+        yield deployment
+
+
+def test_dead_host_is_recovered(deployment):
+    path = deployment.report()
+
+    deployment.wait_until_finished(path)
+
+    vmoves = deployment.call("GET", path + "/vmoves")[1]["vmoves"]
+    assert {m["status"] for m in vmoves} == {"succeeded"}
+    assert {m["dest_host"] for m in vmoves} <= {"compute2", "compute3"}
+    details = deployment.notification(path)["recovery_workflow_details"]
+    assert [(d["name"], d["state"], d["progress"]) for d in details] == [
+        ("DisableComputeServiceTask", "SUCCESS", 1.0),
+        ("PrepareHAEnabledInstancesTask", "SUCCESS", 1.0),
+        ("EvacuateInstancesTask", "SUCCESS", 1.0),
+    ]
+
+
+@pytest.mark.parametrize("evacuated", [1, 5])
+def test_engine_killed_in_the_middle_and_restarted(deployment, evacuated):
+    path = deployment.report()
+    wait("some are on their way", lambda: deployment.has_moved(evacuated))
+
+    deployment.engine.kill()
+    deployment.engine.start()
+
+    deployment.wait_until_finished(path)
+
+
+def test_engine_killed_in_the_middle_another_continues(deployment):
+    deployment.other.start()
+    deployment.other.wait_until_said("started")
+    path = deployment.report()
+    wait("some are on their way", lambda: deployment.has_moved(3))
+
+    owner = deployment.engine if deployment.engine.said("claimed") else deployment.other
+    owner.kill()
+
+    deployment.wait_until_finished(path)
+
+
+def test_engine_told_to_stop_hands_over(deployment):
+    path = deployment.report()
+    wait("some are on their way", lambda: deployment.has_moved(3))
+
+    deployment.engine.stop()
+    deployment.other.start()
+
+    deployment.wait_until_finished(path)
+
+
+@pytest.fixture
+def without_bus(tmp_path, mariadb_url):
+    bus = f"rabbit://nobody:nothing@127.0.0.1:{free_port()}/"
+    with Deployment(tmp_path, mariadb_url, bus) as deployment:
+        yield deployment
+
+
+def test_bus_away_report_is_accepted_at_once_and_found_by_the_sweep(without_bus):
+    began = time.monotonic()
+    path = without_bus.report()
+    took = time.monotonic() - began
+
+    without_bus.wait_until_finished(path)
+    assert took < 5  # connecting to a bus that is away takes tens of seconds
