@@ -36,6 +36,7 @@ SETTINGS = {
     "page_max": "max_limit",
 }
 """{name in the control interface: name in site.Settings}"""
+KEYSTONE = ("keystone_latency", "keystone_error")
 FAULTS = ("evac_error_pct", "evac_error_ids", "err500_pct", "reset_pct")
 
 
@@ -165,16 +166,20 @@ class Control:
         """The settings under their names here."""
         settings = self._cloud.settings
         values = {name: getattr(settings, attribute) for name, attribute in SETTINGS.items()}
-        return {**values, "keystone_latency": self.keystone_latency_s, **self._faults}
+        values["keystone_latency"] = self.keystone_latency_s
+        values["keystone_error"] = self._keystone.failure
+        return {**values, **self._faults}
 
     def configure(self, changes: Json) -> Json:
         """Some settings are other ones from now on."""
-        unknown = set(changes) - set(SETTINGS) - set(FAULTS) - {"keystone_latency"}
+        unknown = set(changes) - set(SETTINGS) - set(FAULTS) - set(KEYSTONE)
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
         for name, value in changes.items():
             if name == "keystone_latency":
                 self.keystone_latency_s = float(value)
+            elif name == "keystone_error":
+                self._keystone.failure = int(value)
             elif name in SETTINGS:
                 kind = int if name == "page_max" else float
                 setattr(self._cloud.settings, SETTINGS[name], kind(value))
@@ -212,9 +217,8 @@ class Control:
             if "state" in body:
                 self._cloud.set_service_state(host.name, body["state"] == "up")
             with self._cloud.present():
-                host.disabled = body.get("status", "") == "disabled" or (
-                    "status" not in body and host.disabled
-                )
+                if "status" in body:
+                    host.disabled = body["status"] == "disabled"
                 host.forced_down = body.get("forced_down", host.forced_down)
         with self._cloud.present():
             return self._host_row(host.name)

@@ -62,6 +62,10 @@ class Keystone:
         self.ha_url = ha_url
         """Of instance-ha in the catalogue; $PROJECT stands for the token's project id."""
         self.token_life_s = 86400.0
+        self.failure = 0
+        """HTTP status of every answer, while it is not 0."""
+        self.issued: list[Token] = []
+        """What was given for a password or a token, oldest first."""
         self._lock = threading.Lock()
         self._tokens: dict[str, Token] = {}
         for user in ROLES:
@@ -70,6 +74,8 @@ class Keystone:
     def answer(self, request: Request) -> Response:
         """Route a request for Keystone."""
         try:
+            if self.failure:
+                raise Refused(self.failure, "Keystone is not able to answer (injected)")
             return self._route(request)
         except Refused as refused:
             return error(refused.code, refused.message)
@@ -79,11 +85,16 @@ class Keystone:
         token = self._tokens.get(token_id or "")
         return token if token is not None and token.expires > self._now() else None
 
+    def token_ids(self) -> list[str]:
+        """Of the tokens that were issued and not revoked."""
+        with self._lock:
+            return [t for t in self._tokens if not t.endswith("-token")]
+
     def expire_tokens(self) -> None:
         """Tokens that were issued for a password are not valid any more."""
-        with self._lock:
-            for token_id in [t for t in self._tokens if not t.endswith("-token")]:
-                del self._tokens[token_id]
+        for token_id in self.token_ids():
+            with self._lock:
+                self._tokens.pop(token_id, None)
 
     def _route(self, request: Request) -> Response:
         path = request.path
@@ -123,6 +134,7 @@ class Keystone:
         token_id = uuid.uuid4().hex
         with self._lock:
             self._tokens[token_id] = token
+            self.issued.append(token)
         return Response(201, self._document(token), {"X-Subject-Token": token_id})
 
     def _identify(self, identity: Json) -> str:
