@@ -90,8 +90,7 @@ class Monitor:
     def _log(self, findings: judge_.Findings) -> None:
         """What has changed since the last round."""
         for change in findings.changes:
-            level = logging.INFO if change.new is judge_.State.ONLINE else logging.WARNING
-            LOG.log(level, "%s", change)
+            LOG.log(_level(change), "%s", change)
         if findings.trouble and not self._trouble:
             LOG.warning("nobody is judged: %s", findings.trouble)
         elif self._trouble and not findings.trouble:
@@ -100,3 +99,10 @@ class Monitor:
         summary = self._judge.summary()
         LOG.log(logging.DEBUG if summary == self._summary else logging.INFO, "%s", summary)
         self._summary = summary
+
+
+def _level(change: judge_.Change) -> int:
+    """How loudly a change is told; that all is well at first is in the summary."""
+    if change.new is not judge_.State.ONLINE:
+        return logging.WARNING
+    return logging.INFO if change.old else logging.DEBUG

@@ -1,7 +1,11 @@
 """The host monitor in front of our own API, over HTTP: the simulated cloud is its Keystone."""
 
 import logging
+import pathlib
+import signal
 import socketserver
+import subprocess
+import sys
 import threading
 import wsgiref.simple_server
 
@@ -73,7 +77,7 @@ class World:
     def __init__(self, directory, cloud, server):
         self.cloud = cloud
         addresses = ",".join(f"{h}=127.0.0.1:{server.listeners.port(h)}" for h in HOSTS)
-        path = directory / "masakari.conf"
+        path = self.config_file = directory / "masakari.conf"
         path.write_text(
             CONFIG.format(directory=directory, auth_url=server.auth_url, addresses=addresses)
         )
@@ -242,6 +246,51 @@ def test_two_monitors_lead_to_one_notification(world, start, caplog):
     wait_for_log(caplog, "compute1: offline reported (409 duplicate")
 
     assert world.told() == [("STOPPED", host)]
+
+
+PROGRAM = pathlib.Path(sys.executable).with_name("masakari-hostmonitor")
+
+
+def test_program_watches_until_it_is_asked_to_stop(world):
+    host = world.register_hosts()["compute1"].uuid
+    world.cloud.power_off("compute1")
+    process = subprocess.Popen(
+        [PROGRAM, "--config-file", world.config_file],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        world.wait_until_told(("STOPPED", host))
+        process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+
+    assert process.returncode == 0
+    assert "compute1: offline reported (202)" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("", "[host] monitoring_driver: "),
+        ("[host]\nmonitoring_driver = nova\n", "[api] auth_url: "),
+        ("[host]\nmonitoring_samples = 0\n", "[host] monitoring_samples: "),
+    ],
+)
+def test_program_unusable_configuration_ends_it_with_one_sentence(tmp_path, text, option):
+    path = tmp_path / "masakarimonitors.conf"
+    path.write_text(text)
+
+    done = subprocess.run(
+        [PROGRAM, "--config-file", path], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"masakari-hostmonitor: {option}")
+    assert "Traceback" not in done.stderr
 
 
 def test_request_without_a_token_is_refused(world):
