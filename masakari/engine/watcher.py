@@ -75,6 +75,7 @@ class Watcher:
         self._latest: dict[str, Migration] = {}
         self._newest: datetime.datetime | None = None
         self._servers: dict[str, Server] = {}
+        self._there: frozenset[tuple[str, str, str | None]] = frozenset()
         self._shortest: float | None = None
         self._returned: ComputeService | None = None
         self._unreachable: str | None = None
@@ -267,9 +268,16 @@ class Watcher:
             flight.changed.set()
 
     def _changed(self) -> Sequence[Migration]:
+        """Evacuations that may have changed since the last poll, and perhaps others."""
         cloud = self._job.world.cloud
-        since = self._newest - OVERLAP if self._newest and cloud.confirms_by_migrations else None
-        return cloud.evacuations(self._host, since)
+        if cloud.confirms_by_migrations:
+            return cloud.evacuations(self._host, self._newest and self._newest - OVERLAP)
+        # An older Nova lists all that ever were: ask only when a VM has left the host or is in
+        # another state, which the shorter list of its VMs tells.
+        there = frozenset((s.id, s.vm_state, s.task_state) for s in cloud.servers_on(self._host))
+        changed = there != self._there
+        self._there = there
+        return cloud.evacuations(self._host) if changed else ()
 
     def _warn(self, text: str) -> None:
         if text != self._unreachable:
