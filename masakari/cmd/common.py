@@ -20,6 +20,8 @@ DATABASE_PAUSE_S = 5.0
 QUIET = (
     # a traceback for each step that fails; the engine says in a sentence why it did
     "taskflow.engines.action_engine.engine=CRITICAL",
+    # a traceback for each error that it raises as well
+    "oslo_db.sqlalchemy.exc_filters=CRITICAL",
     # two lines for each look at the version; db sync says from where to where it went
     "alembic.runtime.migration=WARNING",
 )

@@ -180,7 +180,12 @@ def claim(
     )
     if _has_running_other(tx, n):
         return None
-    resumed = sa.case((T.c.status == RUNNING, 0), else_=1)
+    attempt = sa.case(
+        (sa.and_(T.c.status == RUNNING, T.c.attempt > 0), T.c.attempt),
+        # OpenStack's engine has tried it; its vmoves have the default, attempt 1.
+        (sa.and_(T.c.status != NEW, T.c.attempt == 0), 2),
+        else_=T.c.attempt + 1,
+    )
     taken = tx.connection.execute(
         sa.update(T)
         .where(
@@ -190,7 +195,7 @@ def claim(
         )
         # MySQL sets columns one after the other: what depends on the old status comes first.
         .ordered_values(
-            (T.c.attempt, T.c.attempt + resumed),
+            (T.c.attempt, attempt),
             (T.c.status, RUNNING),
             (T.c.owner, owner),
             (T.c.lease_until, sqltime.now(lease_s)),

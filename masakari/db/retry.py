@@ -6,6 +6,7 @@ server's words for the log, its message is fit for clients.
 """
 
 import random
+import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -62,9 +63,15 @@ def _named(error: Exception) -> Exception:
     detail = _words(error)
     if _schema_differs(error, detail):
         return DatabaseUnavailable(SCHEMA_DIFFERS, detail=detail)
-    if _may_pass(error) or isinstance(error, sa_exc.OperationalError):
+    if _may_pass(error) or isinstance(error, sa_exc.OperationalError) or _is_no_database(error):
         return DatabaseUnavailable(detail=detail)
     return error
+
+
+def _is_no_database(error: Exception) -> bool:
+    """SQLite: the file is something else, or damaged."""
+    original = getattr(getattr(error, "inner_exception", None), "orig", None)
+    return type(original) is sqlite3.DatabaseError
 
 
 def _schema_differs(error: Exception, detail: str) -> bool:

@@ -1,0 +1,254 @@
+import pytest
+
+from masakari import db, errors
+from masakari.db.query import Page
+from masakari.db.session import Database
+from masakari.tests.unit.db import rows
+
+ALL = Page(limit=1000)
+NOBODY = "00000000-0000-4000-8000-000000000001"
+
+
+def test_create_host_returns_the_stored_record_with_its_segment(database: Database) -> None:
+    s = rows.segment(database)
+
+    h = rows.host(database, "compute1", of=s, reserved=True)
+
+    assert h == db.hosts.get(database, s.uuid, h.uuid)
+    assert h.failover_segment == s
+    assert (h.name, h.failover_segment_id, h.reserved) == ("compute1", s.uuid, True)
+    assert (h.on_maintenance, h.maintenance_by) == (False, None)
+
+
+def test_create_host_name_in_use_in_another_segment_raises(database: Database) -> None:
+    rows.host(database, "compute1", of=rows.segment(database, "rack1"))
+
+    with pytest.raises(errors.HostExists, match="compute1"):
+        rows.host(database, "compute1", of=rows.segment(database, "rack2"))
+
+
+def test_create_host_segment_unknown_or_deleted_raises(database: Database) -> None:
+    gone = rows.segment(database)
+    db.segments.delete(database, gone.uuid)
+
+    for uuid in (NOBODY, gone.uuid):
+        with pytest.raises(errors.SegmentNotFound):
+            db.hosts.create(database, uuid, name="c", type="t", control_attributes="a")
+
+
+def test_get_host_through_another_segment_raises(database: Database) -> None:
+    h = rows.host(database, of=rows.segment(database, "rack1"))
+    other = rows.segment(database, "rack2")
+
+    with pytest.raises(errors.HostNotFound):
+        db.hosts.get(database, other.uuid, h.uuid)
+
+
+def test_find_host_deleted_is_found_unknown_is_none(database: Database) -> None:
+    h = rows.host(database)
+    db.hosts.delete(database, h.failover_segment_id, h.uuid)
+
+    found = db.hosts.find(database, h.uuid)
+
+    assert found is not None
+    assert found.deleted == h.id
+    assert db.hosts.find(database, NOBODY) is None
+
+
+def test_get_host_by_name_is_case_sensitive(database: Database) -> None:
+    h = rows.host(database, "compute1")
+
+    assert db.hosts.get_by_name(database, "compute1") == h
+    for name in ("Compute1", "compute2"):
+        with pytest.raises(errors.HostNameUnknown, match=name):
+            db.hosts.get_by_name(database, name)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, {"a", "b", "c"}),
+        ({"type": "xen"}, {"c"}),
+        ({"reserved": True}, {"b"}),
+        ({"reserved": False}, {"a", "c"}),
+        ({"on_maintenance": True}, {"c"}),
+        ({"on_maintenance": False}, {"a", "b"}),
+        ({"name": "a"}, {"a"}),
+        ({"control_attributes": "ipmi"}, {"b"}),
+        ({"control_attributes": "ipmi", "reserved": False}, set()),
+    ],
+    ids=str,
+)
+def test_page_hosts_filters(
+    database: Database, wanted: dict[str, object], expected: set[str]
+) -> None:
+    s = rows.segment(database)
+    rows.host(database, "a", of=s)
+    rows.host(database, "b", of=s, reserved=True, control_attributes="ipmi")
+    rows.host(database, "c", of=s, type="xen", on_maintenance=True)
+    rows.host(database, "d", of=rows.segment(database, "rack2"))
+    gone = rows.host(database, "e", of=s)
+    db.hosts.delete(database, s.uuid, gone.uuid)
+
+    assert {h.name for h in db.hosts.page(database, s.uuid, ALL, **wanted)} == expected
+
+
+def test_page_hosts_segment_unknown_raises(database: Database) -> None:
+    with pytest.raises(errors.SegmentNotFound):
+        db.hosts.page(database, NOBODY, ALL)
+
+
+def test_page_hosts_marker_of_another_segment_is_a_place_in_the_order(database: Database) -> None:
+    s = rows.segment(database, "rack1")
+    rows.host(database, "a", of=s)
+    elsewhere = rows.host(database, "b", of=rows.segment(database, "rack2"))
+    rows.host(database, "c", of=s)
+
+    page = Page(limit=9, marker=str(elsewhere.id), sort_keys=("name",), sort_dirs=("asc",))
+
+    assert [h.name for h in db.hosts.page(database, s.uuid, page)] == ["c"]
+
+
+def test_update_host_changes_fields_and_time(database: Database) -> None:
+    h = rows.host(database)
+
+    changed = db.hosts.update(
+        database, h.failover_segment_id, h.uuid, {"name": "compute9", "reserved": True}
+    )
+
+    assert (changed.name, changed.reserved, changed.type) == ("compute9", True, "kvm")
+    assert changed.updated_at is not None
+
+
+def test_update_host_name_in_use_raises(database: Database) -> None:
+    s = rows.segment(database)
+    rows.host(database, "compute1", of=s)
+    h = rows.host(database, "compute2", of=s)
+
+    with pytest.raises(errors.HostExists):
+        db.hosts.update(database, s.uuid, h.uuid, {"name": "compute1"})
+
+
+def test_change_host_while_a_neighbour_is_under_recovery_raises(database: Database) -> None:
+    s = rows.segment(database)
+    rows.host(database, "compute1", of=s)
+    h = rows.host(database, "compute2", of=s)
+    rows.report(database, "compute1")
+
+    with pytest.raises(errors.SegmentUnderRecovery):
+        db.hosts.update(database, s.uuid, h.uuid, {"reserved": True})
+    with pytest.raises(errors.SegmentUnderRecovery):
+        db.hosts.delete(database, s.uuid, h.uuid)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_update_host_on_maintenance_by_hand_is_the_operators(
+    database: Database, value: bool
+) -> None:
+    h = rows.host(database)
+    db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    changed = db.hosts.update(database, h.failover_segment_id, h.uuid, {"on_maintenance": value})
+
+    assert (changed.on_maintenance, changed.maintenance_by) == (value, None)
+
+
+def test_update_host_other_field_keeps_whose_maintenance_it_is(database: Database) -> None:
+    h = rows.host(database)
+    db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    changed = db.hosts.update(database, h.failover_segment_id, h.uuid, {"type": "xen"})
+
+    assert (changed.on_maintenance, changed.maintenance_by) == (True, "n1")
+
+
+def test_change_host_unknown_raises(database: Database) -> None:
+    s = rows.segment(database)
+
+    with pytest.raises(errors.HostNotFound):
+        db.hosts.update(database, s.uuid, NOBODY, {"type": "x"})
+    with pytest.raises(errors.HostNotFound):
+        db.hosts.delete(database, s.uuid, NOBODY)
+
+
+def test_delete_host_frees_its_name(database: Database) -> None:
+    s = rows.segment(database)
+    db.hosts.delete(database, s.uuid, rows.host(database, "compute1", of=s).uuid)
+
+    again = rows.host(database, "compute1", of=s)
+
+    assert db.hosts.page(database, s.uuid, ALL) == [again]
+
+
+def test_begin_maintenance_sets_flags_once(database: Database) -> None:
+    h = rows.host(database, reserved=True)
+
+    assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    now = db.hosts.get_by_name(database, h.name)
+    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, "n1", False)
+    assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
+    assert not db.hosts.begin_maintenance(database, h.uuid, by="n2")
+
+
+def test_begin_maintenance_operators_own_is_left_alone(database: Database) -> None:
+    h = rows.host(database, on_maintenance=True)
+
+    assert not db.hosts.begin_maintenance(database, h.uuid, by="n1")
+    assert db.hosts.get_by_name(database, h.name).maintenance_by is None
+
+
+def test_begin_maintenance_host_gone_is_false(database: Database) -> None:
+    h = rows.host(database)
+    db.hosts.delete(database, h.failover_segment_id, h.uuid)
+
+    assert not db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+
+@pytest.mark.parametrize(("by", "ended"), [("n1", True), (None, True), ("n2", False)])
+def test_end_maintenance_only_of_the_one_that_began_it(
+    database: Database, by: str | None, ended: bool
+) -> None:
+    h = rows.host(database)
+    db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    assert db.hosts.end_maintenance(database, h.uuid, by=by) is ended
+
+    now = db.hosts.get_by_name(database, h.name)
+    expected = (False, None) if ended else (True, "n1")
+    assert (now.on_maintenance, now.maintenance_by) == expected
+
+
+def test_end_maintenance_operators_own_stays(database: Database) -> None:
+    h = rows.host(database, on_maintenance=True)
+
+    assert not db.hosts.end_maintenance(database, h.uuid)
+    assert db.hosts.get_by_name(database, h.name).on_maintenance
+
+
+@pytest.mark.parametrize("by", ["n1", None], ids=["recovery", "operator"])
+def test_repaired_host_is_on_maintenance_for_nobody(database: Database, by: str | None) -> None:
+    h = rows.host(database, on_maintenance=by is None)
+    if by:
+        db.hosts.begin_maintenance(database, h.uuid, by=by)
+
+    now = db.hosts.repaired(database, h.name)
+
+    assert (now.on_maintenance, now.maintenance_by) == (False, None)
+    assert now == db.hosts.get_by_name(database, h.name)
+
+
+@pytest.mark.parametrize("status", ["new", "running", "error"])
+def test_repaired_host_with_open_notification_is_refused(database: Database, status: str) -> None:
+    rows.host(database)
+    n = rows.in_status(database, status)
+
+    for function in (db.hosts.repaired, db.hosts.require_settled):
+        with pytest.raises(errors.HostUnderRecovery, match=n.notification_uuid):
+            function(database, "compute1")
+
+
+def test_repaired_host_unknown_raises(database: Database) -> None:
+    for function in (db.hosts.repaired, db.hosts.require_settled):
+        with pytest.raises(errors.HostNameUnknown):
+            function(database, "compute1")

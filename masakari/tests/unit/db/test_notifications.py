@@ -1,0 +1,433 @@
+import datetime
+
+import pytest
+import sqlalchemy as sa
+
+from masakari import db, errors
+from masakari.db import models
+from masakari.db.models import Notification
+from masakari.db.query import Page
+from masakari.db.session import Database
+from masakari.tests.unit.db import rows
+from masakari.tests.unit.db.rows import STARTED, STOPPED, T0
+
+ALL = Page(limit=1000)
+NOBODY = "00000000-0000-4000-8000-000000000001"
+LATER = T0 + datetime.timedelta(hours=1)
+
+
+def claim(database: Database, uuid: str, owner: str = "engine-a") -> Notification | None:
+    return db.notifications.claim(database, uuid, owner=owner, lease_s=600)
+
+
+def settle(
+    database: Database, uuid: str, status: str = "finished", owner: str = "engine-a"
+) -> bool:
+    return db.notifications.settle(database, uuid, owner=owner, status=status, message="so it is")
+
+
+# ---- report
+
+
+def test_report_is_stored_as_new(database: Database) -> None:
+    h = rows.host(database)
+
+    n = rows.report(database, at=T0, payload=STOPPED)
+
+    assert n == db.notifications.get(database, n.notification_uuid)
+    assert (n.status, n.type, n.source_host_uuid) == ("new", "COMPUTE_HOST", h.uuid)
+    assert (n.failover_segment_uuid, n.generated_time) == (h.failover_segment_id, T0)
+    assert n.payload == STOPPED
+    assert (n.owner, n.lease_until, n.attempt, n.proof, n.message) == (None, None, 0, None, None)
+
+
+@pytest.mark.parametrize("name", ["compute2", "Compute1", ""])
+def test_report_host_unknown_raises(database: Database, name: str) -> None:
+    rows.host(database, "compute1")
+
+    with pytest.raises(errors.HostNameUnknown):
+        rows.report(database, name)
+
+
+def test_report_host_deleted_raises(database: Database) -> None:
+    h = rows.host(database, "compute1")
+    db.hosts.delete(database, h.failover_segment_id, h.uuid)
+
+    with pytest.raises(errors.HostNameUnknown):
+        rows.report(database, "compute1")
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload"),
+    [("COMPUTE_HOST", STOPPED), ("COMPUTE_HOST", STARTED), ("VM", STARTED)],
+)
+def test_report_host_on_operators_maintenance_raises(
+    database: Database, type_: str, payload: dict[str, str]
+) -> None:
+    rows.host(database, on_maintenance=True)
+
+    with pytest.raises(errors.HostOnMaintenance):
+        rows.report(database, type=type_, payload=payload)
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "accepted"),
+    [
+        ("COMPUTE_HOST", STARTED, True),
+        ("PROCESS", {"event": "STARTED", "process_name": "nova-compute"}, True),
+        ("COMPUTE_HOST", STOPPED, False),
+        ("PROCESS", {"event": "STOPPED", "process_name": "nova-compute"}, False),
+        ("VM", {"event": "STARTED"}, False),
+    ],
+)
+def test_report_host_on_our_maintenance_only_its_return_is_accepted(
+    database: Database, type_: str, payload: dict[str, str], accepted: bool
+) -> None:
+    h = rows.host(database)
+    db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    if accepted:
+        assert rows.report(database, type=type_, payload=payload).status == "new"
+    else:
+        with pytest.raises(errors.HostOnMaintenance):
+            rows.report(database, type=type_, payload=payload)
+
+
+@pytest.mark.parametrize("status", ["new", "running", "error", "finished", "ignored", "failed"])
+def test_report_equal_one_in_the_window_is_a_duplicate(database: Database, status: str) -> None:
+    rows.host(database)
+    first = rows.in_status(database, status)
+
+    with pytest.raises(errors.DuplicateNotification, match=first.notification_uuid):
+        rows.report(database, at=T0 + datetime.timedelta(seconds=180))
+
+
+def test_report_equal_one_behind_the_window_is_accepted(database: Database) -> None:
+    rows.host(database)
+    rows.report(database)
+
+    assert rows.report(database, at=T0 + datetime.timedelta(seconds=181)).status == "new"
+
+
+def test_report_older_event_after_an_equal_newer_one_is_a_duplicate(database: Database) -> None:
+    rows.host(database)
+    rows.report(database, at=T0)
+
+    with pytest.raises(errors.DuplicateNotification):
+        rows.report(database, at=T0 - datetime.timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload"),
+    [
+        ("PROCESS", STOPPED),
+        ("COMPUTE_HOST", STARTED),
+        ("COMPUTE_HOST", {**STOPPED, "host_status": "Normal"}),
+        ("COMPUTE_HOST", {}),
+    ],
+    ids=["type", "payload", "case", "empty"],
+)
+def test_report_different_one_in_the_window_is_accepted(
+    database: Database, type_: str, payload: dict[str, str]
+) -> None:
+    rows.host(database)
+    rows.report(database)
+
+    assert rows.report(database, type=type_, payload=payload).payload == payload
+
+
+def test_report_same_failure_of_another_host_is_accepted(database: Database) -> None:
+    s = rows.segment(database)
+    rows.host(database, "compute1", of=s)
+    rows.host(database, "compute2", of=s)
+    rows.report(database, "compute1")
+
+    assert rows.report(database, "compute2").status == "new"
+
+
+def test_report_equal_to_a_row_of_openstack_is_a_duplicate(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    with database.writing() as tx:
+        tx.connection.execute(
+            sa.update(models.notifications).values(
+                payload='{"host_status": "NORMAL", "event": "STOPPED", "cluster_status": "OFFLINE"}'
+            )
+        )
+
+    with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+        rows.report(
+            database,
+            payload={"host_status": "NORMAL", "event": "STOPPED", "cluster_status": "OFFLINE"},
+        )
+
+
+def test_report_sixteen_at_once_exactly_one_is_accepted(database: Database) -> None:
+    rows.host(database)
+
+    outcomes = rows.at_once(lambda _: rows.report(database))
+
+    assert sum(isinstance(o, Notification) for o in outcomes) == 1
+    assert sum(isinstance(o, errors.DuplicateNotification) for o in outcomes) == 15
+    assert len(db.notifications.page(database, ALL)) == 1
+
+
+def test_report_sixteen_different_ones_at_once_all_are_accepted(database: Database) -> None:
+    rows.host(database)
+
+    outcomes = rows.at_once(lambda number: rows.report(database, payload={"event": f"{number}"}))
+
+    assert [o for o in outcomes if isinstance(o, Exception)] == []
+    assert len(db.notifications.page(database, ALL)) == 16
+
+
+# ---- get, page
+
+
+def test_get_notification_unknown_raises(database: Database) -> None:
+    with pytest.raises(errors.NotificationNotFound):
+        db.notifications.get(database, NOBODY)
+
+
+def test_page_notifications_filters(database: Database) -> None:
+    s = rows.segment(database)
+    h1, h2 = (rows.host(database, name, of=s) for name in ("compute1", "compute2"))
+    n1 = rows.report(database, "compute1", at=T0)
+    n2 = rows.report(database, "compute2", at=LATER, type="PROCESS")
+    assert claim(database, n2.notification_uuid)
+
+    def found(**wanted: object) -> set[str]:
+        return {n.notification_uuid for n in db.notifications.page(database, ALL, **wanted)}
+
+    assert found() == {n1.notification_uuid, n2.notification_uuid}
+    assert found(status="new") == {n1.notification_uuid}
+    assert found(status="running") == {n2.notification_uuid}
+    assert found(status="nonsense") == set()
+    assert found(type="PROCESS") == {n2.notification_uuid}
+    assert found(source_host_uuid=h1.uuid) == {n1.notification_uuid}
+    assert found(source_host_uuid=h2.uuid, status="new") == set()
+    assert found(generated_since=LATER) == {n2.notification_uuid}
+    assert found(generated_since=T0) == {n1.notification_uuid, n2.notification_uuid}
+
+
+def test_page_notifications_marker_by_uuid(database: Database) -> None:
+    rows.host(database)
+    first, second = (rows.report(database, payload={"event": e}) for e in ("one", "two"))
+
+    page = Page(limit=5, marker=second.notification_uuid)
+
+    assert db.notifications.page(database, page) == [first]
+
+
+# ---- claim, renew, settle
+
+
+def test_claim_new_row_is_ours(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+
+    mine = claim(database, n.notification_uuid, "engine-a")
+
+    assert mine is not None
+    assert (mine.status, mine.owner, mine.attempt) == ("running", "engine-a", 1)
+    with database.reading() as tx:
+        left = mine.lease_until - tx.now()
+    assert datetime.timedelta(seconds=590) < left <= datetime.timedelta(seconds=600)
+
+
+def test_claim_row_taken_by_other_engine_returns_none(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    claim(database, n.notification_uuid, "engine-a")
+
+    assert claim(database, n.notification_uuid, "engine-b") is None
+    assert claim(database, n.notification_uuid, "engine-a") is None
+
+
+def test_claim_sixteen_at_once_one_wins(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+
+    outcomes = rows.at_once(lambda number: claim(database, n.notification_uuid, f"e{number}"))
+
+    winners = [o for o in outcomes if o is not None]
+    assert len(winners) == 1
+    assert winners == [db.notifications.get(database, n.notification_uuid)]
+
+
+def test_claim_sixteen_of_one_host_at_once_one_wins(database: Database) -> None:
+    rows.host(database)
+    uuids = [rows.report(database, payload={"event": f"{n}"}).notification_uuid for n in range(16)]
+
+    outcomes = rows.at_once(lambda number: claim(database, uuids[number], f"e{number}"))
+
+    assert [o for o in outcomes if isinstance(o, Exception)] == []
+    assert sum(o is not None for o in outcomes) == 1
+
+
+def test_claim_while_another_of_the_host_is_running_returns_none(database: Database) -> None:
+    rows.host(database)
+    first, second = (rows.report(database, payload={"event": e}) for e in ("one", "two"))
+    claim(database, first.notification_uuid)
+
+    assert claim(database, second.notification_uuid) is None
+
+    settle(database, first.notification_uuid)
+    assert claim(database, second.notification_uuid) is not None
+
+
+def test_claim_while_another_host_is_recovered_is_ours(database: Database) -> None:
+    s = rows.segment(database)
+    for name in ("compute1", "compute2"):
+        rows.host(database, name, of=s)
+    claim(database, rows.report(database, "compute1").notification_uuid)
+
+    assert claim(database, rows.report(database, "compute2").notification_uuid) is not None
+
+
+def test_claim_host_deleted_is_ours(database: Database) -> None:
+    h = rows.host(database)
+    n = rows.report(database)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.hosts).values(deleted=h.id))
+
+    assert claim(database, n.notification_uuid) is not None
+
+
+def test_claim_after_error_is_the_next_attempt(database: Database) -> None:
+    rows.host(database)
+    n = rows.in_status(database, "error")
+
+    again = claim(database, n.notification_uuid, "engine-b")
+
+    assert again is not None
+    assert (again.status, again.owner, again.attempt) == ("running", "engine-b", 2)
+
+
+@pytest.mark.parametrize("status", ["finished", "ignored", "failed"])
+def test_claim_settled_row_returns_none(database: Database, status: str) -> None:
+    rows.host(database)
+    n = rows.in_status(database, status)
+
+    assert claim(database, n.notification_uuid) is None
+
+
+def test_claim_unknown_raises(database: Database) -> None:
+    with pytest.raises(errors.NotificationNotFound):
+        claim(database, NOBODY)
+
+
+@pytest.mark.parametrize("status", ["running", "error"])
+def test_claim_row_that_openstack_tried_is_the_second_attempt(
+    database: Database, status: str
+) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.notifications).values(status=status))
+
+    mine = claim(database, n.notification_uuid)
+
+    assert mine is not None
+    assert (mine.owner, mine.attempt) == ("engine-a", 2)
+
+
+def test_renew_lengthens_only_the_owners_lease(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    mine = claim(database, n.notification_uuid, "engine-a")
+
+    assert db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=900)
+    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-b", lease_s=9)
+
+    renewed = db.notifications.get(database, n.notification_uuid)
+    assert renewed.lease_until > mine.lease_until + datetime.timedelta(seconds=290)
+
+
+def test_renew_with_nothing_ends_the_lease(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    claim(database, n.notification_uuid, "engine-a")
+
+    assert db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=0)
+
+    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+    mine = claim(database, n.notification_uuid, "engine-b")
+    assert mine is not None
+    assert (mine.owner, mine.attempt) == ("engine-b", 1)
+
+
+@pytest.mark.parametrize("status", ["new", "error", "finished"])
+def test_renew_row_that_is_not_running_is_false(database: Database, status: str) -> None:
+    rows.host(database)
+    n = rows.in_status(database, status)
+
+    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+
+
+def test_record_proof_only_by_the_owner(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    claim(database, n.notification_uuid, "engine-a")
+    proof = {"kind": "nova_down", "seen": {"state": "down"}}
+
+    assert not db.notifications.record_proof(
+        database, n.notification_uuid, owner="engine-b", proof={}
+    )
+    assert db.notifications.get(database, n.notification_uuid).proof is None
+
+    assert db.notifications.record_proof(
+        database, n.notification_uuid, owner="engine-a", proof=proof
+    )
+    assert db.notifications.get(database, n.notification_uuid).proof == proof
+
+
+@pytest.mark.parametrize("status", ["finished", "ignored", "error", "failed"])
+def test_settle_stores_status_and_message_and_ends_the_lease(
+    database: Database, status: str
+) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    claim(database, n.notification_uuid)
+
+    assert settle(database, n.notification_uuid, status)
+
+    now = db.notifications.get(database, n.notification_uuid)
+    assert (now.status, now.message) == (status, "so it is")
+    assert (now.owner, now.lease_until, now.attempt) == (None, None, 1)
+
+
+def test_settle_by_another_or_twice_is_false(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    claim(database, n.notification_uuid, "engine-a")
+
+    assert not settle(database, n.notification_uuid, owner="engine-b")
+    assert settle(database, n.notification_uuid, owner="engine-a")
+    assert not settle(database, n.notification_uuid, "error", owner="engine-a")
+    assert db.notifications.get(database, n.notification_uuid).status == "finished"
+
+
+# ---- due
+
+
+def test_due_oldest_first_within_the_limit(database: Database) -> None:
+    s = rows.segment(database)
+    uuids = []
+    for number in range(4):
+        rows.host(database, f"compute{number}", of=s)
+        uuids.append(rows.report(database, f"compute{number}").notification_uuid)
+
+    assert db.notifications.due(database, retry_after_s=60) == uuids
+    assert db.notifications.due(database, retry_after_s=60, limit=2) == uuids[:2]
+
+
+def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> None:
+    rows.host(database)
+    first, second = (rows.report(database, payload={"event": e}) for e in ("one", "two"))
+    claim(database, first.notification_uuid)
+
+    assert db.notifications.due(database, retry_after_s=0) == []
+
+    settle(database, first.notification_uuid)
+    assert db.notifications.due(database, retry_after_s=0) == [second.notification_uuid]

@@ -1,0 +1,189 @@
+import pathlib
+import threading
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from masakari import db, errors
+from masakari.clock import Clock, SystemClock
+from masakari.db import models, session
+from masakari.db.session import Database, Transaction, reader, writer
+from masakari.tests.unit.db import rows
+from masakari.tests.unit.db.clocks import ManualClock
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "a database URL is needed"),
+        ("masakari", "not a URL"),
+        ("mysql+pymysql://m:hunter2@host:port/x", "not a URL"),
+        ("oracle://m:hunter2@host/x", "unknown kind of database 'oracle'"),
+        ("mysql+nosuch://m:hunter2@host/x", "unknown database driver 'mysql\\+nosuch'"),
+        ("mysql+mysqlconnector://m:hunter2@host/x", "the driver .* is not installed"),
+        ("sqlite:////dev/null/dir/m.sqlite", "cannot make the directory /dev/null/dir"),
+    ],
+)
+def test_connect_unusable_url_names_option_and_problem(
+    conf: cfg.ConfigOpts, url: str, problem: str
+) -> None:
+    conf.set_override("connection", url, group="database")
+
+    with pytest.raises(errors.ConfigInvalid, match=rf"^\[database\] connection: {problem}") as e:
+        session.connect(conf, SystemClock())
+
+    assert "hunter2" not in str(e.value)
+    assert "\n" not in str(e.value)
+
+
+def test_connect_sqlite_makes_the_directory(conf: cfg.ConfigOpts, tmp_path: pathlib.Path) -> None:
+    conf.set_override("connection", f"sqlite:///{tmp_path}/a/b/m.sqlite", group="database")
+
+    database = session.connect(conf, SystemClock())
+
+    assert (tmp_path / "a" / "b").is_dir()
+    database.dispose()
+
+
+def test_connect_server_that_is_away_shows_when_it_is_used(conf: cfg.ConfigOpts) -> None:
+    conf.set_override("connection", "mysql+pymysql://m:hunter2@127.0.0.1:1/m", group="database")
+    clock = ManualClock()
+    database = session.connect(conf, clock)
+
+    with pytest.raises(errors.DatabaseUnavailable) as e:
+        db.hosts.get_by_name(database, "compute1")
+
+    assert "hunter2" not in f"{e.value}{e.value.details}"
+    assert clock.elapsed_s < 5
+
+
+def test_sqlite_without_tables_says_what_to_do(conf: cfg.ConfigOpts) -> None:
+    database = session.connect(conf, SystemClock())
+
+    with pytest.raises(errors.DatabaseUnavailable, match="db sync"):
+        db.hosts.get_by_name(database, "compute1")
+    database.dispose()
+
+
+def test_sqlite_is_in_wal_mode_and_checks_references(database: Database) -> None:
+    with database.reading() as tx:
+        assert tx.connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert tx.connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_sqlite_reader_sees_the_old_state_while_a_writer_works(database: Database) -> None:
+    s = rows.segment(database, "before")
+
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.segments).values(name="after"))
+
+        assert db.segments.get(database, s.uuid).name == "before"
+
+    assert db.segments.get(database, s.uuid).name == "after"
+
+
+def test_writer_that_raises_has_changed_nothing(database: Database) -> None:
+    s = rows.segment(database, "before")
+
+    @writer
+    def fail(tx: Transaction) -> None:
+        tx.connection.execute(sa.update(models.segments).values(name="after"))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        fail(database)
+    assert db.segments.get(database, s.uuid).name == "before"
+
+
+def test_now_on_sqlite_is_the_programs_clock(
+    connect_database: Callable[[Clock], Database],
+) -> None:
+    clock = ManualClock()
+    database = connect_database(clock)
+
+    @reader
+    def now(tx: Transaction) -> object:
+        return tx.now(), tx.clock_now()
+
+    clock.advance(1.25)
+    assert now(database) == (clock.now(), clock.now().replace(microsecond=0))
+
+
+def test_in_memory_database_serves_several_threads(conf: cfg.ConfigOpts) -> None:
+    conf.set_override("connection", "sqlite://", group="database")
+    database = session.connect(conf, SystemClock())
+    db.migration.upgrade(database)
+    rows.host(database)
+
+    outcomes = rows.at_once(lambda n: rows.report(database, payload={"event": f"{n}"}))
+
+    assert [o for o in outcomes if isinstance(o, Exception)] == []
+    assert len(db.notifications.due(database, retry_after_s=0)) == 16
+    database.dispose()
+
+
+def test_sixteen_writers_on_one_file_wait_for_one_another(database: Database) -> None:
+    s = rows.segment(database)
+
+    outcomes = rows.at_once(lambda n: rows.host(database, f"compute{n}", of=s))
+
+    assert [o for o in outcomes if isinstance(o, Exception)] == []
+
+
+@pytest.fixture
+def statements(database: Database) -> list[str]:
+    """The SQL statements of this thread, without BEGIN, COMMIT and the like."""
+    seen: list[str] = []
+    thread = threading.get_ident()
+
+    def see(_c: object, _cu: object, statement: str, *_: object) -> None:
+        word = statement.split(maxsplit=1)[0]
+        if threading.get_ident() == thread and word not in ("BEGIN", "COMMIT", "ROLLBACK"):
+            seen.append(word)
+
+    sa.event.listen(database.engine, "before_cursor_execute", see)
+    return seen
+
+
+def test_statements_of_a_vm_are_one_per_state_change(
+    database: Database, statements: list[str]
+) -> None:
+    rows.host(database)
+    n = rows.in_status(database, "running")
+    statements.clear()
+
+    moves = db.vmoves.prepare(
+        database, n.notification_uuid, 1, [rows.move(number) for number in range(50)]
+    )
+    assert statements == ["SELECT", "INSERT", "SELECT"]
+    statements.clear()
+
+    db.vmoves.start(database, moves[0].uuid, lock=True)
+    db.vmoves.finish(database, moves[0].uuid, status="succeeded", locked=False)
+    assert statements == ["UPDATE", "UPDATE"]
+
+
+def test_statements_of_a_lease_are_one_each(database: Database, statements: list[str]) -> None:
+    rows.host(database)
+    n = rows.in_status(database, "running")
+    statements.clear()
+
+    db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+    db.notifications.record_proof(database, n.notification_uuid, owner="engine-a", proof={})
+    db.notifications.settle(
+        database, n.notification_uuid, owner="engine-a", status="finished", message="m"
+    )
+    db.notifications.due(database, retry_after_s=9)
+
+    assert statements == ["UPDATE", "UPDATE", "UPDATE", "SELECT"]
+
+
+def test_statements_of_a_report_are_four(database: Database, statements: list[str]) -> None:
+    rows.host(database)
+    statements.clear()
+
+    rows.report(database)
+
+    assert statements == ["SELECT", "SELECT", "INSERT", "SELECT"]
