@@ -49,7 +49,8 @@ class Operation:
             req.world.policy.authorize(self.rule, req.ctx)
         arguments = [self._body(req)] if self.body else []
         answer = self.handler(req, *arguments, **variables)
-        response = webob.Response(status=self.status, content_type="application/json")
+        response = webob.Response(status=self.status)
+        response.headers["Content-Type"] = "application/json"  # with 204, too: clients look at it
         if answer is not None:
             response.body = jsontext.dumps(answer)
         if req.next_url is not None:

@@ -64,8 +64,16 @@ class Policy:
     """The rules in force: defaults and the operator's policy file, read again when it changes."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
+        """Read them.  Raises ConfigInvalid."""
         self._enforcer = make_enforcer(conf)
-        self._enforcer.load_rules()  # a malformed file is told at start
+        try:
+            self._enforcer.load_rules()  # so that a malformed file is told at start
+        except (OSError, ValueError) as e:
+            raise errors.ConfigInvalid(
+                group="oslo_policy",
+                option="policy_file",
+                problem=f"{self._enforcer.policy_path} cannot be used: {e}",
+            ) from e
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether `context_is_admin` holds."""

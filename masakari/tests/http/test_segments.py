@@ -44,6 +44,7 @@ def test_story(api):
 
     gone = api.delete(f"/segments/{uuid}")
     assert (gone.status, gone.text) == (204, "")
+    assert gone.headers["Content-Type"] == "application/json"
     assert api.get(f"/segments/{uuid}").status == 404
     assert api.delete(f"/segments/{uuid}").status == 404
     assert api.get("/segments").json == {"segments": []}

@@ -1,0 +1,251 @@
+"""Who may do what: Keystone's tokens, policies, and the mode without authentication."""
+
+import pathlib
+
+import pytest
+import webob
+from keystoneauth1 import loading
+from keystonemiddleware import opts as keystonemiddleware_opts
+
+from masakari.api import operation, policy
+from masakari.api.auth import KeystoneContext
+from masakari.errors import ConfigInvalid
+from masakari.sim.clock import SimClock
+from masakari.sim.cloud import SimCloud
+from masakari.sim.http import SimServer
+from masakari.sim.keystone import project_id
+from masakari.tests.http.client import Client
+
+UUID = "00000000-0000-4000-8000-000000000001"
+OPERATIONS = [op for op in operation.OPERATIONS if op.rule]
+
+
+@pytest.fixture(scope="module")
+def keystone():
+    """The simulated Keystone over HTTP."""
+    with SimClock() as clock, SimServer(SimCloud(clock)) as server:
+        yield server
+
+
+@pytest.fixture
+def secured(conf):
+    """Options of an API that asks Keystone, once `auth_url` is set."""
+    for group, opts in keystonemiddleware_opts.list_auth_token_opts():
+        conf.register_opts(opts, group=group)
+    conf.register_opts(loading.get_auth_plugin_conf_options("password"), "keystone_authtoken")
+    for name, value in {
+        "auth_type": "password",
+        "www_authenticate_uri": "http://keystone.example.com",
+        "auth_url": "http://127.0.0.1:1/v3",
+        "username": "masakari",
+        "password": "x",
+        "project_name": "service",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+        "http_request_max_retries": 0,
+    }.items():
+        conf.set_override(name, value, "keystone_authtoken")
+    return conf
+
+
+@pytest.fixture
+def as_user(secured, make_client, keystone):
+    """Makes a client with the token of a user of the simulated Keystone."""
+    secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
+    application = make_client().application
+
+    def make(user):
+        return Client(application, headers={"X-Auth-Token": f"{user}-token"} if user else {})
+
+    return make
+
+
+def call(client, op):
+    """The operation with ids that nobody has and, if it takes one, a body that is no good."""
+    path = op.paths[0]
+    for variable in ("segment_id", "host_id", "notification_id", "vmove_id", "alias"):
+        path = path.replace(f"{{{variable}}}", UUID)
+    return client.send(op.method, path, {} if op.body else None)
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: f"{op.method} {op.paths[0]}")
+@pytest.mark.parametrize("user", ["demo", "reader"])
+def test_only_administrators_get_past_the_policy(as_user, user, op):
+    refused = call(as_user(user), op)
+
+    assert (refused.status, refused.error[0]) == (403, "forbidden")
+    assert op.rule in refused.error[1]
+    assert refused.headers["OpenStack-API-Version"] == "instance-ha 1.0"
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: f"{op.method} {op.paths[0]}")
+@pytest.mark.parametrize("user", ["admin", "masakari"])
+def test_administrators_get_past_the_policy(as_user, user, op):
+    assert call(as_user(user), op).status in (200, 400, 404)
+
+
+@pytest.mark.parametrize("user", [None, "nobody"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/", None),
+        ("GET", "/segments", None),
+        ("POST", "/notifications", {}),
+        ("GET", "/nowhere", None),
+    ],
+)
+def test_without_a_valid_token_nothing_is_told(as_user, user, method, path, body):
+    refused = as_user(user).send(method, path, body, version="9.9")
+
+    assert refused.status == 401
+    assert refused.json["error"]["code"] == 401
+    assert refused.headers["Content-Type"] == "application/json"
+    assert refused.headers["WWW-Authenticate"] == 'Keystone uri="http://keystone.example.com"'
+    assert refused.headers["X-Openstack-Request-Id"].startswith("req-")
+
+
+@pytest.mark.parametrize("user", ["demo", "reader", "admin"])
+def test_everyone_with_a_token_reads_the_version_document(as_user, user):
+    assert as_user(user).get("/").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/healthcheck", "/elsewhere"])
+def test_outside_v1_no_token_is_needed(as_user, path):
+    client = as_user(None)
+    client.root = ""
+
+    assert client.get(path).status in (200, 300)
+
+
+def test_identity_in_headers_of_the_client_does_not_count(as_user):
+    forged = {"X-Roles": "admin", "X-User-Id": "u", "X-Identity-Status": "Confirmed"}
+
+    assert as_user("demo").get("/segments", headers=forged).status == 403
+    assert as_user(None).get("/segments", headers=forged).status == 401
+
+
+def test_project_in_the_path_must_be_the_tokens(as_user):
+    admin = as_user("admin")
+
+    assert admin.get(f"/{project_id('admin')}/segments").status == 200
+    refused = admin.get(f"/{project_id('demo')}/segments")
+    assert (refused.status, refused.error[0]) == (400, "badRequest")
+
+
+def test_keystone_that_is_away_is_a_503(secured, make_client):
+    client = make_client(headers={"X-Auth-Token": "t"})
+
+    answer = client.get("/segments")
+
+    assert (answer.status, answer.error[0]) == (503, "serviceUnavailable")
+    assert "Keystone" in answer.error[1]
+    assert answer.headers["Retry-After"].isdigit()
+
+
+def test_token_without_a_user_is_refused(conf):
+    inner = webob.Response("never seen")
+    application = KeystoneContext(inner, policy.Policy(conf))
+
+    refused = Client(application, headers={}).get("/segments")
+
+    assert (refused.status, refused.error[0]) == (401, "unauthorized")
+
+
+# ---- the operator's policy
+
+
+@pytest.fixture
+def policy_file(conf, tmp_path):
+    policy.make_enforcer(conf)  # declares the options
+    path = tmp_path / "policy.yaml"
+    conf.set_override("policy_file", str(path), "oslo_policy")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rules", "status"),
+    [
+        ('"os_masakari_api:segments:index": "role:reader"', 200),
+        ('"os_masakari_api:segments:index": "rule:admin_or_owner"', 200),
+        ('"os_masakari_api:segments:index": "is_admin:False"', 200),
+        ('"os_masakari_api:segments:index": "is_admin:true"', 403),
+        ('"context_is_admin": "role:READER"', 200),
+        ('"admin_api": "is_admin:True or role:reader"', 200),
+        ('"os_masakari_api:segments:create": "role:reader"', 403),
+        ('"versions": "!"', 403),
+    ],
+)
+def test_policy_file_overrides_the_defaults(policy_file, as_user_of, rules, status):
+    policy_file.write_text(rules)
+
+    assert as_user_of("reader").get("/segments").status == status
+
+
+@pytest.fixture
+def as_user_of(secured, make_client, keystone):
+    """As `as_user`, but the API is made when it is called."""
+    secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
+    return lambda user: make_client(headers={"X-Auth-Token": f"{user}-token"})
+
+
+def test_malformed_policy_file_is_told_at_start(policy_file, as_user_of):
+    policy_file.write_text("a: [")
+
+    with pytest.raises(ConfigInvalid, match=r"\[oslo_policy\] policy_file: .*policy\.yaml"):
+        as_user_of("admin")
+
+
+EXTENSIONS = ["extensions", "notifications", "os-hosts", "segments", "versions", "vmoves"]
+
+
+def test_extensions_are_listed_by_alias(as_user):
+    listed = as_user("admin").get("/extensions").json["extensions"]
+
+    assert [e["alias"] for e in listed] == EXTENSIONS
+    assert listed[2] == {
+        "name": "Hosts",
+        "alias": "os-hosts",
+        "description": "Hosts controller",
+        "namespace": "",
+        "updated": "",
+        "links": [],
+    }
+
+
+@pytest.mark.parametrize("alias", EXTENSIONS)
+def test_extension_is_shown(as_user, alias):
+    assert as_user("admin").get(f"/extensions/{alias}").json["extension"]["alias"] == alias
+
+
+def test_unknown_extension_is_not_found(as_user):
+    answer = as_user("admin").get("/extensions/none")
+
+    assert (answer.status, answer.error[0]) == (404, "itemNotFound")
+
+
+def test_extension_that_is_not_discoverable_is_hidden(policy_file, as_user_of):
+    policy_file.write_text('"os_masakari_api:vmoves:discoverable": "!"')
+    admin = as_user_of("admin")
+
+    assert [e["alias"] for e in admin.get("/extensions").json["extensions"]] == EXTENSIONS[:-1]
+    assert admin.get("/extensions/vmoves").status == 404
+
+
+# ---- without authentication
+
+
+@pytest.mark.parametrize("token", [None, "", "me", "me:0123456789abcdef0123456789abcdef"])
+def test_noauth2_makes_everyone_administrator(api, token):
+    api.headers = {} if token is None else {"X-Auth-Token": token}
+
+    assert api.get("/segments").status == 200
+    assert api.get("/0123456789abcdef0123456789abcdef/segments").status == 200
+
+
+# ---- the surface
+
+
+def test_table_of_operations_is_the_published_one():
+    published = pathlib.Path(operation.__file__).with_name("operations.txt")
+
+    assert published.read_text() == operation.table(), "run: python -m masakari.api"
