@@ -38,13 +38,12 @@ def py_spy() -> str | None:
 class Sampler:
     """Samples one process until `stop`."""
 
-    def __init__(self, pid: int, directory: pathlib.Path) -> None:
-        """Begin."""
+    def __init__(self, pid: int, samples: pathlib.Path, log: pathlib.Path) -> None:
+        """Begin; *samples* is the file for what py-spy writes, *log* for what it says."""
         program = py_spy()
         if program is None:
             raise FileNotFoundError("py-spy is not installed: pip install py-spy")
-        self._output = directory / f"samples-{pid}"
-        self._errors = (directory / f"py-spy-{pid}.log").open("wb")
+        self._output, self._errors = samples, log.open("wb")
         rate = str(RATE_HZ)
         command = [program, "record", "-p", str(pid), "-f", "raw", "-r", rate, "-d", "unlimited"]
         self._process = subprocess.Popen(

@@ -19,6 +19,7 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
+import pathlib
 import signal
 import statistics
 import sys
@@ -98,7 +99,8 @@ def measure(arguments: argparse.Namespace, stack: Stack, masakari: Masakari, vms
     simulation.call("POST", "clear", {})
     sampler = None
     if arguments.profile and masakari.engine is not None:
-        sampler = Sampler(masakari.engine.pid, stack.directory)
+        samples = arguments.samples or stack.directory / "samples"
+        sampler = Sampler(masakari.engine.pid, samples, stack.directory / "py-spy.log")
         time.sleep(1)
     load = Load(masakari.engine)
     notification, reported, down = _kill(arguments, simulation, masakari, host)
@@ -287,6 +289,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--standalone", action="store_true", help="masakari-standalone, with its own bus")
     add("--option", action="append", default=[], help="of Masakari, [GROUP.]NAME=VALUE; repeatable")
     add("--profile", action="store_true", help="what the CPU time went to (needs py-spy)")
+    add("--samples", type=pathlib.Path, help="file for the profile's samples (collapsed stacks)")
     add("--verbose", action="store_true", help="SQL statements by kind")
     add("--keep-log", action="store_true", help="print the engine's log on stderr")
     add("--api-url", help="of a Masakari API that runs already, such as http://HOST:15868/v1")
