@@ -104,5 +104,5 @@ class _Endpoint:
 
 def server(conf: cfg.ConfigOpts, bus: Any, recover: Callable[[str], None]) -> Any:
     """An RPC server, not started, that hands each announced uuid to *recover*."""
-    target = oslo_messaging.Target(topic=conf.masakari_topic, server=conf.host)
+    target = oslo_messaging.Target(topic=conf.masakari_topic, server=conf.DEFAULT.host)
     return oslo_messaging.get_rpc_server(bus, target, [_Endpoint(recover)])

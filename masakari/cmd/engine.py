@@ -34,7 +34,7 @@ def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) 
         cloud=cloud,
         clock=clock,
         pool=pool,
-        owner=f"{conf.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+        owner=f"{conf.DEFAULT.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     )
 
 

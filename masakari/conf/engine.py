@@ -205,6 +205,8 @@ def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options on *conf*."""
     for group, opts in list_opts():
         conf.register_opts(opts, group=None if group == "DEFAULT" else group)
+    # Where the monitors' options are declared too, `conf.host` is their group [host].
+    conf.register_opts([opt for opt in DEFAULT_OPTS if opt.name == "host"], group="DEFAULT")
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -233,6 +233,30 @@ def test_connect_wrong_password_is_unanswered_and_not_heard(api, keystone, tmp_p
     assert caught.value.maybe_heard is False
 
 
+def test_connect_own_api_without_authentication_needs_no_credentials(api, tmp_path):
+    api.answers = [Response(202, {})]
+    conf = configuration(tmp_path, "[DEFAULT]\nauth_strategy = noauth2\n")
+    masakari.conf.register(conf)
+
+    client = report.connect(conf, endpoint=api.server.url)
+
+    assert client.notify(NOTIFICATION) == Answer(202)
+
+
+def test_connect_own_api_with_authentication_takes_the_credentials_of_the_api(
+    api, keystone, tmp_path
+):
+    api.answers = [Response(202, {})]
+    text = "[keystone_authtoken]" + CREDENTIALS.format(auth_url=keystone.auth_url)
+    conf = configuration(tmp_path, text)
+    masakari.conf.register(conf)
+
+    client = report.connect(conf, endpoint=api.server.url)
+
+    assert client.notify(NOTIFICATION) == Answer(202)
+    assert "x-auth-token" in api.requests[-1].headers
+
+
 @pytest.mark.parametrize(
     ("text", "option"),
     [
