@@ -31,6 +31,11 @@ BASE_RULES: tuple[policy.RuleDefault, ...] = (
         "Not used by a default; policy files refer to it.",
     ),
     policy.RuleDefault("admin_api", "is_admin:True", "Default rule of nearly every operation."),
+    policy.RuleDefault(
+        "os_masakari_api:versions:index",
+        "@",
+        "Not asked: whoever has a token may read the version document.",
+    ),
 )
 
 

@@ -1,0 +1,62 @@
+"""The declarations of the operations are in order."""
+
+import jsonschema
+import pytest
+
+from masakari.api import notifications, operation, policy
+
+SHAPES = [
+    *(shape for op in operation.OPERATIONS for shape in op.body.values()),
+    *notifications.PAYLOADS.values(),
+]
+
+PUBLISHED_RULES = {
+    "context_is_admin": "role:admin",
+    "admin_or_owner": "(is_admin:True or project_id:%(project_id)s)",
+    "admin_api": "is_admin:True",
+    "os_masakari_api:versions:discoverable": "@",
+    **{
+        f"os_masakari_api:{resource}:{action}": "rule:admin_api"
+        for resource, actions in {
+            "segments": "index detail create update delete discoverable",
+            "os-hosts": "index detail create update delete discoverable",
+            "notifications": "index detail create discoverable",
+            "vmoves": "index detail discoverable",
+            "extensions": "index detail discoverable",
+        }.items()
+        for action in actions.split()
+    },
+    "os_masakari_api:versions:index": "@",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_schemas_are_json_schemas(shape):
+    jsonschema.Draft202012Validator.check_schema(shape.schema)
+
+
+def test_no_two_operations_claim_the_same():
+    claims = [(op.method, path) for op in operation.OPERATIONS for path in op.paths]
+
+    assert len(set(claims)) == len(claims)
+
+
+@pytest.mark.parametrize("op", operation.OPERATIONS, ids=lambda op: f"{op.method} {op.paths[0]}")
+def test_operations_are_described(op):
+    assert op.description.endswith(".")
+    assert "\n" not in op.description
+
+
+def test_rules_and_defaults_are_those_that_policy_files_override():
+    assert {rule.name: str(rule.check) for rule in policy.list_rules()} == PUBLISHED_RULES
+
+
+def test_rules_of_operations_say_where_they_apply():
+    (rule,) = (r for r in policy.list_rules() if r.name == "os_masakari_api:os-hosts:update")
+
+    assert rule.operations == [{"method": "PUT", "path": "/segments/{segment_id}/hosts/{host_id}"}]
+    assert rule.description == "Change a host."
+
+
+def test_tools_get_an_enforcer_that_knows_the_rules():
+    assert set(PUBLISHED_RULES) <= set(policy.get_enforcer().registered_rules)
