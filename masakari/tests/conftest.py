@@ -15,7 +15,7 @@ from masakari.db import migration, session
 from masakari.db.session import Database
 from masakari.tests import servers
 
-SERVERS = pytest.StashKey[pathlib.Path]()
+StartServer = Callable[[str], servers.Server]
 
 
 def new_conf(directory: pathlib.Path) -> cfg.ConfigOpts:
@@ -84,13 +84,10 @@ def run_directory(config: pytest.Config, factory: pytest.TempPathFactory) -> pat
 
 
 @pytest.fixture(scope="session")
-def server(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], servers.Server]:
+def server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
     """The private server of a kind (mariadb, rabbitmq), started when first asked for."""
     directory = run_directory(pytestconfig, tmp_path_factory)
     is_worker = hasattr(pytestconfig, "workerinput")
-    pytestconfig.stash[SERVERS] = directory
 
     def get(kind: str) -> servers.Server:
         if reason := servers.missing(kind):
@@ -106,7 +103,7 @@ def server(
 
 
 @pytest.fixture
-def mariadb(server: Callable[[str], servers.Server]) -> servers.Server:
+def mariadb(server: StartServer) -> servers.Server:
     """The private MariaDB server."""
     return server("mariadb")
 
@@ -120,12 +117,12 @@ def mariadb_url(mariadb: servers.Server) -> Iterator[str]:
         f"DROP DATABASE IF EXISTS {name}",
         f"CREATE DATABASE {name} CHARACTER SET utf8",
     )
-    yield f"mysql+pymysql://masakari:{servers.PASSWORD}@127.0.0.1:{mariadb.port}/{name}"
+    yield servers.mariadb_url(mariadb.port, name)
     servers.execute(mariadb.port, f"DROP DATABASE {name}")
 
 
 @pytest.fixture
-def rabbit_url(server: Callable[[str], servers.Server]) -> str:
+def rabbit_url(server: StartServer) -> str:
     """URL of this worker's virtual host on the private RabbitMQ server; queues of earlier tests
     may be left in it.
     """

@@ -104,6 +104,11 @@ def stop_all(directory: pathlib.Path) -> None:
             os.close(watched)
 
 
+def mariadb_url(port: int, name: str) -> str:
+    """URL of the database *name* behind *port*."""
+    return f"mysql+pymysql://masakari:{PASSWORD}@127.0.0.1:{port}/{name}"
+
+
 def execute(port: int, *statements: str) -> None:
     """Run SQL statements on the MariaDB server."""
     connection = pymysql.connect(
@@ -268,7 +273,7 @@ def _mariadb(directory: pathlib.Path, _workers: int) -> Iterator[int]:
         admin = pymysql.connect(unix_socket=str(sock), user="root", autocommit=True)
         with contextlib.closing(admin), admin.cursor() as cursor:
             cursor.execute(f"CREATE USER masakari@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
-            cursor.execute("GRANT ALL ON *.* TO masakari@'127.0.0.1'")
+            cursor.execute("GRANT ALL ON *.* TO masakari@'127.0.0.1' WITH GRANT OPTION")
         yield port
 
 

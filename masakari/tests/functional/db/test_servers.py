@@ -1,8 +1,14 @@
+import os
+import pathlib
+import select
 import socket
+import subprocess
 import urllib.parse
 
 import pytest
 import sqlalchemy as sa
+
+from masakari.tests import servers
 
 pytestmark = pytest.mark.functional
 
@@ -22,3 +28,20 @@ def test_rabbit_url_port_speaks_amqp(rabbit_url: str) -> None:
         connection.sendall(b"AMQP\x00\x00\x09\x01")
 
         assert connection.recv(1) == b"\x01"  # a method frame: connection.start
+
+
+def test_server_ends_with_the_process_that_owns_the_run(tmp_path: pathlib.Path) -> None:
+    if reason := servers.missing("mariadb"):
+        pytest.skip(reason)
+    owner = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    server = servers.shared("mariadb", tmp_path, owner.pid)
+    keeper = os.pidfd_open(server.keeper)
+
+    owner.kill()
+
+    assert select.select([keeper], [], [], 30)[0] == [keeper]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+    os.close(keeper)
+    owner.wait()
+    owner.stdin.close()
