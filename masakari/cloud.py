@@ -126,8 +126,8 @@ class Cloud(Protocol):
     ) -> Sequence[Migration]:
         """Evacuations from the host *source*, newest first, every page.
 
-        With *since* (UTC, naive) only those that changed at or after it; asking so needs
-        `confirms_by_migrations`.
+        With *since* (UTC, naive) only those that changed at or after it, on Nova's clock, which
+        counts whole seconds; asking so needs `confirms_by_migrations`.
         """
 
 

@@ -14,7 +14,8 @@ from masakari import clock as clock_
 from masakari import cloud, errors, retry
 from masakari.sim.compute import ComputeApi
 from masakari.sim.faults import ApiError, Call, Fault, Faults, Outcome
-from masakari.sim.site import Host, Move, Settings, Site, Vm
+from masakari.sim.records import Host, Move, Settings, Vm
+from masakari.sim.site import Site
 
 __all__ = ["ApiError", "Call", "Fault", "Outcome", "Settings", "SimCloud"]
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from masakari.sim import evacuation
 from masakari.sim.faults import ApiError, Call, Fault, Faults
-from masakari.sim.site import POWER_STATES, Host, Move, Site, Vm
+from masakari.sim.records import POWER_STATES, Host, Move, Vm
+from masakari.sim.site import Site
 
 T = TypeVar("T")
 
@@ -87,10 +88,12 @@ class ComputeApi:
         since: datetime.datetime | None = None,
         limit: int | None = None,
         marker: str | None = None,
+        paged: bool = True,
     ) -> tuple[list[T], bool]:
         """A page of evacuations, newest first, and whether more follow; *marker*: a Move's uuid.
 
-        Nova keeps whole seconds only: *since* finds what changed in that second or later.
+        Nova keeps whole seconds only: *since* finds what changed in that second or later.  Without
+        *paged* (before 2.59) all come at once.
         """
 
         def act(_: list[Fault]) -> tuple[list[T], bool]:
@@ -104,6 +107,8 @@ class ComputeApi:
                 and status in (None, m.status)
                 and (floor is None or m.updated >= floor)
             ]
+            if not paged:
+                return [render(m) for m in rows], False
             if marker is not None:
                 ids = [m.uuid for m in rows]
                 if marker not in ids:

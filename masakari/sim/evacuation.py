@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from masakari.sim import ledger
 from masakari.sim.faults import Outcome
-from masakari.sim.site import POWER_STATES, Host, Move, Site, Vm
+from masakari.sim.records import POWER_STATES, Host, Move, Vm
+from masakari.sim.site import Site
 
 SCHEDULED = 0.1
 SPAWNED = 0.97

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from masakari.sim.site import NAMESPACE
+from masakari.sim.records import NAMESPACE
 from masakari.sim.wire import Json, Request, Response
 
 ROLES = {

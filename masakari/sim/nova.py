@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
+from masakari.sim import nova_rows
 from masakari.sim.cloud import SimCloud
 from masakari.sim.faults import ApiError
-from masakari.sim.keystone import Keystone, Token, project_id
-from masakari.sim.site import NAMESPACE, Host, Move, Vm
+from masakari.sim.keystone import Keystone, Token
+from masakari.sim.records import NAMESPACE, Vm
 from masakari.sim.wire import Json, Request, Response
 
 T = TypeVar("T")
@@ -24,18 +25,6 @@ ERROR_KEYS = {
     429: "overLimit",
     500: "computeFault",
     503: "serviceUnavailable",
-}
-STATUSES = {
-    "active": "ACTIVE",
-    "building": "BUILD",
-    "error": "ERROR",
-    "paused": "PAUSED",
-    "rescued": "RESCUE",
-    "resized": "VERIFY_RESIZE",
-    "shelved": "SHELVED",
-    "shelved_offloaded": "SHELVED_OFFLOADED",
-    "stopped": "SHUTOFF",
-    "suspended": "SUSPENDED",
 }
 ADMIN_ONLY = ("evacuate", "os-resetState")
 
@@ -129,7 +118,8 @@ class Nova:
         if request.query.get("binary", "nova-compute") != "nova-compute":
             return Response(200, {"services": []})
         rows = self._cloud.api.services(
-            lambda host: self._service_row(host, version), request.query.get("host") or None
+            lambda host: nova_rows.service(self._cloud, host, version),
+            request.query.get("host") or None,
         )
         return Response(200, {"services": rows})
 
@@ -143,7 +133,7 @@ class Nova:
         if not {"status", "forced_down"} & set(body):
             raise ApiError(400, "No updates were requested.")
         row = self._cloud.api.update_service(
-            lambda host: self._service_row(host, version),
+            lambda host: nova_rows.service(self._cloud, host, version),
             parts[1],
             status=body.get("status"),
             reason=body.get("disabled_reason"),
@@ -155,8 +145,10 @@ class Nova:
         self, request: Request, parts: list[str], token: Token, version: Version
     ) -> Response:
         if parts[1] == "detail":
-            return self._servers(request, token, version, self._server_row)
-        row = self._cloud.api.server(lambda vm: self._server_row(vm, version), parts[1])
+            return self._servers(request, token, version, self._full)
+        row = self._cloud.api.server(
+            lambda vm: nova_rows.server(self._cloud, vm, version), parts[1]
+        )
         if not _is_admin(token) and row["tenant_id"] != token.project_id:
             raise ApiError(404, f"Instance {parts[1]} could not be found.")
         return Response(200, {"server": row})
@@ -221,13 +213,14 @@ class Nova:
             return Response(200, {"migrations": []})
         since = query.get("changes-since") if pages else None
         rows, more = self._cloud.api.migrations(
-            lambda move: self._migration_row(move, version),
+            lambda move: nova_rows.migration(self._cloud, move, version),
             source=query.get("source_compute"),
             server_id=query.get("instance_uuid"),
             status=query.get("status"),
             since=_utc(since) if since else None,
-            limit=int(query["limit"]) if pages and "limit" in query else None,
-            marker=query.get("marker") if pages else None,
+            limit=int(query["limit"]) if "limit" in query else None,
+            marker=query.get("marker"),
+            paged=pages,
         )
         document = {"migrations": rows}
         if more and pages:
@@ -252,105 +245,13 @@ class Nova:
         )
         return Response(200, {"hypervisors": rows})
 
+    def _full(self, vm: Vm, version: Version) -> Json:
+        return nova_rows.server(self._cloud, vm, version)
+
     def _next(self, request: Request, marker: str) -> Json:
         kept = {k: v for k, v in request.query.items() if k != "marker"}
         query = "&".join(f"{k}={v}" for k, v in {**kept, "marker": marker}.items())
         return {"rel": "next", "href": f"{self._base_url}{request.path}?{query}"}
-
-    # ---- rows
-
-    def _service_row(self, host: Host, version: Version) -> Json:
-        row = {
-            "id": host.service_id if version >= (2, 53) else host.index + 1,
-            "binary": "nova-compute",
-            "host": host.name,
-            "zone": "nova",
-            "status": "disabled" if host.disabled else "enabled",
-            "state": "up" if self._cloud.is_up(host) else "down",
-            "updated_at": self._cloud.at(self._cloud.last_beat(host)).isoformat(
-                timespec="microseconds"
-            ),
-            "disabled_reason": host.disabled_reason,
-        }
-        if version >= (2, 11):
-            row["forced_down"] = host.forced_down
-        return row
-
-    def _server_row(self, vm: Vm, version: Version) -> Json:
-        node = self._cloud.hosts[vm.host].node
-        created = f"{vm.created.isoformat(timespec='seconds')}Z"
-        rebuilds = (vm.task_state or "").startswith("rebuil")
-        row: Json = {
-            "id": vm.id,
-            "name": vm.name,
-            "status": "REBUILD" if rebuilds else STATUSES[vm.vm_state],
-            "tenant_id": project_id(vm.project),
-            "user_id": uuid.uuid5(NAMESPACE, f"user-{vm.project}").hex,
-            "metadata": vm.metadata,
-            "hostId": uuid.uuid5(NAMESPACE, vm.host).hex,
-            "created": created,
-            "updated": f"{vm.updated.isoformat(timespec='seconds')}Z",
-            "addresses": {},
-            "accessIPv4": "",
-            "accessIPv6": "",
-            "links": [],
-            "image": "",
-            "flavor": {
-                "original_name": "m1.small",
-                "vcpus": 1,
-                "ram": 512,
-                "disk": 1,
-                "ephemeral": 0,
-                "swap": 0,
-                "extra_specs": {},
-            },
-            "key_name": None,
-            "config_drive": "",
-            "OS-DCF:diskConfig": "MANUAL",
-            "OS-EXT-AZ:availability_zone": "nova",
-            "OS-EXT-SRV-ATTR:host": vm.host,
-            "OS-EXT-SRV-ATTR:hypervisor_hostname": node,
-            "OS-EXT-SRV-ATTR:instance_name": f"instance-{vm.serial:08x}",
-            "OS-EXT-STS:power_state": vm.power_state,
-            "OS-EXT-STS:task_state": vm.task_state,
-            "OS-EXT-STS:vm_state": vm.vm_state,
-            "OS-SRV-USG:launched_at": created[:-1] if vm.launched else None,
-            "OS-SRV-USG:terminated_at": None,
-            "os-extended-volumes:volumes_attached": [],
-        }
-        if version >= (2, 9):
-            row["locked"] = vm.locked
-        if version >= (2, 16):
-            row["host_status"] = "UP" if self._cloud.is_up(self._cloud.hosts[vm.host]) else "DOWN"
-        if version >= (2, 26):
-            row["tags"] = []
-        if version >= (2, 73):
-            row["locked_reason"] = vm.locked_reason
-        return row
-
-    def _migration_row(self, move: Move, version: Version) -> Json:
-        hosts = self._cloud.hosts
-        row = {
-            "id": move.id,
-            "instance_uuid": move.vm.id,
-            "source_compute": move.source,
-            "source_node": hosts[move.source].node,
-            "dest_compute": move.dest,
-            "dest_node": hosts[move.dest].node if move.dest else None,
-            "dest_host": "127.0.0.1" if move.dest else None,
-            "status": move.status,
-            "created_at": move.created.isoformat(timespec="seconds"),
-            "updated_at": move.updated.isoformat(timespec="seconds"),
-            "old_instance_type_id": None,
-            "new_instance_type_id": None,
-        }
-        if version >= (2, 23):
-            row["migration_type"] = "evacuation"
-        if version >= (2, 59):
-            row["uuid"] = move.uuid
-        if version >= (2, 80):
-            row |= {"project_id": project_id(move.vm.project), "user_id": None}
-        return row
 
 
 def _brief(vm: Vm, version: Version) -> Json:

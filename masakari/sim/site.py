@@ -11,130 +11,20 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from masakari import clock as clock_
 from masakari.sim import ledger
+from masakari.sim.records import (
+    NAMESPACE,
+    POWER_STATES,
+    RUNNING_STATES,
+    Host,
+    Move,
+    Settings,
+    Vm,
+)
 
-NAMESPACE = uuid.UUID("5f0e8f6e-7f1e-4d3a-9b0c-6d6173616b61")
 EPSILON_S = 1e-9
-POWER_STATES = {
-    "active": 1,
-    "building": 0,
-    "error": 1,
-    "paused": 3,
-    "rescued": 1,
-    "resized": 1,
-    "shelved": 4,
-    "shelved_offloaded": 4,
-    "stopped": 4,
-    "suspended": 4,
-}
-RUNNING_STATES = ("active", "error", "paused", "rescued", "resized")
-"""In these vm_states a VM's guest exists in its host's memory."""
-
-
-@dataclass
-class Settings:
-    """How the simulated cloud behaves; may be changed at any time."""
-
-    service_down_time_s: float = 6.0
-    """Nova calls a compute service down when it has not heard of it for longer."""
-    report_interval_s: float = 2.0
-    """A compute service reports so often."""
-    evacuation_s: float = 2.0
-    """An evacuation takes so long."""
-    power_change_s: float = 0.2
-    """A stop or a start of a VM takes so long."""
-    boot_s: float = 0.0
-    """From a host's power-on until its nova-compute has cleaned up."""
-    latency_s: float = 0.0
-    """Each answer of Nova's takes so long."""
-    max_limit: int = 1000
-    """Rows on a page, at most."""
-    max_microversion: tuple[int, int] = (2, 96)
-    min_microversion: tuple[int, int] = (2, 1)
-    retries: int = 8
-    """Of SimCloud's own requests; see [nova] retries."""
-
-
-@dataclass(eq=False)
-class Vm:
-    """A VM as Nova's database has it."""
-
-    serial: int
-    id: str
-    name: str
-    project: str
-    host: str
-    vm_state: str
-    task_state: str | None
-    power_state: int
-    metadata: dict[str, str]
-    created: datetime.datetime
-    updated: datetime.datetime
-    launched: bool = True
-    locked: bool = False
-    locked_reason: str | None = None
-    locked_at_first: bool = False
-
-
-@dataclass(eq=False)
-class Move:
-    """A migration as Nova's database has it."""
-
-    id: int
-    vm: Vm
-    source: str
-    dest: str | None
-    status: str
-    created: datetime.datetime
-    updated: datetime.datetime
-
-    @property
-    def uuid(self) -> str:
-        """Paging's marker."""
-        return str(uuid.uuid5(NAMESPACE, f"migration-{self.id}"))
-
-
-@dataclass(eq=False)
-class Host:
-    """A compute host: the machine, its nova-compute, and the service's row in Nova's database."""
-
-    index: int
-    name: str
-    node: str
-    """hypervisor_hostname; may be another name than the service host"""
-    capacity: int | None
-    service_id: str
-    powered: bool = True
-    connected: bool = True
-    compute: bool = True
-    incarnation: int = 0
-    """Changes whenever nova-compute starts."""
-    beats_since: float | None = 0.0
-    """First heartbeat of the present series; None: no heartbeats come."""
-    last_beat: float = 0.0
-    """Of the series before, where no heartbeats come."""
-    disabled: bool = False
-    disabled_reason: str | None = None
-    forced_down: bool = False
-    guests: dict[str, bool] = field(default_factory=dict)
-    """{id of a VM: whether it runs}: what the hypervisor has, whatever Nova believes."""
-    vms: dict[str, Vm] = field(default_factory=dict)
-    """The VMs that are here in Nova's opinion."""
-    claims: int = 0
-    """Evacuations under way to here."""
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the host answers on the network."""
-        return self.powered and self.connected
-
-    @property
-    def works(self) -> bool:
-        """Whether its nova-compute does what Nova asks."""
-        return self.powered and self.connected and self.compute
 
 
 class Site:
