@@ -9,6 +9,8 @@ T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+LONGEST_ASKED_S = 60.0
+"""Longer pauses are not granted to who asks for them."""
 
 
 class Transient(Exception):
@@ -41,15 +43,18 @@ def persist(
 ) -> T:
     """What *attempt* returned, repeated up to *retries* times while it raises Transient.
 
-    Where the fate of an attempt is unknown, *settled* is asked before the next one: if it returns
-    something, that is the result and nothing is repeated.  The last Transient is raised.
+    Where the fate of an attempt is unknown, *settled* is asked before the next one and after the
+    last: if it returns something, that is the result.  The last Transient is raised.
     """
-    for pause in pauses(retries):
+    for pause in [*pauses(retries), None]:
         try:
             return attempt()
         except Transient as error:
-            clock.sleep(pause if error.pause_s is None else min(error.pause_s, 60.0))
+            if pause is not None:
+                clock.sleep(pause if error.pause_s is None else min(error.pause_s, LONGEST_ASKED_S))
             found = settled() if error.fate_unknown else None
             if found is not None:
                 return found
-    return attempt()
+            if pause is None:
+                raise
+    raise AssertionError("unreachable")

@@ -143,7 +143,7 @@ class Client:
         code, message = response.status_code, _message(response)
         if code == 429 or code >= 500:
             raise retry.Transient(
-                f"HTTP {code}: {message}", pause_s=_retry_after(response), fate_unknown=code != 429
+                f"HTTP {code}: {message}", pause_s=retry_after(response), fate_unknown=code != 429
             )
         if code in (401, 406):
             # Our token, or the microversion that it offered at first: not the caller's fault.
@@ -237,7 +237,7 @@ def _message(response: requests.Response) -> str:
     return " ".join(message.split())[: cloud.MESSAGE_LIMIT] or str(response.reason)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def retry_after(response: requests.Response) -> float | None:
     """Seconds that Nova asks us to wait: a number, or a date."""
     value = response.headers.get("Retry-After", "").strip()
     with contextlib.suppress(ValueError):

@@ -5,10 +5,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests as requests_
 from oslo_config import cfg
 
 from masakari import conf as options
 from masakari import errors, nova
+from masakari.nova import client
 from masakari.sim.cloud import Fault, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.contract.worlds import SteppingClock, configure
@@ -339,3 +341,24 @@ def test_refusal_message_has_bounded_length(connect, sim):
         connect().reset_state(vm, "x" * 5000)
 
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-3", 0),
+        ("Sat, 21 Nov 2026 08:00:30 GMT", 30),
+        ("Sat, 21 Nov 2026 07:00:00 GMT", 0),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    response = requests_.Response()
+    response.headers["Date"] = "Sat, 21 Nov 2026 08:00:00 GMT"
+    if value is not None:
+        response.headers["Retry-After"] = value
+
+    assert client.retry_after(response) == seconds
