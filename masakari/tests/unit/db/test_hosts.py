@@ -67,21 +67,19 @@ def test_get_host_by_name_is_case_sensitive(database: Database) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ({}, {"a", "b", "c"}),
-        ({"type": "xen"}, {"c"}),
-        ({"reserved": True}, {"b"}),
-        ({"reserved": False}, {"a", "c"}),
-        ({"on_maintenance": True}, {"c"}),
-        ({"on_maintenance": False}, {"a", "b"}),
-        ({"name": "a"}, {"a"}),
-        ({"control_attributes": "ipmi"}, {"b"}),
-        ({"control_attributes": "ipmi", "reserved": False}, set()),
+        ({}, "abc"),
+        ({"type": "xen"}, "c"),
+        ({"reserved": True}, "b"),
+        ({"reserved": False}, "ac"),
+        ({"on_maintenance": True}, "c"),
+        ({"on_maintenance": False}, "ab"),
+        ({"name": "a"}, "a"),
+        ({"control_attributes": "ipmi"}, "b"),
+        ({"control_attributes": "ipmi", "reserved": False}, ""),
     ],
     ids=str,
 )
-def test_page_hosts_filters(
-    database: Database, wanted: dict[str, object], expected: set[str]
-) -> None:
+def test_page_hosts_filters(database: Database, wanted: dict[str, object], expected: str) -> None:
     s = rows.segment(database)
     rows.host(database, "a", of=s)
     rows.host(database, "b", of=s, reserved=True, control_attributes="ipmi")
@@ -90,7 +88,8 @@ def test_page_hosts_filters(
     gone = rows.host(database, "e", of=s)
     db.hosts.delete(database, s.uuid, gone.uuid)
 
-    assert {h.name for h in db.hosts.page(database, s.uuid, ALL, **wanted)} == expected
+    found = db.hosts.page(database, s.uuid, ALL, **wanted)
+    assert "".join(sorted(h.name for h in found)) == expected
 
 
 def test_page_hosts_segment_unknown_raises(database: Database) -> None:

@@ -140,22 +140,22 @@ def test_delete_segment_deletes_its_hosts(database: Database) -> None:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ({}, {"a", "b", "c"}),
-        ({"recovery_method": "auto"}, {"a", "b"}),
-        ({"recovery_method": "nonsense"}, set()),
-        ({"service_type": "COMPUTE"}, {"a", "c"}),
-        ({"enabled": True}, {"a", "c"}),
-        ({"enabled": False}, {"b"}),
-        ({"enabled": True, "recovery_method": "auto"}, {"a"}),
+        ({}, "abc"),
+        ({"recovery_method": "auto"}, "ab"),
+        ({"recovery_method": "nonsense"}, ""),
+        ({"service_type": "COMPUTE"}, "ac"),
+        ({"enabled": True}, "ac"),
+        ({"enabled": False}, "b"),
+        ({"enabled": True, "recovery_method": "auto"}, "a"),
     ],
     ids=str,
 )
 def test_page_segments_filters(
-    database: Database, wanted: dict[str, object], expected: set[str]
+    database: Database, wanted: dict[str, object], expected: str
 ) -> None:
     rows.segment(database, "a")
     rows.segment(database, "b", service_type="other", enabled=False)
     rows.segment(database, "c", recovery_method="reserved_host")
     db.segments.delete(database, rows.segment(database, "d").uuid)
 
-    assert set(names(db.segments.page(database, ALL, **wanted))) == expected
+    assert "".join(sorted(names(db.segments.page(database, ALL, **wanted)))) == expected
