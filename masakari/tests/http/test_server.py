@@ -1,0 +1,217 @@
+"""The HTTP server: threads, TLS, and a stop that finishes what is in flight."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import pathlib
+import socket
+import ssl
+import threading
+
+import pytest
+from oslo_service import opts as service_opts
+
+from masakari.clock import SystemClock, wait_until
+from masakari.cmd import server as server_module
+from masakari.errors import ConfigInvalid
+
+PEM = pathlib.Path(__file__).with_name("localhost.pem")
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def options(conf):
+    service_opts.register_service_opts(conf)
+    return conf
+
+
+def hello(environ, start_response):
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
+class Gate:
+    """An application that answers when it is told to."""
+
+    def __init__(self):
+        self.entered = threading.Event()
+        self.leave = threading.Event()
+
+    def __call__(self, environ, start_response):
+        self.entered.set()
+        assert self.leave.wait(PATIENCE_S)
+        return hello(environ, start_response)
+
+
+@contextlib.contextmanager
+def serving(options, application, **kwargs):
+    """A server on a port of its own, in a thread."""
+    listener = server_module.listen("127.0.0.1", 0)
+    server = server_module.Server(options, application, listener, **kwargs)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    assert wait_until(SystemClock(), lambda: server.ready, PATIENCE_S, 0.01)
+    try:
+        yield server, listener.getsockname()
+    finally:
+        server.stop()
+        thread.join(PATIENCE_S)
+        listener.close()
+
+
+def get(address, headers=None):
+    connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
+    with contextlib.closing(connection):
+        connection.request("GET", "/", headers=headers or {})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def test_stop_waits_for_requests_in_flight(options):
+    gate = Gate()
+    with (
+        concurrent.futures.ThreadPoolExecutor() as pool,
+        serving(options, gate) as (server, address),
+    ):
+        answer = pool.submit(get, address)
+        assert gate.entered.wait(PATIENCE_S)
+
+        stopped = pool.submit(server.stop)
+        assert wait_until(SystemClock(), lambda: not server.ready, PATIENCE_S, 0.01)
+        gate.leave.set()
+
+        assert answer.result(PATIENCE_S) == (200, b"hello")
+        stopped.result(PATIENCE_S)
+        with pytest.raises(ConnectionError):
+            get(address)
+
+
+def test_connections_without_a_request_hold_no_thread(options):
+    options.set_override("masakari_api_threads", 1)
+    with serving(options, hello) as (_, address), contextlib.ExitStack() as idle:
+        for _ in range(3):
+            idle.enter_context(socket.create_connection(address, PATIENCE_S))
+
+        assert get(address) == (200, b"hello")
+
+
+@pytest.mark.parametrize(("keep", "closes"), [(True, False), (False, True)])
+def test_keep_alive_is_an_option(options, keep, closes):
+    options.set_override("keep_alive", keep, "wsgi")
+    with serving(options, hello) as (_, address):
+        connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            response.read()
+
+            assert response.will_close is closes
+
+
+def test_headers_are_limited(options):
+    options.set_override("max_header_line", 1000, "wsgi")
+    with serving(options, hello) as (_, address):
+        assert get(address, {"X-Long": "x" * 900})[0] == 200
+        assert get(address, {"X-Long": "x" * 1100})[0] == 413
+
+
+def test_two_servers_share_one_socket(options):
+    listener = server_module.listen("127.0.0.1", 0)
+    address = listener.getsockname()
+    first, second = (server_module.Server(options, hello, listener.dup()) for _ in range(2))
+    threads = [threading.Thread(target=s.serve_forever) for s in (first, second)]
+    for thread in threads:
+        thread.start()
+    for server in (first, second):
+        assert wait_until(SystemClock(), lambda s=server: s.ready, PATIENCE_S, 0.01)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(get, address) for _ in range(40)]
+        assert {a.result(PATIENCE_S) for a in answers} == {(200, b"hello")}
+    first.stop()
+    assert get(address) == (200, b"hello")
+
+    second.stop()
+    listener.close()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def encrypted(options):
+    options.set_override("use_ssl", True)
+    options.set_override("ssl_cert_file", str(PEM), "wsgi")
+    options.set_override("ssl_key_file", str(PEM), "wsgi")
+    return options
+
+
+def scheme(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["wsgi.url_scheme"].encode()]
+
+
+def get_encrypted(address, certificate=None):
+    context = ssl.create_default_context(cafile=PEM)
+    if certificate:
+        context.load_cert_chain(certificate)
+    connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        return connection.getresponse().read()
+
+
+def test_tls_tells_the_application(encrypted):
+    with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
+        assert get_encrypted(address) == b"https"
+
+
+def test_handshake_that_never_comes_delays_nobody(encrypted):
+    with (
+        serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address),
+        socket.create_connection(address, PATIENCE_S),
+    ):
+        assert get_encrypted(address) == b"https"
+
+
+def test_tls_with_ca_file_asks_clients_for_a_certificate(encrypted):
+    encrypted.set_override("ssl_ca_file", str(PEM), "wsgi")
+    with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
+        assert get_encrypted(address, certificate=PEM) == b"https"
+        with pytest.raises((ssl.SSLError, ConnectionError, http.client.BadStatusLine)):
+            get_encrypted(address)
+
+
+def test_without_use_ssl_there_is_no_tls(options):
+    options.set_override("ssl_cert_file", str(PEM), "wsgi")
+
+    assert server_module.tls(options) is None
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("ssl_cert_file", None),
+        ("ssl_key_file", None),
+        ("ssl_cert_file", "/nowhere"),
+        ("ssl_key_file", "/nowhere"),
+        ("ssl_ca_file", "/nowhere"),
+        ("ssl_ca_file", __file__),
+    ],
+)
+def test_tls_that_cannot_be_is_told_at_start(encrypted, option, value):
+    encrypted.set_override(option, value, "wsgi")
+
+    with pytest.raises(ConfigInvalid, match=rf"^\[wsgi\] .*{option}"):
+        server_module.tls(encrypted)
+
+
+def test_port_that_is_taken_is_told_at_start():
+    with server_module.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(ConfigInvalid, match=rf"masakari_api_listen: .*port {port}"):
+            server_module.listen("127.0.0.1", port)
