@@ -258,6 +258,8 @@ class Watcher:
 
     def _learn(self, migration: Migration) -> None:
         known = self._latest.get(migration.server_id)
+        if migration == known:
+            return  # each poll repeats what changed lately; that wakes nobody
         if known is None or migration.id >= known.id:
             self._latest[migration.server_id] = migration
         changed = _time(migration)
