@@ -117,6 +117,8 @@ def measure(arguments: argparse.Namespace, stack: Stack, masakari: Masakari, vms
         status=status,
         finished_s=finished - reported,
         last_vm_s=last - max(down, reported),
+        first_s=min(asked, default=finished) - max(down, reported),
+        refill_s=_refill(sorted(asked), arguments.parallel, arguments.evacuation),
         requests=collections.Counter(stats["kinds"]),
         peak=_peak(asked, arguments.evacuation),
         doubled=stats["evacuations"]["twice"] + len(ledger["violations"]),
@@ -179,6 +181,12 @@ def _await_end(
 
 def _timestamp(text: str) -> float:
     return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def _refill(began: Sequence[float], parallel: int, lasts_s: float) -> float:
+    """Median of the seconds for which a place among those in flight stayed empty."""
+    gaps = [at - before - lasts_s for before, at in zip(began, began[parallel:], strict=False)]
+    return statistics.median(gaps) if gaps else 0.0
 
 
 def _peak(began: Sequence[float], lasts_s: float) -> int:

@@ -24,6 +24,10 @@ class Run:
     """from the report to the notification's final status"""
     last_vm_s: float
     """from 'service down' (or the report, if that came later) to the last VM's arrival"""
+    first_s: float
+    """from 'service down' to the first evacuation that Nova accepted"""
+    refill_s: float
+    """from one VM's arrival to the next evacuation in its place, median"""
     requests: collections.Counter[str]
     """{kind: how many}"""
     peak: int
@@ -109,7 +113,8 @@ class Run:
                 f"{self.vms} VMs x {self.evacuation_s:g} s, {self.parallel} parallel",
                 f"{self.status} {self.finished_s:.1f} s after report",
                 f"last VM {self.last_vm_s:.1f} s after down = {self.ratio:.2f} x "
-                f"{self.optimum_s:g} s",
+                f"{self.optimum_s:g} s (first begun after {self.first_s:.2f}, "
+                f"next {self.refill_s:.3f})",
                 f"Nova {self.nova:.2f}/VM (polling {self.polling:.2f}; {self.kinds()})",
                 f"Keystone {self.keystone * self.vms:.0f} in all",
                 f"peak {self.peak}",
