@@ -24,6 +24,8 @@ from masakari.errors import (
 )
 
 PROGRAM = "masakari-manage"
+NOVA_RETRIES = 2
+"""Somebody waits for the answer."""
 
 
 def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) -> int:
@@ -50,6 +52,7 @@ def _sentence(error: Exception) -> str:
 
 def _register(conf: cfg.ConfigOpts) -> None:
     masakari.conf.register(conf)
+    conf.set_default("use_stderr", True)  # stdout is for what was asked
     conf.register_cli_opt(cfg.SubCommandOpt("command", title="commands", handler=_commands))
 
 
@@ -64,7 +67,7 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     repaired = host_commands.add_parser(
         "repaired", help="take a host into service again after its recovery"
     )
-    repaired.add_argument("host", help="name of the host")
+    repaired.add_argument("host_name", metavar="HOST", help="name of the host")
     repaired.set_defaults(run=_host_repaired)
 
 
@@ -102,7 +105,8 @@ def _host_repaired(conf: cfg.ConfigOpts) -> str:
     clock: Clock = SystemClock()
     database = db.session.connect(conf, clock)
     try:
-        return repair(database, nova.connect(conf, clock), conf.command.host)
+        cloud = nova.connect(conf, clock, retries=NOVA_RETRIES, threads=1)
+        return repair(database, cloud, conf.command.host_name)
     finally:
         database.dispose()
 
