@@ -81,6 +81,8 @@ class SimClock:
         self._running = self._driver
         self._turns = 0
         self._threads: dict[_Thread, None] = {}
+        self._frozen: dict[str, list[tuple[_Thread, int]]] = {}
+        """Threads (with their tickets) that were due while their group was frozen."""
         self._errors: list[BaseException] = []
         self._closing = False
 
@@ -175,6 +177,21 @@ class SimClock:
             if thread.os_thread is None:
                 del self._threads[thread]
 
+    def freeze(self, group: str) -> None:
+        """The threads of *group* are due and do not run until `thaw`, as after SIGSTOP.
+
+        A thread of the group itself stops at its next call of the clock that waits.
+        """
+        if group == DRIVER:
+            raise SimulationError("the driver cannot be frozen")
+        self._frozen.setdefault(group, [])
+
+    def thaw(self, group: str) -> None:
+        """The threads of *group* go on; what was due is due now."""
+        for thread, ticket in self._frozen.pop(group, []):
+            if thread.ticket == ticket:
+                self._enter(thread, self._us)
+
     def die(self) -> None:
         """Kill the group of the thread that calls; does not return."""
         self.kill(self._me().group)
@@ -262,6 +279,9 @@ class SimClock:
         while self._schedule:
             due, _, thread, ticket = heapq.heappop(self._schedule)
             if thread.ticket != ticket:
+                continue
+            if thread.group in self._frozen:
+                self._frozen[thread.group].append((thread, ticket))
                 continue
             if due > self._us:
                 self._us = due

@@ -3,41 +3,43 @@
 `python -m masakari.sim --language` prints this table.
 """
 
+from masakari.sim import words
 from masakari.sim.language import phrases
-from masakari.sim.system import System
 
 PHRASES = phrases(
     {
         # the stage
-        "option NAME VALUE": System.option,
-        "nova NAME LIMIT": System.nova,
-        "segment NAME METHOD=auto|reserved_host|auto_priority|rh_priority": System.segment,
-        "no monitor": System.no_monitor,
-        "unregistered host HOSTS": System.unregistered,
-        "host HOSTS[ in SEGMENT]": System.host,
-        "vm VMS on HOST[ in STATE][ with task TASK][ HA=ha-enabled][ LOCKED=locked]": System.vm,
-        "engine NAME": System.engine,
-        "monitor NAME": System.monitor,
+        "option NAME VALUE": words.option,
+        "nova NAME LIMIT": words.nova,
+        "segment NAME METHOD=auto|reserved_host|auto_priority|rh_priority": words.segment,
+        "no monitor": words.no_monitor,
+        "unregistered host HOSTS": words.unregistered,
+        "host HOSTS[ in SEGMENT]": words.host,
+        "vm VMS on HOST[ in STATE][ with task TASK][ HA=ha-enabled][ LOCKED=locked]": words.vm,
+        "engine NAME": words.engine,
+        "monitor NAME": words.monitor,
         # the cloud
-        "power HOSTS STATE=on|off": System.power,
-        "network of HOST STATE=cut|healed": System.network,
-        "nova-compute on HOST STATE=stopped|started": System.compute,
-        "nova answers CODE for DURATION s[ to VERB]": System.answers,
-        "evacuation of VMS fails[ TIMES times]": System.fails,
-        "evacuation of VMS hangs": System.hangs,
-        "evacuation of VMS takes DURATION s": System.takes,
-        "operator evacuates VMS": System.evacuated_by_hand,
-        "owner deletes VMS": System.delete,
+        "power HOSTS STATE=on|off": words.power,
+        "network of HOST STATE=cut|healed": words.network,
+        "nova-compute on HOST STATE=stopped|started": words.compute,
+        "nova answers CODE for DURATION s[ to VERB]": words.answers,
+        "evacuation of VMS fails[ TIMES times]": words.fails,
+        "evacuation of VMS hangs": words.hangs,
+        "evacuation of VMS takes DURATION s": words.takes,
+        "operator evacuates VMS": words.evacuated_by_hand,
+        "owner deletes VMS": words.delete,
         # Masakari
-        "kill NAME": System.kill,
-        "kill NAME WHEN=before|after VERB[ of VM]": System.kill_at,
-        "start NAME": System.start,
-        "stop NAME": System.stop,
-        "restart NAME": System.restart,
-        "bus FAULT=loses|doubles TIMES": System.bus_fault,
-        "NAME=database|bus|api away for DURATION s": System.away,
-        "report HOST EVENT=stopped|started[ with status STATUS=normal|unknown]": System.report,
-        "report process PROCESS of HOST stopped": System.report_process,
-        "segment NAME STATE=enabled|disabled": System.set_segment,
+        "kill NAME": words.kill,
+        "kill NAME WHEN=before|after VERB[ of VM]": words.kill_at,
+        "freeze NAME for DURATION s": words.freeze,
+        "freeze NAME for DURATION s WHEN=before|after VERB[ of VM]": words.freeze_at,
+        "start NAME": words.start,
+        "stop NAME": words.stop,
+        "restart NAME": words.restart,
+        "bus FAULT=loses|doubles TIMES": words.bus_fault,
+        "NAME=database|bus|api away for DURATION s": words.away,
+        "report HOST EVENT=stopped|started[ with status STATUS=normal|unknown]": words.report,
+        "report process PROCESS of HOST stopped": words.report_process,
+        "segment NAME STATE=enabled|disabled": words.set_segment,
     }
 )

@@ -85,6 +85,11 @@ class Response:
     reason: str | None = None
     """the header X-Masakari-Reason"""
 
+    @property
+    def message(self) -> str:
+        """Of a fault; empty otherwise."""
+        return str(next(iter(self.body.values()))["message"]) if self.status >= 400 else ""
+
 
 class ApiServer:
     """Serves a WSGI application to threads of the other processes, as over a network."""

@@ -207,6 +207,23 @@ def test_kill_of_a_thread_that_has_not_begun_keeps_it_from_running(clock):
     assert log == ["restarted"]
 
 
+def test_frozen_group_misses_its_turns_and_goes_on_when_thawed(clock):
+    log = []
+
+    def tick(name):
+        while True:
+            clock.sleep(1)
+            log.append((name, clock.monotonic()))
+
+    clock.spawn(lambda: tick("a"), group="engine-a")
+    clock.spawn(lambda: tick("b"), group="engine-b")
+    clock.call_at(1.5, lambda: clock.freeze("engine-a"), group="sim")
+    clock.call_at(3.5, lambda: clock.thaw("engine-a"), group="sim")
+    clock.run_until(4.6)
+
+    assert log == [("a", 1), ("b", 1), ("b", 2), ("b", 3), ("a", 3.5), ("b", 4), ("a", 4.5)]
+
+
 def test_event_set_does_not_wake_the_dead(clock):
     event = clock.event()
     log = []
