@@ -135,6 +135,8 @@ def _middleware(
     """Outermost first, each with the reason for its place."""
     # whatever goes wrong further in, the client gets an answer
     yield faults.CatchAll
+    # before everything that looks at the URL
+    yield faults.Utf8
     # before everything that makes links or looks at the client's address
     yield lambda app: http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
     # load balancers have no token, and must not be told of anything below

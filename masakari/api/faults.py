@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from typing import Any
+from urllib import parse
 
 import webob
 import webob.exc
@@ -36,6 +37,9 @@ _UNEXPECTED = "Unexpected error. The log of the API server tells more about this
 def of(exc: Exception) -> webob.Response:
     """The answer to a request that ended in *exc*; logs what nobody expected."""
     if isinstance(exc, errors.MasakariError) and exc.status != 500:
+        if exc.status == 503:
+            detail = str(exc.details.get("detail", ""))
+            LOG.warning("%s", exc if detail in str(exc) else f"{exc} {detail}")
         response = fault(exc.status, str(exc))
         if exc.reason is not None:
             response.headers[REASON_HEADER] = str(exc.reason)
@@ -45,8 +49,6 @@ def of(exc: Exception) -> webob.Response:
         if exc.headers.get("Allow") is not None:
             response.headers["Allow"] = exc.headers["Allow"]
         return response
-    if isinstance(exc, UnicodeDecodeError):  # WebOb decodes path and query when they are used
-        return fault(400, "The URL is not UTF-8")
     LOG.error("unexpected error", exc_info=exc)
     return fault(500, _UNEXPECTED)
 
@@ -60,6 +62,20 @@ def fault(status: int, message: str) -> webob.Response:
         response.headers["Retry-After"] = RETRY_AFTER_S
     response.body = jsontext.dumps({_NAMES.get(status, _OTHER): content})
     return response
+
+
+class Utf8(Middleware):
+    """A URL that is not UTF-8 is refused; WebOb would raise wherever it is first looked at."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Refuse or pass on."""
+        try:
+            environ.get("PATH_INFO", "").encode("latin-1").decode()
+            parse.unquote_plus(environ.get("QUERY_STRING", ""), errors="strict")
+        except UnicodeError:
+            refusal: Iterable[bytes] = fault(400, "The URL is not UTF-8")(environ, start_response)
+            return refusal
+        return self._application(environ, start_response)
 
 
 class CatchAll(Middleware):

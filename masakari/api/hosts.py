@@ -27,14 +27,14 @@ CREATE = {
 UPDATE = {(1, 0): fields.enveloped("host", _FIELDS, at_least=1)}
 
 
-def shape(row: Host) -> Json:
+def shape(row: Host, segment: Json) -> Json:
     """A host as replies show it, with its whole segment inside."""
     return {
         "id": row.id,
         "uuid": row.uuid,
         "name": row.name,
         "failover_segment_id": row.failover_segment_id,
-        "failover_segment": segments.shape(row.failover_segment),
+        "failover_segment": segment,
         "type": row.type,
         "reserved": row.reserved,
         "control_attributes": row.control_attributes,
@@ -61,7 +61,10 @@ def index(req: Request, segment_id: str) -> Json:
             control_attributes=req.text("control_attributes"),
         )
     )
-    return {"hosts": [shape(row) for row in rows]}
+    if not rows:
+        return {"hosts": []}
+    segment = segments.shape(rows[0].failover_segment)  # all have the same
+    return {"hosts": [shape(row, segment) for row in rows]}
 
 
 @operation("POST", _COLLECTION, rule=RULE + "create", body=CREATE, status=201)
@@ -70,13 +73,13 @@ def create(req: Request, body: Json, segment_id: str) -> Json:
     wanted = fields.booleans(body["host"], *_FLAGS)
     db.segments.get(req.database, segment_id)  # 404 before Nova is asked
     _require_service(req, wanted["name"])
-    return {"host": shape(db.hosts.create(req.database, segment_id, **wanted))}
+    return {"host": _shape(db.hosts.create(req.database, segment_id, **wanted))}
 
 
 @operation("GET", _MEMBER, rule=RULE + "detail")
 def show(req: Request, segment_id: str, host_id: str) -> Json:
     """Show a host."""
-    return {"host": shape(db.hosts.get(req.database, segment_id, host_id))}
+    return {"host": _shape(db.hosts.get(req.database, segment_id, host_id))}
 
 
 @operation("PUT", _MEMBER, rule=RULE + "update", body=UPDATE)
@@ -87,13 +90,17 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
         present = db.hosts.get(req.database, segment_id, host_id)
         if changes["name"] != present.name:
             _require_service(req, changes["name"])
-    return {"host": shape(db.hosts.update(req.database, segment_id, host_id, changes))}
+    return {"host": _shape(db.hosts.update(req.database, segment_id, host_id, changes))}
 
 
 @operation("DELETE", _MEMBER, rule=RULE + "delete", status=204)
 def delete(req: Request, segment_id: str, host_id: str) -> None:
     """Take a host out of its segment."""
     db.hosts.delete(req.database, segment_id, host_id)
+
+
+def _shape(row: Host) -> Json:
+    return shape(row, segments.shape(row.failover_segment))
 
 
 def _require_service(req: Request, name: str) -> None:

@@ -81,7 +81,7 @@ class Operation:
 
 
 OPERATIONS: list[Operation] = []
-"""Every operation, in the order of the modules that declare them."""
+"""Every operation, in the order in which their modules were imported."""
 
 
 def operation(
@@ -100,9 +100,14 @@ def operation(
     return declare
 
 
+def in_order() -> list[Operation]:
+    """Every operation, by path and method."""
+    return sorted(OPERATIONS, key=lambda op: (op.paths, op.method))
+
+
 def rules() -> Iterable[policy.DocumentedRuleDefault]:
     """One documented rule for each that operations name."""
-    ruled = sorted((op for op in OPERATIONS if op.rule), key=lambda op: str(op.rule))
+    ruled = sorted((op for op in in_order() if op.rule), key=lambda op: str(op.rule))
     for rule, group in itertools.groupby(ruled, key=lambda op: op.rule):
         ops = list(group)
         yield policy.DocumentedRuleDefault(
@@ -124,7 +129,7 @@ def table() -> str:
             op.rule or "-",
             " ".join(map(versions.text, sorted(op.body))) or "-",
         )
-        for op in OPERATIONS
+        for op in in_order()
         for path in op.paths
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

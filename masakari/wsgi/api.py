@@ -38,10 +38,14 @@ class Lazy:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on."""
+        application = self._made or self._once()
+        return application(environ, start_response)
+
+    def _once(self) -> Application:
         with self._lock:
             if self._made is None:
                 self._made = self._make_or_fail()
-        return self._made(environ, start_response)
+            return self._made
 
     def _make_or_fail(self) -> Application:
         try:

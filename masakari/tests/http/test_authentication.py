@@ -17,7 +17,7 @@ from masakari.sim.keystone import project_id
 from masakari.tests.http.client import Client
 
 UUID = "00000000-0000-4000-8000-000000000001"
-OPERATIONS = [op for op in operation.OPERATIONS if op.rule]
+OPERATIONS = [op for op in operation.in_order() if op.rule]
 
 
 @pytest.fixture(scope="module")
