@@ -8,7 +8,7 @@ Every verb raises `CloudUnavailable` when there was no usable answer after retri
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,8 +77,20 @@ class Migration:
     updated_at: str | None = None
 
 
+Leave = Callable[[], None]
+"""Whether a change may still be made: returns, or raises what ends it."""
+
+
+def freely() -> None:
+    """The leave of those who need none."""
+
+
 class Cloud(Protocol):
-    """What the engine and the API ask of Nova."""
+    """What the engine and the API ask of Nova.
+
+    A change is tried again after a transient error, for up to a minute; *leave* is asked before
+    each try, so that what was decided long ago is not done when it is not right any more.
+    """
 
     @property
     def confirms_by_migrations(self) -> bool:
@@ -87,10 +99,12 @@ class Cloud(Protocol):
     def compute_services(self, host: str | None = None) -> Sequence[ComputeService]:
         """The nova-compute services, of one host or of all."""
 
-    def disable_service(self, service: ComputeService, reason: str) -> None:
+    def disable_service(
+        self, service: ComputeService, reason: str, *, leave: Leave = freely
+    ) -> None:
         """The scheduler places nothing there any more; idempotent."""
 
-    def enable_service(self, service: ComputeService) -> None:
+    def enable_service(self, service: ComputeService, *, leave: Leave = freely) -> None:
         """The scheduler may place VMs there; idempotent."""
 
     def servers_on(self, host: str) -> Sequence[Server]:
@@ -99,26 +113,27 @@ class Cloud(Protocol):
     def server(self, server_id: str) -> Server:
         """One VM.  Raises CloudNotFound."""
 
-    def lock(self, server_id: str, reason: str) -> None:
+    def lock(self, server_id: str, reason: str, *, leave: Leave = freely) -> None:
         """Its owner cannot act on the VM; idempotent."""
 
-    def unlock(self, server_id: str) -> None:
+    def unlock(self, server_id: str, *, leave: Leave = freely) -> None:
         """Its owner can act on the VM again; idempotent."""
 
-    def reset_state(self, server_id: str, state: str) -> None:
+    def reset_state(self, server_id: str, state: str, *, leave: Leave = freely) -> None:
         """The VM's vm_state is *state* (active or error) and its task_state is null."""
 
-    def stop(self, server_id: str) -> None:
+    def stop(self, server_id: str, *, leave: Leave = freely) -> None:
         """Nova has accepted to stop the VM."""
 
-    def start(self, server_id: str) -> None:
+    def start(self, server_id: str, *, leave: Leave = freely) -> None:
         """Nova has accepted to start the VM."""
 
-    def evacuate(self, server_id: str, host: str | None = None) -> None:
+    def evacuate(self, server_id: str, host: str | None = None, *, leave: Leave = freely) -> None:
         """Nova has accepted to rebuild the VM on *host*, or where its scheduler chooses.
 
         Raises CloudRefused with code 400 while the source's service is up, CloudConflict while
-        the VM has a task.
+        the VM is in a state that does not allow it.  Nova 34 accepts a second evacuation beside a
+        running one, which ends both badly: look at `evacuations` before.
         """
 
     def evacuations(

@@ -84,6 +84,6 @@ def welcome_back(job: Job, service: ComputeService) -> None:
     world = job.world
     job.lease.check()
     if service.disabled_reason == world.conf.host_failure.service_disable_reason:
-        world.cloud.enable_service(service)
+        world.cloud.enable_service(service, leave=job.lease.check)
     db.hosts.end_maintenance(world.database, job.host.uuid, by=job.notification.notification_uuid)
     raise HostReturned(host=service.host, seen=describe(service))

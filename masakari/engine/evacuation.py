@@ -158,7 +158,6 @@ class Evacuation:
         try:
             if not self._was_asked_for(flight):
                 self._prepare(server)
-                self._check_host_is_dead()
                 self._ask(flight)
         except MasakariError:
             self._watcher.forget(self._id)
@@ -179,18 +178,19 @@ class Evacuation:
 
     def _prepare(self, server: Server) -> None:
         """The VM is locked, and in a state from which Nova evacuates."""
-        self._check_host_is_dead()
+        cloud, leave = self._world.cloud, self._check_host_is_dead
+        leave()
         self._locked = self._move.locked or not server.locked
         # the mark comes first: after a crash exactly our locks are known
         db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
         if self._locked:
-            self._world.cloud.lock(self._id, LOCK_REASON)
+            cloud.lock(self._id, LOCK_REASON, leave=leave)
         if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
-            self._world.cloud.reset_state(self._id, "error")
+            cloud.reset_state(self._id, "error", leave=leave)
 
     def _ask(self, flight: Flight) -> None:
         try:
-            self._world.cloud.evacuate(self._id)
+            self._world.cloud.evacuate(self._id, leave=self._check_host_is_dead)
         except CloudUnavailable:
             if not self._watcher.recorded(self._id, flight, self._world.conf.nova.timeout):
                 raise
@@ -205,15 +205,13 @@ class Evacuation:
         """A VM that was not running is off again, and in the state in which its owner had it."""
         if not self._plan.stop:
             return
-        conf, cloud = self._world.conf, self._world.cloud
+        conf, cloud, leave = self._world.conf, self._world.cloud, self._job.lease.check
         state = self._await_state({"active", "stopped"}, conf.wait_period_after_evacuation)
         if state == "active":
-            self._job.lease.check()
-            cloud.stop(self._id)
+            cloud.stop(self._id, leave=leave)
             self._await_state({"stopped"}, conf.wait_period_after_power_off)
         if self._plan.error:
-            self._job.lease.check()
-            cloud.reset_state(self._id, "error")
+            cloud.reset_state(self._id, "error", leave=leave)
 
     def _await_state(self, wanted: set[str], timeout_s: float) -> str:
         seen: list[Server] = []
@@ -253,7 +251,9 @@ class Evacuation:
 
     def _unlock(self) -> bool:
         try:
-            self._world.cloud.unlock(self._id)
+            self._world.cloud.unlock(self._id, leave=self._job.lease.check)
+        except LeaseLost:
+            raise
         except CloudNotFound:
             return True  # deleted meanwhile: nothing is left to unlock
         except MasakariError as e:

@@ -22,8 +22,8 @@ class DisableComputeServiceTask(Step):
             return
         if service.is_enabled:
             self.say(f"Disabling compute service on host {host_name}.", 0.0)
-            job.lease.check()
-            world.cloud.disable_service(service, world.conf.host_failure.service_disable_reason)
+            reason = world.conf.host_failure.service_disable_reason
+            world.cloud.disable_service(service, reason, leave=job.lease.check)
         self.say(
             f"Compute service on host {host_name} is disabled; Nova must report it down "
             f"(now: {death.describe(service)}).",

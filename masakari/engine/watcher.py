@@ -23,7 +23,7 @@ from masakari.errors import (
     LeftAlone,
     MasakariError,
 )
-from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED
+from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED, MigrationStatus
 
 LOG = log.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Watcher:
             while True:
                 self._job.lease.check()
                 migration = self._newer(server_id, flight)
-                if migration is not None and migration.status in MIGRATION_ARRIVED:
+                if migration is not None and self._has_arrived(migration):
                     self._landed(clock.monotonic() - flight.began)
                     return migration
                 if migration is not None and migration.status in MIGRATION_FAILED:
@@ -149,6 +149,17 @@ class Watcher:
             return self._newer(server_id, flight) is not None
 
         return wait_until(self._job.world.clock, is_recorded, timeout_s, 1.0)
+
+    def _has_arrived(self, migration: Migration) -> bool:
+        """Whether the VM runs on the destination.
+
+        A source host that returns marks its evacuations `completed`, also those that still run
+        (seen in Nova 34): then the VM itself must tell.
+        """
+        if migration.status != MigrationStatus.COMPLETED:
+            return migration.status in MIGRATION_ARRIVED
+        server = self._job.world.cloud.server(migration.server_id)
+        return server.host == migration.dest and server.task_state is None
 
     def _newer(self, server_id: str, flight: Flight) -> Migration | None:
         migration = self.latest(server_id)

@@ -40,7 +40,7 @@ class Client:
 
     def __init__(self, access: Access, clock: clock_.Clock, retries: int) -> None:
         self._access = access
-        self._clock = clock
+        self.clock = clock
         self._retries = retries
         self._lock = threading.Lock()
         self._adapter: Any = None  # openstack's proxies are untyped
@@ -84,10 +84,13 @@ class Client:
         method: str,
         path: str,
         body: Json,
+        *,
         done: Callable[[], bool] = lambda: False,
+        leave: cloud.Leave = cloud.freely,
     ) -> None:
         """Nova has accepted the request, or *done* says that a lost one was carried out.
 
+        *leave* is asked before each attempt.
         *done* is asked after an attempt whose fate is unknown (no answer, 5xx) before it is
         repeated; and when a repetition is refused, because then the first may be the reason.
         """
@@ -95,6 +98,7 @@ class Client:
 
         def attempt() -> bool:
             nonlocal lost
+            leave()
             try:
                 self._request(action, method, path, body)
             except retry.Transient as error:
@@ -113,14 +117,14 @@ class Client:
         self, attempt: Callable[[], T], settled: Callable[[], T | None] = lambda: None
     ) -> T:
         try:
-            return retry.persist(self._clock, self._retries, attempt, settled)
+            return retry.persist(self.clock, self._retries, attempt, settled)
         except retry.Transient as error:
             raise errors.CloudUnavailable(service="Nova", detail=error.detail) from error
 
     def _request(self, action: str, method: str, path: str, body: Json = None) -> Json:
         """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""
         adapter, version = self._ready()
-        began = self._clock.monotonic()
+        began = self.clock.monotonic()
         with _errors_in_our_words(self._access):
             response = adapter.request(
                 path, method, json=body, microversion=_text(version), raise_exc=False
@@ -130,7 +134,7 @@ class Client:
             method,
             path,
             response.status_code,
-            (self._clock.monotonic() - began) * 1000,
+            (self.clock.monotonic() - began) * 1000,
             response.headers.get("x-openstack-request-id", "no request id"),
         )
         if response.status_code < 400:

@@ -4,11 +4,14 @@ import datetime
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
+from masakari import clock as clock_
 from masakari import cloud, errors
 from masakari.nova.client import Client, Json
 
 REASON_LIMIT = 255
 """Characters that Nova takes as a reason."""
+SHOWS_S = 10.0
+"""Within that time an accepted evacuation has a record (3 s seen on a busy Nova 34)."""
 UNFINISHED = ("accepted", "queued", "preparing", "pre-migrating", "migrating", "running")
 ARRIVED = ("done", "completed")
 
@@ -38,22 +41,28 @@ class NovaCloud:
         rows = self._client.get("list compute services", _path("/os-services", query))["services"]
         return [_service(row) for row in rows]
 
-    def disable_service(self, service: cloud.ComputeService, reason: str) -> None:
+    def disable_service(
+        self, service: cloud.ComputeService, reason: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud."""
         self._client.change(
             f"disable the compute service of {service.host}",
             "PUT",
             f"/os-services/{service.id}",
             {"status": "disabled", "disabled_reason": reason[:REASON_LIMIT]},
+            leave=leave,
         )
 
-    def enable_service(self, service: cloud.ComputeService) -> None:
+    def enable_service(
+        self, service: cloud.ComputeService, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud."""
         self._client.change(
             f"enable the compute service of {service.host}",
             "PUT",
             f"/os-services/{service.id}",
             {"status": "enabled"},
+            leave=leave,
         )
 
     # ---- servers
@@ -71,41 +80,51 @@ class NovaCloud:
         document = self._client.get(f"show server {server_id}", f"/servers/{server_id}")
         return _server(document["server"])
 
-    def lock(self, server_id: str, reason: str) -> None:
+    def lock(self, server_id: str, reason: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud; the reason is kept from microversion 2.73 on."""
         keeps = self._client.microversion >= (2, 73)
-        self._act("lock", server_id, {"locked_reason": reason[:REASON_LIMIT]} if keeps else None)
+        argument = {"locked_reason": reason[:REASON_LIMIT]} if keeps else None
+        self._act("lock", server_id, leave, argument)
 
-    def unlock(self, server_id: str) -> None:
+    def unlock(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._act("unlock", server_id)
+        self._act("unlock", server_id, leave)
 
-    def reset_state(self, server_id: str, state: str) -> None:
+    def reset_state(self, server_id: str, state: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._act("os-resetState", server_id, {"state": state})
+        self._act("os-resetState", server_id, leave, {"state": state})
 
-    def stop(self, server_id: str) -> None:
+    def stop(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._change_power("os-stop", server_id, "powering-off", "stopped")
+        self._change_power("os-stop", server_id, leave, "powering-off", "stopped")
 
-    def start(self, server_id: str) -> None:
+    def start(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._change_power("os-start", server_id, "powering-on", "active")
+        self._change_power("os-start", server_id, leave, "powering-on", "active")
 
     # ---- evacuations
 
-    def evacuate(self, server_id: str, host: str | None = None) -> None:
+    def evacuate(
+        self, server_id: str, host: str | None = None, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud, and never asked for twice without need.
 
         After an attempt whose fate is unknown (connection broken, time out, 5xx) the server and its
         newest evacuation are looked at.  While it is being rebuilt, or an evacuation of it is not
         finished, or the newest one has brought it to a host whose service is up, the attempt
-        counts as accepted.  Else it is repeated.
+        counts as accepted.  Else it is repeated, but not before that has been so for
+        SHOWS_S seconds: the lost request may still be on its way through Nova.
         """
         path = f"/servers/{server_id}/action"
         body = {"evacuate": {"host": host} if host else {}}
+
+        def is_taken() -> bool:
+            return clock_.wait_until(
+                self._client.clock, lambda: self._is_taken(server_id), SHOWS_S, 1.0
+            )
+
         self._client.change(
-            f"evacuate server {server_id}", "POST", path, body, lambda: self._is_taken(server_id)
+            f"evacuate server {server_id}", "POST", path, body, done=is_taken, leave=leave
         )
 
     def evacuations(
@@ -145,19 +164,24 @@ class NovaCloud:
 
     # ---- within
 
-    def _act(self, name: str, server_id: str, argument: Json = None) -> None:
+    def _act(self, name: str, server_id: str, leave: cloud.Leave, argument: Json = None) -> None:
         """One of the actions that may be repeated blindly."""
+        path = f"/servers/{server_id}/action"
         self._client.change(
-            f"{name} server {server_id}", "POST", f"/servers/{server_id}/action", {name: argument}
+            f"{name} server {server_id}", "POST", path, {name: argument}, leave=leave
         )
 
-    def _change_power(self, name: str, server_id: str, task_state: str, vm_state: str) -> None:
+    def _change_power(
+        self, name: str, server_id: str, leave: cloud.Leave, task_state: str, vm_state: str
+    ) -> None:
         def done() -> bool:
             server = self.server(server_id)
             return server.task_state == task_state or server.vm_state == vm_state
 
         path = f"/servers/{server_id}/action"
-        self._client.change(f"{name} server {server_id}", "POST", path, {name: None}, done)
+        self._client.change(
+            f"{name} server {server_id}", "POST", path, {name: None}, done=done, leave=leave
+        )
 
 
 def _path(path: str, query: Mapping[str, str]) -> str:

@@ -85,20 +85,26 @@ class SimCloud(Site):
             "list compute services", lambda: self.api.services(self._service_record, host)
         )
 
-    def disable_service(self, service: cloud.ComputeService, reason: str) -> None:
+    def disable_service(
+        self, service: cloud.ComputeService, reason: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud."""
         self._ask(
             f"disable the compute service of {service.host}",
             lambda: self.api.update_service(
                 self._service_record, service.id, status="disabled", reason=reason
             ),
+            leave=leave,
         )
 
-    def enable_service(self, service: cloud.ComputeService) -> None:
+    def enable_service(
+        self, service: cloud.ComputeService, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud."""
         self._ask(
             f"enable the compute service of {service.host}",
             lambda: self.api.update_service(self._service_record, service.id, status="enabled"),
+            leave=leave,
         )
 
     def servers_on(self, host: str) -> Sequence[cloud.Server]:
@@ -120,44 +126,50 @@ class SimCloud(Site):
             f"show server {server_id}", lambda: self.api.server(_server_record, server_id)
         )
 
-    def lock(self, server_id: str, reason: str) -> None:
+    def lock(self, server_id: str, reason: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._ask(f"lock server {server_id}", lambda: self.api.lock(server_id, reason))
+        self._ask(f"lock server {server_id}", lambda: self.api.lock(server_id, reason), leave=leave)
 
-    def unlock(self, server_id: str) -> None:
+    def unlock(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        self._ask(f"unlock server {server_id}", lambda: self.api.unlock(server_id))
+        self._ask(f"unlock server {server_id}", lambda: self.api.unlock(server_id), leave=leave)
 
-    def reset_state(self, server_id: str, state: str) -> None:
+    def reset_state(self, server_id: str, state: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
         self._ask(
             f"reset the state of server {server_id}",
             lambda: self.api.reset_state(server_id, state),
+            leave=leave,
         )
 
-    def stop(self, server_id: str) -> None:
+    def stop(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
         self._ask(
             f"stop server {server_id}",
             lambda: self.api.stop(server_id),
             lambda: self._is(server_id, "powering-off", "stopped"),
+            leave,
         )
 
-    def start(self, server_id: str) -> None:
+    def start(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
         self._ask(
             f"start server {server_id}",
             lambda: self.api.start(server_id),
             lambda: self._is(server_id, "powering-on", "active"),
+            leave,
         )
 
-    def evacuate(self, server_id: str, host: str | None = None) -> None:
+    def evacuate(
+        self, server_id: str, host: str | None = None, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
         """As Cloud; when the answer was lost, whether Nova has accepted is looked up first."""
         before = len(self.ledger.evacuations)
         self._ask(
             f"evacuate server {server_id}",
             lambda: self.api.evacuate(server_id, host, self._microversion()),
             lambda: any(e.server_id == server_id for e in self.ledger.evacuations[before:]),
+            leave,
         )
 
     def evacuations(
@@ -193,11 +205,16 @@ class SimCloud(Site):
         return vm is not None and (vm.task_state == task_state or vm.vm_state == vm_state)
 
     def _ask(
-        self, action: str, attempt: Callable[[], T], done: Callable[[], bool] = lambda: False
+        self,
+        action: str,
+        attempt: Callable[[], T],
+        done: Callable[[], bool] = lambda: False,
+        leave: cloud.Leave = cloud.freely,
     ) -> T:
         """What Nova answers in the end; *done* tells whether a lost request was carried out."""
 
         def once() -> tuple[T | None]:
+            leave()
             try:
                 return (attempt(),)
             except ApiError as error:
@@ -250,5 +267,5 @@ def _migration_record(move: Move) -> cloud.Migration:
         dest=move.dest,
         status=move.status,
         created_at=move.created.isoformat(timespec="seconds"),
-        updated_at=move.updated.isoformat(timespec="seconds"),
+        updated_at=move.updated.isoformat(timespec="seconds") if move.updated else None,
     )

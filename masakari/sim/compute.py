@@ -105,7 +105,7 @@ class ComputeApi:
                 if source in (None, m.source)
                 and server_id in (None, m.vm.id)
                 and status in (None, m.status)
-                and (floor is None or m.updated >= floor)
+                and (floor is None or (m.updated is not None and m.updated >= floor))
             ]
             if not paged:
                 return [render(m) for m in rows], False

@@ -47,7 +47,6 @@ def begin(
         dest=wanted,
         status="accepted",
         created=site.now(),
-        updated=site.now(),
     )
     unfinished = [
         m.id

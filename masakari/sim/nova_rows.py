@@ -107,7 +107,7 @@ def migration(site: Site, move: Move, version: Version) -> Json:
         "dest_host": "127.0.0.1" if move.dest else None,
         "status": move.status,
         "created_at": move.created.isoformat(timespec="seconds"),
-        "updated_at": move.updated.isoformat(timespec="seconds"),
+        "updated_at": move.updated and move.updated.isoformat(timespec="seconds"),
         "old_instance_type_id": None,
         "new_instance_type_id": None,
     }

@@ -76,7 +76,8 @@ class Move:
     dest: str | None
     status: str
     created: datetime.datetime
-    updated: datetime.datetime
+    updated: datetime.datetime | None = None
+    """None while it is only accepted: such a record is in no answer to changes-since."""
 
     @property
     def uuid(self) -> str:
