@@ -42,7 +42,7 @@ def sync(conf: cfg.ConfigOpts, revision: str | None = None, clock: Clock | None 
     """
     clock = clock or SystemClock()
     with (
-        contextlib.closing(progress.connect(conf, clock)) as backend,
+        contextlib.closing(progress.connect(conf, clock, answer_timeout_s=None)) as backend,
         _connected(conf, clock) as database,
         _alone(database),
     ):
@@ -80,7 +80,8 @@ def upgrade(database: Database, revision: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _connected(conf: cfg.ConfigOpts, clock: Clock) -> Iterator[Database]:
-    database = session.connect(conf, clock)
+    # Changing a large table takes as long as it takes.
+    database = session.connect(conf, clock, answer_timeout_s=None)
     try:
         yield database
     finally:

@@ -6,12 +6,12 @@ insert rows.  A record's fields are the columns of its table, in order, then wha
 """
 
 import datetime
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import sqlalchemy as sa
-from oslo_serialization import jsonutils
 from sqlalchemy import Boolean, Column, DateTime, Enum, Index, Integer, String, Text
 
 from masakari.db.sqltime import PreciseTime
@@ -228,8 +228,8 @@ class Notification:
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The record of a row with the table's columns."""
         values = list(row)
-        values[_PAYLOAD] = jsonutils.loads(values[_PAYLOAD]) if values[_PAYLOAD] else {}
-        values[_PROOF] = jsonutils.loads(values[_PROOF]) if values[_PROOF] else None
+        values[_PAYLOAD] = json.loads(values[_PAYLOAD]) if values[_PAYLOAD] else {}
+        values[_PROOF] = json.loads(values[_PROOF]) if values[_PROOF] else None
         return cls(*values)
 
 

@@ -65,7 +65,12 @@ class Connection(impl_sqlalchemy.Connection):
     update_atom_details = _patient(impl_sqlalchemy.Connection.update_atom_details)
 
 
-def connect(conf: cfg.ConfigOpts, clock: Clock | None = None) -> Backend:
+def connect(
+    conf: cfg.ConfigOpts,
+    clock: Clock | None = None,
+    *,
+    answer_timeout_s: int | None = session.ANSWER_TIMEOUT_S,
+) -> Backend:
     """The store of `[taskflow] connection`, or else of `[database] connection`.
 
     Raises ConfigInvalid.
@@ -79,7 +84,7 @@ def connect(conf: cfg.ConfigOpts, clock: Clock | None = None) -> Backend:
             problem="progress cannot be kept in memory: name a file, e.g. sqlite:////tmp/m.sqlite.",
         )
     clock = clock or SystemClock()
-    engine = session.make_engine(conf, url, clock)
+    engine = session.make_engine(conf, url, clock, answer_timeout_s=answer_timeout_s)
     # TaskFlow reads before it writes, in one transaction.
     return Backend(engine.execution_options(**{session.WRITES: True}), clock)
 

@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 SUPPORTED = ("sqlite", "mysql", "postgresql")
 CONNECT_TIMEOUT_S = 5
-ANSWER_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 
 WRITES = "masakari_writes"
@@ -132,13 +132,16 @@ def writer(
     return call
 
 
-def connect(conf: cfg.ConfigOpts, clock: Clock) -> Database:
+def connect(
+    conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None = ANSWER_TIMEOUT_S
+) -> Database:
     """The database of `[database] connection`; a connection is made when it is first used.
 
-    Raises ConfigInvalid.
+    A MySQL server that does not answer within *answer_timeout_s* counts as away.  Raises
+    ConfigInvalid.
     """
     url = parse_url(conf.database.connection, group="database")
-    return Database(make_engine(conf, url, clock), clock)
+    return Database(make_engine(conf, url, clock, answer_timeout_s=answer_timeout_s), clock)
 
 
 def parse_url(text: str | None, *, group: str) -> URL:
@@ -183,11 +186,13 @@ def is_in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
-def make_engine(conf: cfg.ConfigOpts, url: URL, clock: Clock) -> sa.Engine:
+def make_engine(
+    conf: cfg.ConfigOpts, url: URL, clock: Clock, *, answer_timeout_s: int | None
+) -> sa.Engine:
     """An SQLAlchemy engine as oslo.db makes it, with our settings of each server."""
     context = enginefacade.transaction_context()
     context.configure(
-        connection=_with_timeouts(url).render_as_string(hide_password=False),
+        connection=_with_timeouts(url, answer_timeout_s).render_as_string(hide_password=False),
         sqlite_fk=True,
         max_retries=0,  # whoever uses the first connection retries
         thread_checkin=False,
@@ -198,21 +203,19 @@ def make_engine(conf: cfg.ConfigOpts, url: URL, clock: Clock) -> sa.Engine:
     return engine
 
 
-def _with_timeouts(url: URL) -> URL:
+def _with_timeouts(url: URL, answer_timeout_s: int | None) -> URL:
     """The URL, with time limits where the operator gave none."""
-    limits = {
-        "mysql": {
-            "connect_timeout": str(CONNECT_TIMEOUT_S),
-            "read_timeout": str(ANSWER_TIMEOUT_S),
-            "write_timeout": str(ANSWER_TIMEOUT_S),
-        },
-        "postgresql": {"connect_timeout": str(CONNECT_TIMEOUT_S)},
-        "sqlite": {"timeout": str(LOCK_TIMEOUT_S)},
-    }
-    backend = url.get_backend_name().replace("mariadb", "mysql")
     if is_in_memory(url):
         return url
-    return url.update_query_dict({**limits[backend], **url.query})
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        limits = {"timeout": LOCK_TIMEOUT_S}
+    else:
+        limits = {"connect_timeout": CONNECT_TIMEOUT_S}
+    if backend in ("mysql", "mariadb") and answer_timeout_s is not None:
+        limits |= {"read_timeout": answer_timeout_s, "write_timeout": answer_timeout_s}
+    defaults = {name: str(seconds) for name, seconds in limits.items()}
+    return url.update_query_dict({**defaults, **url.query})
 
 
 def _prepare(engine: sa.Engine, *, clock: Clock) -> None:

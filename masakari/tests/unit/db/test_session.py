@@ -187,3 +187,39 @@ def test_statements_of_a_report_are_four(database: Database, statements: list[st
     rows.report(database)
 
     assert statements == ["SELECT", "SELECT", "INSERT", "SELECT"]
+
+
+@pytest.mark.parametrize(
+    ("url", "timeout_s", "expected"),
+    [
+        (
+            "mysql+pymysql://m@h/m",
+            30,
+            {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30, "charset": "utf8"},
+        ),
+        ("mysql+pymysql://m@h/m", None, {"connect_timeout": 5, "charset": "utf8"}),
+        (
+            "mysql+pymysql://m@h/m?charset=utf8mb4&read_timeout=7",
+            30,
+            {"connect_timeout": 5, "read_timeout": 7, "write_timeout": 30, "charset": "utf8mb4"},
+        ),
+    ],
+    ids=["default", "sync", "operator"],
+)
+def test_mysql_connection_has_time_limits(
+    conf: cfg.ConfigOpts, url: str, timeout_s: int | None, expected: dict[str, object]
+) -> None:
+    conf.set_override("connection", url, group="database")
+    arguments: dict[str, object] = {}
+
+    def note(_d: object, _r: object, _a: object, parameters: dict[str, object]) -> None:
+        arguments.update(parameters)
+        raise KeyError
+
+    database = session.connect(conf, SystemClock(), answer_timeout_s=timeout_s)
+    sa.event.listen(database.engine, "do_connect", note)
+
+    with pytest.raises(KeyError), database.reading():
+        pass
+    assert {name: arguments.get(name) for name in expected} == expected
+    assert ("read_timeout" in arguments) == ("read_timeout" in expected)

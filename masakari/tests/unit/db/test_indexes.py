@@ -1,0 +1,81 @@
+"""Queries that are asked often find their rows by an index (SQLite tells how it would look)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from masakari import db
+from masakari.db.models import Notification, VMove
+from masakari.db.query import Page
+from masakari.db.session import Database
+from masakari.tests.unit.db import rows
+
+Call = Callable[[Database, Notification, VMove], object]
+
+OFTEN: dict[str, Call] = {
+    "report": lambda d, n, m: rows.report(d, payload={"event": "x"}),
+    "claim": lambda d, n, m: db.notifications.claim(
+        d, n.notification_uuid, owner="engine-b", lease_s=9
+    ),
+    "renew": lambda d, n, m: db.notifications.renew(
+        d, n.notification_uuid, owner="engine-a", lease_s=9
+    ),
+    "settle": lambda d, n, m: db.notifications.settle(
+        d, n.notification_uuid, owner="engine-a", status="finished", message="m"
+    ),
+    "due": lambda d, n, m: db.notifications.due(d, retry_after_s=9),
+    "expire": lambda d, n, m: db.notifications.expire(d, age_s=9),
+    "notifications": lambda d, n, m: db.notifications.page(d, Page(limit=9)),
+    "notifications of a host": lambda d, n, m: db.notifications.page(
+        d, Page(limit=9), source_host_uuid=n.source_host_uuid
+    ),
+    "notifications in a status": lambda d, n, m: db.notifications.page(
+        d, Page(limit=9), status="new"
+    ),
+    "host by name": lambda d, n, m: db.hosts.get_by_name(d, "compute1"),
+    "host": lambda d, n, m: db.hosts.find(d, n.source_host_uuid),
+    "hosts": lambda d, n, m: db.hosts.page(d, n.failover_segment_uuid, Page(limit=9)),
+    "maintenance": lambda d, n, m: db.hosts.begin_maintenance(d, n.source_host_uuid, by="x"),
+    "segment": lambda d, n, m: db.segments.update(
+        d, rows.segment(d, "rack9").uuid, {"name": "rack8"}
+    ),
+    "prepare": lambda d, n, m: db.vmoves.prepare(d, n.notification_uuid, 1, [rows.move(9)]),
+    "previous": lambda d, n, m: db.vmoves.previous(d, n.notification_uuid, 2),
+    "start": lambda d, n, m: db.vmoves.start(d, m.uuid, lock=True),
+    "finish": lambda d, n, m: db.vmoves.finish(d, m.uuid, status="failed", locked=False),
+    "unlocked": lambda d, n, m: db.vmoves.unlocked(d, m.uuid),
+    "still locked": lambda d, n, m: db.vmoves.still_locked(d),
+    "vmoves": lambda d, n, m: db.vmoves.page(d, n.notification_uuid, Page(limit=9)),
+}
+
+
+@pytest.mark.parametrize("call", OFTEN.values(), ids=OFTEN)
+def test_query_reads_no_whole_table(database: Database, call: Call) -> None:
+    rows.host(database)
+    n = rows.in_status(database, "running")
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [rows.move()])
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cu, statement, parameters, *_: asked.append((statement, parameters)),
+    )
+
+    call(database, n, move)
+
+    plans = [
+        row[3]
+        for statement, parameters in list(asked)
+        if statement.startswith(("SELECT", "UPDATE"))
+        for row in _explain(database, statement, parameters)
+    ]
+    assert plans
+    assert [plan for plan in plans if plan.startswith("SCAN") and "USING" not in plan] == []
+
+
+def _explain(database: Database, statement: str, parameters: Any) -> list[Any]:
+    with database.reading() as tx:
+        found = tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return list(found)
