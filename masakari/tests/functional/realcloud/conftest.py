@@ -16,9 +16,15 @@ def tidy(bed):
 
 
 @pytest.fixture
-def deployment(bed, tmp_path):
+def options():
+    """Lines for [DEFAULT] of API and engine; tests may have others."""
+    return ()
+
+
+@pytest.fixture
+def deployment(bed, tmp_path, options):
     """API, engine and host monitor, running."""
-    made = programs.Deployment(bed, tmp_path)
+    made = programs.Deployment(bed, tmp_path, *options)
     try:
         yield made.start()
     finally:

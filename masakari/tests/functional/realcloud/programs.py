@@ -90,9 +90,12 @@ class Program:
 
 
 class Deployment:
-    """API, engine and host monitor with RabbitMQ, MariaDB and Keystone."""
+    """API, engine and host monitor with RabbitMQ, MariaDB and Keystone.
 
-    def __init__(self, bed, directory):
+    *options* are lines for [DEFAULT] of API and engine.
+    """
+
+    def __init__(self, bed, directory, *options):
         if is_listening(PORT):
             pytest.fail(f"something listens on port {PORT} already")
         self._directory = directory
@@ -103,6 +106,7 @@ class Deployment:
             f"transport_url = {env['REALCLOUD_RABBIT_URL']}",
             "masakari_api_listen = 127.0.0.1",
             "masakari_api_workers = 2",
+            *options,
             "[database]",
             f"connection = {env['REALCLOUD_DB_URL']}",
             "[keystone_authtoken]",
