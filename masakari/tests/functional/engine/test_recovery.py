@@ -1,20 +1,18 @@
 """API and engines as real processes, with MariaDB and RabbitMQ, against the cloud over HTTP."""
 
-import json
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from masakari.clock import SystemClock, wait_until
+from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
-from masakari.tests.functional.realcloud.programs import Program
+from masakari.tests.functional.engine.api import Api
+from masakari.tests.functional.program import Program, wait
 
 pytestmark = pytest.mark.functional
 
@@ -61,18 +59,19 @@ class Deployment:
         for n in range(VMS):
             self.cloud.add_server("compute1", f"vm{n}", metadata={"HA_Enabled": "True"})
         self.keystone = SimServer(self.cloud)
-        self.url = f"http://127.0.0.1:{free_port()}/v1"
+        port = free_port()
+        self.api = Api(f"http://127.0.0.1:{port}/v1")
         self.config = directory / "masakari.conf"
         self.config.write_text(
             CONFIG.format(
                 bus=bus,
-                port=self.url.split(":")[2].removesuffix("/v1"),
+                port=port,
                 database=database,
                 keystone=self.keystone.auth_url,
             )
         )
         names = ("masakari-api", "masakari-engine", "masakari-engine")
-        self.api, self.engine, self.other = (
+        self.server, self.engine, self.other = (
             Program(name, self.config, directory / f"{n}.log") for n, name in enumerate(names)
         )
 
@@ -80,41 +79,16 @@ class Deployment:
         self.keystone.start()
         manage = Path(sys.executable).parent / "masakari-manage"
         subprocess.run([manage, "--config-file", self.config, "db", "sync"], check=True)
-        self.api.start()
+        self.server.start()
         self.engine.start()
-        wait("the API answers", lambda: self.call("GET", "/segments")[0] == 200)
-        segment = self.call(
-            "POST",
-            "/segments",
-            {"segment": {"name": "s", "recovery_method": "auto", "service_type": "compute"}},
-        )[1]["segment"]["uuid"]
-        host = {"host": {"name": "compute1", "type": "COMPUTE", "control_attributes": "SSH"}}
-        assert self.call("POST", f"/segments/{segment}/hosts", host)[0] == 201
+        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 30)
+        self.api.register(["compute1"])
         return self
 
     def __exit__(self, *_):
-        for program in (self.api, self.engine, self.other):
+        for program in (self.server, self.engine, self.other):
             program.stop()
         self.keystone.stop()
-
-    def call(self, method, path, body=None):
-        request = urllib.request.Request(
-            self.url + path,
-            None if body is None else json.dumps(body).encode(),
-            {
-                "Content-Type": "application/json",
-                "X-Auth-Token": "admin:admin",
-                "OpenStack-API-Version": "instance-ha 1.3",
-            },
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
-        except OSError:
-            return 0, None
 
     def report(self):
         """The host is dead; the path of the notification that says so."""
@@ -122,16 +96,15 @@ class Deployment:
         body = {
             "type": "COMPUTE_HOST",
             "hostname": "compute1",
-            "generated_time": "2026-01-01T00:00:00",
+            "generated_time": SystemClock().now().isoformat(),
             "payload": STOPPED,
         }
-        body["generated_time"] = SystemClock().now().isoformat()
-        status, answer = self.call("POST", "/notifications", {"notification": body})
+        status, answer = self.api.call("POST", "/notifications", {"notification": body})
         assert status == 202
         return f"/notifications/{answer['notification']['notification_uuid']}"
 
     def notification(self, path):
-        return self.call("GET", path)[1]["notification"]
+        return self.api.call("GET", path)[1]["notification"]
 
     def has_moved(self, count):
         return len(self.cloud.ledger.evacuations) >= count
@@ -152,11 +125,7 @@ class Deployment:
         assert len(running) == VMS
         assert all(len(h) == 1 and h != ["compute1"] for h in running.values())
         assert len(self.cloud.ledger.evacuations) == VMS
-        wait("nothing is locked", lambda: self.cloud.left_locked() == [])
-
-
-def wait(what, predicate, timeout=30):
-    assert wait_until(SystemClock(), predicate, timeout, 0.1), f"timed out: {what}"
+        wait("nothing is locked", lambda: self.cloud.left_locked() == [], 30)
 
 
 @pytest.fixture
@@ -170,7 +139,7 @@ def test_dead_host_is_recovered(deployment):
 
     deployment.wait_until_finished(path)
 
-    vmoves = deployment.call("GET", path + "/vmoves")[1]["vmoves"]
+    vmoves = deployment.api.call("GET", path + "/vmoves")[1]["vmoves"]
     assert {m["status"] for m in vmoves} == {"succeeded"}
     assert {m["dest_host"] for m in vmoves} <= {"compute2", "compute3"}
     details = deployment.notification(path)["recovery_workflow_details"]
@@ -184,7 +153,7 @@ def test_dead_host_is_recovered(deployment):
 @pytest.mark.parametrize("evacuated", [1, 5])
 def test_engine_killed_in_the_middle_and_restarted(deployment, evacuated):
     path = deployment.report()
-    wait("some are on their way", lambda: deployment.has_moved(evacuated))
+    wait("some are on their way", lambda: deployment.has_moved(evacuated), 30)
 
     deployment.engine.kill()
     deployment.engine.start()
@@ -196,7 +165,7 @@ def test_engine_killed_in_the_middle_another_continues(deployment):
     deployment.other.start()
     deployment.other.wait_until_said("started")
     path = deployment.report()
-    wait("some are on their way", lambda: deployment.has_moved(3))
+    wait("some are on their way", lambda: deployment.has_moved(3), 30)
 
     owner = deployment.engine if deployment.engine.said("claimed") else deployment.other
     owner.kill()
@@ -206,7 +175,7 @@ def test_engine_killed_in_the_middle_another_continues(deployment):
 
 def test_engine_told_to_stop_hands_over(deployment):
     path = deployment.report()
-    wait("some are on their way", lambda: deployment.has_moved(3))
+    wait("some are on their way", lambda: deployment.has_moved(3), 30)
 
     deployment.engine.stop()
     deployment.other.start()

@@ -1,0 +1,61 @@
+"""One of our programs as a process."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from masakari import clock
+
+
+def wait(what, predicate, timeout):
+    """Return when *predicate* is true; fail with *what* after *timeout* seconds."""
+    if not clock.wait_until(clock.SystemClock(), predicate, timeout, 0.1):
+        pytest.fail(f"timed out after {timeout} s: {what}")
+
+
+class Program:
+    """One of our programs, in a process group of its own."""
+
+    def __init__(self, name, config, log):
+        self.name, self.log = name, log
+        self._command = [pathlib.Path(sys.executable).parent / name, "--config-file", config]
+        self._process = None
+
+    def start(self):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=env, start_new_session=True
+            )
+        return self
+
+    def kill(self):
+        """As kill -9 of all its processes."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        """Ask it to end; it has 30 s to do so."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"{self.name} did not end within 30 s of SIGTERM; {self.log}")
+
+    @property
+    def returncode(self):
+        """The exit status, None while it runs."""
+        return self._process.poll()
+
+    def wait_until_said(self, text):
+        wait(f"{self.name} says {text!r} in {self.log}", lambda: self.said(text), 60)
+
+    def said(self, text):
+        return text in self.log.read_text()
