@@ -61,10 +61,9 @@ def index(req: Request, segment_id: str) -> Json:
             control_attributes=req.text("control_attributes"),
         )
     )
-    if not rows:
-        return {"hosts": []}
-    segment = segments.shape(rows[0].failover_segment)  # all have the same
-    return {"hosts": [shape(row, segment) for row in rows]}
+    # all have the same segment
+    segment = segments.shape(rows[0].failover_segment) if rows else {}
+    return req.collection("hosts", [shape(row, segment) for row in rows])
 
 
 @operation("POST", _COLLECTION, rule=RULE + "create", body=CREATE, status=201)

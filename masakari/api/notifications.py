@@ -94,7 +94,7 @@ def index(req: Request) -> Json:
             generated_since=req.moment("generated-since"),
         )
     )
-    return {"notifications": [shape(row) for row in rows]}
+    return req.collection("notifications", [shape(row) for row in rows])
 
 
 @operation("POST", "/notifications", rule=RULE + "create", body=CREATE, status=202)

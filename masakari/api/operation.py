@@ -53,8 +53,6 @@ class Operation:
         response.headers["Content-Type"] = "application/json"  # with 204, too: clients look at it
         if answer is not None:
             response.body = jsontext.dumps(answer)
-        if req.next_url is not None:
-            response.headers["Link"] = f'<{req.next_url}>; rel="next"'
         return response
 
     def _body(self, req: Request) -> object:

@@ -63,8 +63,7 @@ class Request:
         self.world = world
         self.ctx = ctx
         self.version = version
-        self.next_url: str | None = None
-        """Where the rest of a list is."""
+        self._next_url: str | None = None
 
     @property
     def database(self) -> session.Database:
@@ -135,15 +134,21 @@ class Request:
         return min(int(given[:18]), most)
 
     def listed(self, fetch: Callable[[query.Page], Sequence[Row]]) -> Sequence[Row]:
-        """The rows of the page that is asked for.
-
-        Where the server's own limit cut the list off, the reply links to the rest; who sets a
-        limit pages by himself.
-        """
+        """The rows of the page that is asked for; `collection` makes the answer of them."""
         page = self.page()
         rows = fetch(page)
         if rows and len(rows) == page.limit and "limit" not in self.http.GET:
             root = versions.base_url(self.http, self.world.conf)
             params = [*self.http.GET.items(), ("marker", str(rows[-1].id))]
-            self.next_url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
+            self._next_url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
         return rows
+
+    def collection(self, key: str, items: list[fields.Json]) -> fields.Json:
+        """The answer `{key: items}`, with a link to the rest where our own limit cut it off.
+
+        Who sets a limit pages by himself.  (The SDK follows the links; with a Link header it
+        breaks.)
+        """
+        if self._next_url is None:
+            return {key: items}
+        return {key: items, f"{key}_links": [{"rel": "next", "href": self._next_url}]}

@@ -58,7 +58,7 @@ def index(req: Request) -> Json:
             enabled=req.flag("enabled"),
         )
     )
-    return {"segments": [shape(row) for row in rows]}
+    return req.collection("segments", [shape(row) for row in rows])
 
 
 @operation("POST", "/segments", rule=RULE + "create", body=CREATE, status=201)

@@ -44,7 +44,7 @@ def index(req: Request, notification_id: str) -> Json:
             type=req.text("type"),
         )
     )
-    return {"vmoves": [shape(row) for row in rows]}
+    return req.collection("vmoves", [shape(row) for row in rows])
 
 
 @operation("GET", "/notifications/{notification_id}/vmoves/{vmove_id}", rule=RULE + "detail")
