@@ -14,6 +14,7 @@ from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
 from masakari.cmd import common, server
+from masakari.cmd import database as database_
 
 LOG = log.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
 
     def run(self) -> None:
         """Serve; while the database is away requests are answered with 503."""
-        common.is_answering(self._database)
+        database_.is_answering(self._database)
         self._server.serve_forever()
 
     def terminate(self) -> None:

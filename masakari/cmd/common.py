@@ -1,4 +1,4 @@
-"""What all programs do at start and stop: options, logging, the database, signals."""
+"""What all programs do at start and stop: options, logging, signals."""
 
 import signal
 import socket
@@ -10,13 +10,10 @@ from oslo_log import log
 from oslo_service import opts as service_opts
 
 import masakari.conf
-from masakari import db
-from masakari.clock import Clock
-from masakari.errors import ConfigInvalid, DatabaseUnavailable
+from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
 
-DATABASE_PAUSE_S = 5.0
 QUIET = (
     # a traceback for each step that fails; the engine says in a sentence why it did
     "taskflow.engines.action_engine.engine=CRITICAL",
@@ -96,30 +93,6 @@ def check(conf: cfg.ConfigOpts) -> None:
             except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError) as e:
                 problem = str(e).rpartition("is not valid: ")[2]
                 raise ConfigInvalid(group=group, option=opt.name, problem=problem) from e
-
-
-@db.session.reader
-def _ask(tx: db.session.Transaction) -> None:
-    tx.now()
-
-
-def open_database(conf: cfg.ConfigOpts, clock: Clock) -> db.session.Database:
-    """The database, which has answered; until it does it is asked again and again."""
-    database = db.session.connect(conf, clock)
-    while not is_answering(database):
-        LOG.warning("asking the database again in %g s", DATABASE_PAUSE_S)
-        clock.sleep(DATABASE_PAUSE_S)
-    return database
-
-
-def is_answering(database: db.session.Database) -> bool:
-    """Whether the database answers now; otherwise a log line tells what it says."""
-    try:
-        _ask(database)
-    except DatabaseUnavailable as e:
-        LOG.warning("the database does not answer: %s", e.details.get("detail", e))
-        return False
-    return True
 
 
 def wait_for_signal(conf: cfg.ConfigOpts) -> None:

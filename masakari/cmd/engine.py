@@ -14,6 +14,7 @@ from masakari import db, nova, rpc
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
 from masakari.cmd import common
+from masakari.cmd import database as database_
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 
@@ -71,7 +72,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
     clock = SystemClock()
     bus = rpc.transport(conf)
-    database = common.open_database(conf, clock)
+    database = database_.connect(conf, clock)
     engine = Engine(make_world(conf, clock, database, nova.connect(conf, clock)))
     engine.start()
     listener = BusListener(conf, bus, engine.recover)

@@ -10,6 +10,7 @@ from masakari import db, nova, rpc
 from masakari.api import app, paste
 from masakari.clock import SystemClock
 from masakari.cmd import common, engine, server
+from masakari.cmd import database as database_
 from masakari.engine.service import Engine
 from masakari.monitors import hostmonitor, report
 
@@ -46,7 +47,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
     )
-    database = common.open_database(conf, clock)
+    database = database_.connect(conf, clock)
     db.migration.sync(conf)
     recovery = Engine(engine.make_world(conf, clock, database, cloud))
     application = app.make_app(

@@ -14,6 +14,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, DateTime, Enum, Index, Integer, String, Text
 
+from masakari.db.sqltext import ForeignString, ForeignText
 from masakari.db.sqltime import PreciseTime
 from masakari.states import NotificationStatus, RecoveryMethod
 
@@ -92,7 +93,7 @@ notifications = sa.Table(
         nullable=False,
     ),
     Column("failover_segment_uuid", String(36)),
-    Column("message", Text),
+    Column("message", ForeignText),
     # ours
     Column("owner", String(255)),
     Column("lease_until", PreciseTime),
@@ -112,14 +113,14 @@ vmoves = sa.Table(
     Column("uuid", String(36), nullable=False),
     Column("notification_uuid", String(36), nullable=False),
     Column("instance_uuid", String(36), nullable=False),
-    Column("instance_name", String(255), nullable=False),
+    Column("instance_name", ForeignString(255), nullable=False),
     Column("source_host", String(255)),
     Column("dest_host", String(255)),
     Column("start_time", DateTime),
     Column("end_time", DateTime),
     Column("type", String(36)),
     Column("status", String(255)),
-    Column("message", Text),
+    Column("message", ForeignText),
     # ours
     Column("attempt", Integer, nullable=False, server_default=sa.text("1")),
     Column("rank", Integer, nullable=False, server_default=sa.text("0")),

@@ -11,13 +11,20 @@ from taskflow.persistence.backends.sqlalchemy import tables
 
 from masakari.clock import Clock, SystemClock
 from masakari.db import retry, session
-from masakari.errors import ConfigInvalid
+from masakari.errors import ConfigInvalid, DatabaseUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 TABLES = tables.fetch(sa.MetaData())
 """TaskFlow's own logbooks, flowdetails and atomdetails."""
+
+
+class StoreAway(BaseException):
+    """The database does not answer; `__cause__` is the DatabaseUnavailable.
+
+    Not an Exception: TaskFlow answers those with further writes and with tracebacks.
+    """
 
 
 class Backend(impl_sqlalchemy.SQLAlchemyBackend):
@@ -42,13 +49,21 @@ class Backend(impl_sqlalchemy.SQLAlchemyBackend):
         self.engine.dispose()
 
 
+def calling(clock: Clock, call: Callable[[], R]) -> R:
+    """The result of *call*, run again after deadlocks and lost connections.  Raises StoreAway."""
+    try:
+        return retry.calling(clock, call)
+    except DatabaseUnavailable as e:
+        raise StoreAway from e
+
+
 def _patient(
     method: Callable[Concatenate["Connection", P], R],
 ) -> Callable[Concatenate["Connection", P], R]:
-    """The method, run again after deadlocks and lost connections.  Raises DatabaseUnavailable."""
+    """The method, through `calling`."""
 
     def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return retry.calling(self.backend.clock, lambda: method(self, *args, **kwargs))
+        return calling(self.backend.clock, lambda: method(self, *args, **kwargs))
 
     return call
 

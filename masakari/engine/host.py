@@ -57,8 +57,8 @@ class PrepareHAEnabledInstancesTask(Step):
         enabled = sum(
             selection.is_ha_enabled(s, options.ha_enabled_instance_metadata_key) for s in servers
         )
-        self.say(f"{len(servers)} VMs on host {host_name}, {enabled} of them HA-enabled.", 0.7)
-        self.say(f"{taken} VMs are to be recovered, {len(moves) - taken} left alone.", 1.0)
+        self.say(f"VMs on host {host_name}: {len(servers)}, HA-enabled: {enabled}.", 0.7)
+        self.say(f"VMs to be recovered: {taken}, left alone: {len(moves) - taken}.", 1.0)
 
 
 class EvacuateInstancesTask(Step):
@@ -76,7 +76,7 @@ class EvacuateInstancesTask(Step):
             for m in db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
             if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
-        self.say(f"Evacuating {len(waiting)} VMs from host {host_name}.", 0.0)
+        self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
         evacuation.evacuate_all(job, waiting, self.say)
         moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
         self.say(_summary(moves), 1.0)
@@ -85,8 +85,8 @@ class EvacuateInstancesTask(Step):
 def _summary(moves: list[VMove]) -> str:
     count = {s: sum(m.status == s for m in moves) for s in VMoveStatus}
     return (
-        f"{count[VMoveStatus.SUCCEEDED]} VMs recovered, {count[VMoveStatus.FAILED]} failed, "
-        f"{count[VMoveStatus.IGNORED]} left alone."
+        f"VMs recovered: {count[VMoveStatus.SUCCEEDED]}, failed: {count[VMoveStatus.FAILED]}, "
+        f"left alone: {count[VMoveStatus.IGNORED]}."
     )
 
 

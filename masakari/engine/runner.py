@@ -12,6 +12,7 @@ from taskflow import engines, exceptions, states
 from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 
+from masakari import db
 from masakari.engine.flows import Story
 from masakari.engine.world import Job
 from masakari.errors import DatabaseUnavailable
@@ -23,32 +24,35 @@ def run(job: Job, story: Story) -> None:
     Raises what a step raised, LeaseLost and DatabaseUnavailable.
     """
     try:
-        with contextlib.closing(job.world.progress.get_connection()) as connection:
-            book, detail = _detail(job, story, connection)
-        if detail.state == states.SUCCESS:
-            return
-        flow = linear_flow.Flow(story.flow).add(*story.steps)
-        engine = engines.load(
-            flow,
-            flow_detail=detail,
-            book=book,
-            backend=job.world.progress,
-            engine="serial",
-            store={
-                "host_name": job.host.name,
-                "notification_uuid": job.notification.notification_uuid,
-            },
-            never_resolve=True,  # nothing is undone by going back; the next attempt goes on
-        )
-        engine.compile()
-        engine.prepare()
-        for step in story.steps:
-            details = engine.storage.get_task_progress_details(step.name)
-            if details:
-                step.remember(details["details"]["progress_details"])
-        engine.run()
-    except exceptions.StorageFailure as e:
-        raise DatabaseUnavailable from e
+        _run(job, story)
+    except db.progress.StoreAway as e:
+        raise DatabaseUnavailable from e.__cause__
+
+
+def _run(job: Job, story: Story) -> None:
+    with contextlib.closing(job.world.progress.get_connection()) as connection:
+        book, detail = _detail(job, story, connection)
+    if detail.state == states.SUCCESS:
+        return
+    engine = engines.load(
+        linear_flow.Flow(story.flow).add(*story.steps),
+        flow_detail=detail,
+        book=book,
+        backend=job.world.progress,
+        engine="serial",
+        store={
+            "host_name": job.host.name,
+            "notification_uuid": job.notification.notification_uuid,
+        },
+        never_resolve=True,  # nothing is undone by going back; the next attempt goes on
+    )
+    engine.compile()
+    engine.prepare()
+    for step in story.steps:
+        details = engine.storage.get_task_progress_details(step.name)
+        if details:
+            step.remember(details["details"]["progress_details"])
+    engine.run()
 
 
 def _detail(job: Job, story: Story, connection: Any) -> tuple[Any, Any]:  # TaskFlow is untyped

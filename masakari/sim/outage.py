@@ -92,7 +92,7 @@ class _SimConnection:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            retry.calling(self._real.clock, self._outage.check)
+            progress.calling(self._real.clock, self._outage.check)
             return found(*args, **kwargs)
 
         return call

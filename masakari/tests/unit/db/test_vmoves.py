@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from masakari import db, errors
@@ -42,6 +44,16 @@ def test_prepare_stores_what_nova_had(database: Database, n: Notification) -> No
     assert (move.vm_state, move.task_state, move.power_state) == ("paused", "rebooting", 3)
     assert (move.type, move.status, move.attempt, move.rank) == ("evacuation", "pending", 1, 7)
     assert (move.start_time, move.end_time, move.message, move.locked) == (None, None, None, False)
+
+
+def test_prepare_name_beyond_mysqls_utf8_is_stored_as_far_as_it_goes(
+    database: Database, n: Notification
+) -> None:
+    new = dataclasses.replace(rows.move(1), instance_name="web \N{ROCKET} é")
+
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [new])
+
+    assert move.instance_name == "web \N{REPLACEMENT CHARACTER} é"
 
 
 def test_prepare_returns_all_moves_by_rank(database: Database, n: Notification) -> None:
