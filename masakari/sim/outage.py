@@ -7,7 +7,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 
-from masakari.db import progress, retry, session
+from masakari.db import progress, session
 from masakari.sim.clock import SimClock
 
 

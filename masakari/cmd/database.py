@@ -1,0 +1,36 @@
+"""What the programs with a database do at start: wait for it."""
+
+from oslo_config import cfg
+from oslo_log import log
+
+from masakari import db
+from masakari.clock import Clock
+from masakari.errors import DatabaseUnavailable
+
+LOG = log.getLogger(__name__)
+
+PAUSE_S = 5.0
+
+
+@db.session.reader
+def _ask(tx: db.session.Transaction) -> None:
+    tx.now()
+
+
+def connect(conf: cfg.ConfigOpts, clock: Clock) -> db.session.Database:
+    """The database, which has answered; until it does it is asked again and again."""
+    database = db.session.connect(conf, clock)
+    while not is_answering(database):
+        LOG.warning("asking the database again in %g s", PAUSE_S)
+        clock.sleep(PAUSE_S)
+    return database
+
+
+def is_answering(database: db.session.Database) -> bool:
+    """Whether the database answers now; otherwise a log line tells what it says."""
+    try:
+        _ask(database)
+    except DatabaseUnavailable as e:
+        LOG.warning("the database does not answer: %s", e.details.get("detail", e))
+        return False
+    return True
