@@ -94,8 +94,17 @@ def previous(tx: Transaction, notification_uuid: str, before_attempt: int) -> li
 
 
 @writer
+def will_lock(tx: Transaction, uuid: str) -> bool:
+    """What we do next is to lock the VM: a mark that outlives us.  Whether it changed.
+
+    False once the move has ended.
+    """
+    return _change(tx, uuid, {"locked": True, "updated_at": tx.clock_now()})
+
+
+@writer
 def start(tx: Transaction, uuid: str, *, lock: bool) -> bool:
-    """The move is ongoing; with *lock*, what we do next is to lock the VM.  Whether it changed.
+    """The move is ongoing; with *lock*, the VM has our lock.  Whether it changed.
 
     False once the move has ended.  A move that is resumed keeps its start time and its mark.
     """

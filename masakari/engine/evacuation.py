@@ -181,14 +181,16 @@ class Evacuation:
         cloud, leave = self._world.cloud, self._check_host_is_dead
         leave()
         self._locked = self._move.locked or not server.locked
-        # the mark comes first: after a crash exactly our locks are known
-        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
         if self._locked:
+            # the mark comes first: after a crash exactly our locks are known
+            db.vmoves.will_lock(self._world.database, self._move.uuid)
             cloud.lock(self._id, LOCK_REASON, leave=leave)
         if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
             cloud.reset_state(self._id, "error", leave=leave)
 
     def _ask(self, flight: Flight) -> None:
+        # before it is asked for: after a crash only these requests may be on their way
+        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
         try:
             self._world.cloud.evacuate(self._id, leave=self._check_host_is_dead)
         except CloudUnavailable:

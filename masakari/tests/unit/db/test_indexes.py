@@ -44,6 +44,7 @@ OFTEN: dict[str, Call] = {
     "prepare": lambda d, n, m: db.vmoves.prepare(d, n.notification_uuid, 1, [rows.move(9)]),
     "previous": lambda d, n, m: db.vmoves.previous(d, n.notification_uuid, 2),
     "start": lambda d, n, m: db.vmoves.start(d, m.uuid, lock=True),
+    "will_lock": lambda d, n, m: db.vmoves.will_lock(d, m.uuid),
     "finish": lambda d, n, m: db.vmoves.finish(d, m.uuid, status="failed", locked=False),
     "unlocked": lambda d, n, m: db.vmoves.unlocked(d, m.uuid),
     "still locked": lambda d, n, m: db.vmoves.still_locked(d),

@@ -120,6 +120,23 @@ def test_start_sets_time_and_mark(database: Database, n: Notification) -> None:
     assert get(database, n, unlocked).locked is False
 
 
+def test_will_lock_marks_and_leaves_the_move_pending(database: Database, n: Notification) -> None:
+    (uuid,) = prepare(database, n, 1, 1)
+
+    assert db.vmoves.will_lock(database, uuid)
+
+    move = get(database, n, uuid)
+    assert (move.status, move.start_time, move.locked) == ("pending", None, True)
+
+
+def test_will_lock_ended_move_is_left_as_it_is(database: Database, n: Notification) -> None:
+    (uuid,) = prepare(database, n, 1, 1)
+    db.vmoves.finish(database, uuid, status="succeeded", locked=False)
+
+    assert not db.vmoves.will_lock(database, uuid)
+    assert not get(database, n, uuid).locked
+
+
 def test_start_again_keeps_time_and_mark(database: Database, n: Notification) -> None:
     (uuid,) = prepare(database, n, 1, 1)
     db.vmoves.start(database, uuid, lock=True)
