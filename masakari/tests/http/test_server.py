@@ -3,20 +3,30 @@
 import concurrent.futures
 import contextlib
 import http.client
-import pathlib
 import socket
 import ssl
 import threading
 
 import pytest
+import trustme
 from oslo_service import opts as service_opts
 
 from masakari.clock import SystemClock, wait_until
 from masakari.cmd import server as server_module
 from masakari.errors import ConfigInvalid
 
-PEM = pathlib.Path(__file__).with_name("localhost.pem")
 PATIENCE_S = 20
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory):
+    """A file with a key and certificate for localhost, and the CA's, valid for this run."""
+    ca = trustme.CA()
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    issued = ca.issue_cert("localhost", "127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+    ca.cert_pem.write_to_path(str(path), append=True)
+    return path
 
 
 @pytest.fixture
@@ -142,10 +152,10 @@ def test_two_servers_share_one_socket(options):
 
 
 @pytest.fixture
-def encrypted(options):
+def encrypted(options, pem):
     options.set_override("use_ssl", True)
-    options.set_override("ssl_cert_file", str(PEM), "wsgi")
-    options.set_override("ssl_key_file", str(PEM), "wsgi")
+    options.set_override("ssl_cert_file", str(pem), "wsgi")
+    options.set_override("ssl_key_file", str(pem), "wsgi")
     return options
 
 
@@ -154,39 +164,39 @@ def scheme(environ, start_response):
     return [environ["wsgi.url_scheme"].encode()]
 
 
-def get_encrypted(address, certificate=None):
-    context = ssl.create_default_context(cafile=PEM)
-    if certificate:
-        context.load_cert_chain(certificate)
+def get_encrypted(address, pem, *, present=False):
+    context = ssl.create_default_context(cafile=pem)
+    if present:
+        context.load_cert_chain(pem)
     connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
     with contextlib.closing(connection):
         connection.request("GET", "/")
         return connection.getresponse().read()
 
 
-def test_tls_tells_the_application(encrypted):
+def test_tls_tells_the_application(encrypted, pem):
     with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
-        assert get_encrypted(address) == b"https"
+        assert get_encrypted(address, pem) == b"https"
 
 
-def test_handshake_that_never_comes_delays_nobody(encrypted):
+def test_handshake_that_never_comes_delays_nobody(encrypted, pem):
     with (
         serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address),
         socket.create_connection(address, PATIENCE_S),
     ):
-        assert get_encrypted(address) == b"https"
+        assert get_encrypted(address, pem) == b"https"
 
 
-def test_tls_with_ca_file_asks_clients_for_a_certificate(encrypted):
-    encrypted.set_override("ssl_ca_file", str(PEM), "wsgi")
+def test_tls_with_ca_file_asks_clients_for_a_certificate(encrypted, pem):
+    encrypted.set_override("ssl_ca_file", str(pem), "wsgi")
     with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
-        assert get_encrypted(address, certificate=PEM) == b"https"
+        assert get_encrypted(address, pem, present=True) == b"https"
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.BadStatusLine)):
-            get_encrypted(address)
+            get_encrypted(address, pem)
 
 
-def test_without_use_ssl_there_is_no_tls(options):
-    options.set_override("ssl_cert_file", str(PEM), "wsgi")
+def test_without_use_ssl_there_is_no_tls(options, pem):
+    options.set_override("ssl_cert_file", str(pem), "wsgi")
 
     assert server_module.tls(options) is None
 
