@@ -23,9 +23,7 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         default="masakari.engine.manager.MasakariManager",
         help="Accepted, without effect.",
     ),
-    cfg.StrOpt(
-        "notification_driver", default="taskflow_driver", help="Accepted, without effect."
-    ),
+    cfg.StrOpt("notification_driver", default="taskflow_driver", help="Accepted, without effect."),
     cfg.IntOpt(
         "wait_period_after_service_update",
         default=180,
