@@ -40,15 +40,24 @@ class Clock(Protocol):
 
 
 def wait_until(
-    clock: Clock, predicate: Callable[[], bool], timeout: float, every: float = 1.0
+    clock: Clock,
+    predicate: Callable[[], bool],
+    timeout: float,
+    every: float = 1.0,
+    soonest: float | None = None,
 ) -> bool:
-    """Whether *predicate* became true within *timeout* seconds, asked at once and each *every*."""
-    end = clock.monotonic() + timeout
+    """Whether *predicate* became true within *timeout* seconds, asked at once and each *every*.
+
+    With *soonest* it is asked more often at first: the pauses grow with the time that was waited,
+    a tenth of it each, from *soonest* to *every* seconds.
+    """
+    began = clock.monotonic()
     while not predicate():
-        left = end - clock.monotonic()
-        if left <= 0:
+        waited = clock.monotonic() - began
+        if waited >= timeout:
             return False
-        clock.sleep(min(every, left))
+        pause = every if soonest is None else min(every, max(soonest, waited / 10))
+        clock.sleep(min(pause, timeout - waited))
     return True
 
 

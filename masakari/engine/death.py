@@ -49,7 +49,8 @@ def await_proof(job: Job, service: ComputeService) -> None:
             seen.append(service_of(world.cloud, service.host))
         return seen[-1].is_down
 
-    if not wait_until(world.clock, is_down, timeout_s, world.conf.verify_interval):
+    every = world.conf.verify_interval
+    if not wait_until(world.clock, is_down, timeout_s, every, soonest=0.1):
         raise ServiceStillUp(host=service.host, waited_s=timeout_s, seen=describe(seen[-1]))
     record(job, seen[-1])
 

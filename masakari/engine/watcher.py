@@ -212,7 +212,7 @@ class Watcher:
                 flights = [f.began for f in self._flights.values()]
                 shortest = self._shortest
             took = clock.monotonic() - began
-            self._stop.wait(max(pause(clock.monotonic(), flights, shortest, slowest), 4 * took))
+            self._stop.wait(max(pause(clock.monotonic(), flights, shortest, slowest), 2 * took))
 
     def stop(self) -> None:
         """`run` returns soon, and every waiting thread looks up."""

@@ -38,6 +38,16 @@ def test_wait_until_on_simulated_time_asks_until_the_bound(clock):
     assert asked == [0, 0.4, 0.8, 1.0]
 
 
+def test_wait_until_with_soonest_asks_ever_more_rarely(clock):
+    asked = []
+
+    clock_.wait_until(clock, lambda: asked.append(clock.monotonic()), 50, every=1, soonest=0.1)
+
+    assert asked[:3] == pytest.approx([0, 0.1, 0.2])
+    assert asked[-2] - asked[-3] == pytest.approx(1)
+    assert asked[-1] == 50
+
+
 def test_threads_take_turns_by_wake_time_then_by_sequence(clock):
     log = []
 
