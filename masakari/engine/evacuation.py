@@ -83,10 +83,13 @@ def _follow(
 ) -> None:
     """Wait for all; say how far they are each second at first, ever more rarely later."""
     began = said_at = clock.monotonic()
-    for done, future in enumerate(futures, start=1):
+    for future in futures:
         future.result()
         now = clock.monotonic()
-        if done < len(futures) and now - said_at >= max(1.0, (now - began) / 10):
+        if now - said_at < max(1.0, (now - began) / 10):
+            continue
+        done = sum(f.done() for f in futures)
+        if done < len(futures):
             say(f"{done} of {len(futures)} VMs done.", 0.95 * done / len(futures))
             said_at = now
 
