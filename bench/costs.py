@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-RATE_HZ = 200
+RATE_HZ = 500
 
 KINDS = (
     ("TaskFlow and its records", ("/taskflow/",)),
@@ -45,7 +45,19 @@ class Sampler:
             raise FileNotFoundError("py-spy is not installed: pip install py-spy")
         self._output, self._errors = samples, log.open("wb")
         rate = str(RATE_HZ)
-        command = [program, "record", "-p", str(pid), "-f", "raw", "-r", rate, "-d", "unlimited"]
+        command = [
+            program,
+            "record",
+            "-p",
+            str(pid),
+            "-f",
+            "raw",
+            "-r",
+            rate,
+            "-d",
+            "unlimited",
+            "--gil",
+        ]
         self._process = subprocess.Popen(
             [*command, "--full-filenames", "--nonblocking", "-o", str(self._output)],
             stdout=self._errors,
