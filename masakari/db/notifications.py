@@ -157,6 +157,20 @@ def page(
     return [Notification.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
 
 
+@reader
+def started_since(tx: Transaction, host_uuid: str, since: datetime.datetime) -> bool:
+    """Whether a monitor says that it saw the host start after *since* (UTC, naive)."""
+    reported = tx.connection.execute(
+        sa.select(T.c.payload).where(
+            T.c.source_host_uuid == host_uuid,
+            T.c.type == str(NotificationType.COMPUTE_HOST),
+            T.c.generated_time > since,
+            T.c.deleted == 0,
+        )
+    )
+    return any(jsonutils.loads(text).get("event") == Event.STARTED for text in reported.scalars())
+
+
 # ---- the lease
 
 

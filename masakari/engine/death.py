@@ -6,6 +6,7 @@ whose services report each few seconds, has not heard from it for `[DEFAULT] ser
 Nova.  Nova itself refuses to evacuate from a host that it believes up (HTTP 400).
 """
 
+import datetime
 from typing import Any
 
 from oslo_log import log
@@ -80,11 +81,27 @@ def record(job: Job, service: ComputeService) -> None:
     )
 
 
-def welcome_back(job: Job, service: ComputeService) -> None:
+def sign_of_life(job: Job, service: ComputeService) -> str | None:
+    """What shows that the host lived after it was proven dead; None: nothing does.
+
+    Nova forgets that a service was up for a while; a monitor's report of the return stays.
+    """
+    if not service.is_down:
+        return describe(service)
+    proof = job.notification.proof
+    if proof is None:
+        return None
+    proven_at = datetime.datetime.fromisoformat(proof["seen_at"])
+    if db.notifications.started_since(job.world.database, job.host.uuid, proven_at):
+        return "a monitor has reported that it started"
+    return None
+
+
+def welcome_back(job: Job, service: ComputeService, sign: str) -> None:
     """The host is up and nothing was moved: what we changed is undone.  Raises HostReturned."""
     world = job.world
     job.lease.check()
     if service.disabled_reason == world.conf.host_failure.service_disable_reason:
         world.cloud.enable_service(service, leave=job.lease.check)
     db.hosts.end_maintenance(world.database, job.host.uuid, by=job.notification.notification_uuid)
-    raise HostReturned(host=service.host, seen=describe(service))
+    raise HostReturned(host=service.host, seen=sign)

@@ -58,12 +58,17 @@ def treatment(vm_state: str | None, task_state: str | None, power_state: int | N
             return Treatment(reset=True, stop=True)
 
 
-def evacuate_all(job: Job, moves: Sequence[VMove], say: Callable[[str, float], None]) -> None:
-    """Every move has ended; in their order, at most `host_failure_recovery_threads` at a time."""
+def evacuate_all(
+    job: Job, moves: Sequence[VMove], say: Callable[[str, float], None], sign_of_life: str | None
+) -> None:
+    """Every move has ended; in their order, at most `host_failure_recovery_threads` at a time.
+
+    After a *sign_of_life* of the host no evacuation is begun; those that run are waited for.
+    """
     if not moves:
         return
     threads = min(len(moves), job.world.conf.host_failure_recovery_threads)
-    watcher = Watcher(job)
+    watcher = Watcher(job, sign_of_life)
     with job.world.pool(threads + 1, "evacuation") as pool:
         pool.submit(watcher.run)
         futures = [pool.submit(Evacuation(job, watcher, move).run) for move in moves]
@@ -202,9 +207,9 @@ class Evacuation:
 
     def _check_host_is_dead(self) -> None:
         self._job.lease.check()
-        service = self._watcher.host_returned()
-        if service is not None:
-            raise LeftAlone(message=f"Host {service.host} is up again; the VM was left there.")
+        if self._watcher.sign_of_life is not None:
+            host = self._job.host.name
+            raise LeftAlone(message=f"Host {host} is up again; the VM was left there.")
 
     def _restore(self) -> None:
         """A VM that was not running is off again, and in the state in which its owner had it."""

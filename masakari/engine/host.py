@@ -16,9 +16,8 @@ class DisableComputeServiceTask(Step):
         job, world = self.job, self.job.world
         service = death.service_of(world.cloud, host_name)
         if job.notification.proof is not None:  # an engine before us got this far
-            if not service.is_down:
-                _stop_if_nothing_moved(self, service)
-            self.say(f"Host {host_name} was proven dead before.", 1.0)
+            if _look_for_life(self, service) is None:
+                self.say(f"Host {host_name} was proven dead before.", 1.0)
             return
         if service.is_enabled:
             self.say(f"Disabling compute service on host {host_name}.", 0.0)
@@ -68,16 +67,14 @@ class EvacuateInstancesTask(Step):
         """Evacuate all that wait, at most `host_failure_recovery_threads` at a time."""
         job, world = self.job, self.job.world
         n = job.notification
-        service = death.service_of(world.cloud, host_name)
-        if not service.is_down:
-            _stop_if_nothing_moved(self, service)
+        sign = _look_for_life(self, death.service_of(world.cloud, host_name))
         waiting = [
             m
             for m in db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
             if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
         self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
-        evacuation.evacuate_all(job, waiting, self.say)
+        evacuation.evacuate_all(job, waiting, self.say, sign)
         moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
         self.say(_summary(moves), 1.0)
 
@@ -90,19 +87,25 @@ def _summary(moves: list[VMove]) -> str:
     )
 
 
-def _stop_if_nothing_moved(step: Step, service: ComputeService) -> None:
-    """The host shows a sign of life.  Raises HostReturned unless a VM has left it already."""
-    job = step.job
-    n = job.notification
+def _look_for_life(step: Step, service: ComputeService) -> str | None:
+    """What shows that the host lives again, if anything does, and VMs have left it already.
+
+    If none has, nothing will: raises HostReturned.
+    """
+    job, n = step.job, step.job.notification
+    sign = death.sign_of_life(job, service)
+    if sign is None:
+        return None
     moves = db.vmoves.of_attempt(job.world.database, n.notification_uuid, n.attempt)
     moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt)
     if any(m.start_time is not None for m in moves):
         step.say(f"Host {service.host} is up again; VMs that are still there stay.", 0.0)
-        return
+        return sign
     db.vmoves.abandon(
         job.world.database,
         n.notification_uuid,
         message=f"Host {service.host} is up again; the VM was left there.",
     )
     step.say(f"Host {service.host} is up again; nothing was moved.", 1.0)
-    death.welcome_back(job, service)
+    death.welcome_back(job, service, sign)
+    return sign

@@ -82,7 +82,10 @@ class Leases:
     def run(self) -> None:
         """Renew what is held each quarter of the lease, until `stop`."""
         while not self._stop.wait(self.lease_s / 4):
-            self.renew()
+            try:
+                self.renew()
+            except Exception:  # without this thread every lease ends
+                LOG.exception("leases: unexpected error")
 
     def renew(self) -> None:
         """Every held lease is renewed or known to be lost or left to end."""

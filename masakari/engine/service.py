@@ -46,7 +46,7 @@ class Engine:
             if self._pool is None or self._stop.is_set() or uuid in self._active:
                 return
             self._active.add(uuid)
-        self._pool.submit(self._recover, uuid)
+            self._pool.submit(self._recover, uuid)
 
     def stop(self) -> None:
         """Nothing new is begun; return when every thread has ended.
@@ -54,7 +54,8 @@ class Engine:
         What was under way goes on in another engine, or in this one after its next start: its
         leases end at once.
         """
-        self._stop.set()
+        with self._lock:
+            self._stop.set()
         self._leases.stop()
         if self._pool is not None:
             self._pool.shutdown(wait=True)

@@ -13,7 +13,7 @@ from oslo_log import log
 from oslo_utils import timeutils
 
 from masakari.clock import Clock, wait_until
-from masakari.cloud import ComputeService, Migration, Server
+from masakari.cloud import Migration, Server
 from masakari.engine import death
 from masakari.engine.world import Job
 from masakari.errors import (
@@ -66,8 +66,10 @@ def pause(now: float, began: Iterable[float], shortest: float | None, slowest: f
 class Watcher:
     """How the VMs of one dead host fare.  Owns what follows under one lock."""
 
-    def __init__(self, job: Job) -> None:
-        """Know nothing yet."""
+    def __init__(self, job: Job, sign_of_life: str | None) -> None:
+        """Know how things are now."""
+        self.sign_of_life = sign_of_life
+        """What shows that the host lives again; None: nothing did so far"""
         self._job = job
         self._host = job.host.name
         self._lock = threading.Lock()
@@ -77,7 +79,6 @@ class Watcher:
         self._servers: dict[str, Server] = {}
         self._there: frozenset[tuple[str, str, str | None]] = frozenset()
         self._shortest: float | None = None
-        self._returned: ComputeService | None = None
         self._unreachable: str | None = None
         self._listed_at = self._asked_service_at = job.world.clock.monotonic()
         self._stop = job.world.clock.event()
@@ -94,10 +95,6 @@ class Watcher:
         """The VM's newest evacuation from the host, as last polled."""
         with self._lock:
             return self._latest.get(server_id)
-
-    def host_returned(self) -> ComputeService | None:
-        """The host's service, if it was seen up since the watch began."""
-        return self._returned
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
@@ -206,6 +203,8 @@ class Watcher:
                 self._look()
             except MasakariError as e:
                 self._warn(str(e))
+            except Exception:  # the VMs' threads depend on this one
+                LOG.exception("host %s: unexpected error", self._host)
             else:
                 self._unreachable = None
             with self._lock:
@@ -239,14 +238,14 @@ class Watcher:
             service = death.service_of(self._job.world.cloud, self._host)
         except ComputeServiceNotFound:
             return  # deleted by an operator: certainly no sign of life
-        if not service.is_down and self._returned is None:
+        if not service.is_down and self.sign_of_life is None:
             LOG.warning(
                 "notification %s: host %s is up again (%s): nothing more is evacuated from it",
                 self._job.notification.notification_uuid,
                 self._host,
                 death.describe(service),
             )
-            self._returned = service
+            self.sign_of_life = death.describe(service)
 
     def list(self) -> None:
         """Which VMs are on the host by now is known, and how their evacuations stand."""

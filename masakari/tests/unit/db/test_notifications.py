@@ -431,3 +431,15 @@ def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> No
 
     settle(database, first.notification_uuid)
     assert db.notifications.due(database, retry_after_s=0) == [second.notification_uuid]
+
+
+@pytest.mark.parametrize(
+    ("event", "seconds", "expected"),
+    [("STARTED", 5, True), ("STARTED", -5, False), ("STOPPED", 5, False)],
+)
+def test_started_since(database: Database, event: str, seconds: int, expected: bool) -> None:
+    host = rows.host(database)
+    payload = {"event": event, "host_status": "NORMAL"}
+    rows.report(database, at=T0 + datetime.timedelta(seconds=seconds), payload=payload)
+
+    assert db.notifications.started_since(database, host.uuid, T0) is expected
