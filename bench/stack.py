@@ -165,30 +165,42 @@ class Stack(contextlib.ExitStack):
         shared = self._options(port)
         for group, values in options.items():
             shared.setdefault(group, {}).update(values)
+        programs: list[Program] = []
         with contextlib.ExitStack() as running:
-            if self._standalone:
-                config = self._write("standalone", shared, user="engine")
-                engine = running.enter_context(
-                    self.program("standalone", command("standalone", config), port)
-                )
-            else:
-                config = self._write("engine", shared, user="engine")
+            try:
+                yield self._start(running, programs, shared, port)
+            except Unusable as e:
+                raise Unusable("\n".join((str(e), *(p.tail() for p in programs)))) from e
+
+    def _start(
+        self,
+        running: contextlib.ExitStack,
+        programs: list[Program],
+        options: dict[str, dict[str, object]],
+        port: int,
+    ) -> Masakari:
+        """Put what is started into *running* and *programs*."""
+
+        def start(name: str, user: str, opens: int | None) -> Program:
+            config = self._write(name, options, user)
+            if name != "api":
                 self._sync(config)
-                engine = running.enter_context(
-                    self.program("engine", command("engine", config), None)
-                )
-                config = self._write("api", shared, user="api")
-                running.enter_context(self.program("api", command("api", config), port))
-            session = running.enter_context(requests.Session())
-            found = Masakari(
-                session,
-                f"http://127.0.0.1:{port}/v1",
-                psutil.Process(engine.process.pid),
-                engine.log,
-            )
-            await_true("the API", lambda: is_serving(port), START_TIMEOUT_S, engine.tail)
-            engine.runs()
-            yield found
+            program = running.enter_context(self.program(name, command(name, config), opens))
+            programs.append(program)
+            return program
+
+        if self._standalone:
+            engine = start("standalone", "engine", port)
+        else:
+            engine = start("engine", "engine", None)
+            start("api", "api", port)
+        await_true("the API", lambda: engine.runs() and is_serving(port), START_TIMEOUT_S)
+        return Masakari(
+            running.enter_context(requests.Session()),
+            f"http://127.0.0.1:{port}/v1",
+            psutil.Process(engine.process.pid),
+            engine.log,
+        )
 
     def _sync(self, config: str) -> None:
         arguments = [sys.executable, *command("manage", config), "db", "sync"]
