@@ -8,6 +8,7 @@
 
 from masakari.db import (
     hosts,
+    leases,
     migration,
     models,
     notifications,
@@ -20,6 +21,7 @@ from masakari.db import (
 
 __all__ = [
     "hosts",
+    "leases",
     "migration",
     "models",
     "notifications",

@@ -67,7 +67,7 @@ def record(job: Job, service: ComputeService) -> None:
         "seen_by": world.owner,
         "reported_at": n.generated_time.isoformat(),
     }
-    recorded = db.notifications.record_proof(
+    recorded = db.leases.record_proof(
         world.database, n.notification_uuid, owner=world.owner, proof=proof
     )
     if not recorded:

@@ -1,6 +1,6 @@
 """The right to act: an engine acts for a notification only while it holds the lease on it.
 
-The lease is a row's `owner` and `lease_until`, on the database's clock (db/notifications.py).  This
+The lease is a row's `owner` and `lease_until`, on the database's clock (db/leases.py).  This
 module keeps those of one engine alive and tells every thread that is about to act whether it may.
 """
 
@@ -94,7 +94,7 @@ class Leases:
         for lease in held:
             asked_at = self._clock.monotonic()
             try:
-                granted = db.notifications.renew(
+                granted = db.leases.renew(
                     self._database, lease.uuid, owner=self.owner, lease_s=self.lease_s
                 )
             except DatabaseUnavailable as e:

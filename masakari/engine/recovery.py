@@ -29,7 +29,7 @@ MESSAGE_LENGTH = 1000
 def recover(world: World, leases: Leases, uuid: str) -> None:
     """Recover from one notification, or say why not.  Safe to call twice, on two engines."""
     asked_at = world.clock.monotonic()
-    n = db.notifications.claim(
+    n = db.leases.claim(
         world.database,
         uuid,
         owner=world.owner,
@@ -130,7 +130,7 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
 
 
 def _settle(world: World, uuid: str, outcome: Outcome) -> None:
-    settled = db.notifications.settle(
+    settled = db.leases.settle(
         world.database, uuid, owner=world.owner, status=outcome.status, message=outcome.message
     )
     if not settled:
@@ -146,6 +146,6 @@ def _let_go(world: World, uuid: str, lease: Lease) -> None:
     """If the lease still is ours in the database, it ends now: the next engine need not wait."""
     lease.lose()
     try:
-        db.notifications.renew(world.database, uuid, owner=world.owner, lease_s=0)
+        db.leases.renew(world.database, uuid, owner=world.owner, lease_s=0)
     except DatabaseUnavailable:
         LOG.debug("notification %s: the lease ends by itself", uuid)

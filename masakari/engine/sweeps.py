@@ -14,14 +14,14 @@ LOG = log.getLogger(__name__)
 def unfinished(world: World, recover: Callable[[str], None]) -> None:
     """Hand out what waits: new, left by a dead engine, or in error for long enough."""
     retry_after_s = world.conf.process_unfinished_notifications_interval
-    for uuid in db.notifications.due(world.database, retry_after_s=retry_after_s):
+    for uuid in db.leases.due(world.database, retry_after_s=retry_after_s):
         recover(uuid)
 
 
 def expired(world: World) -> None:
     """What is too old to be acted upon is failed, and an operator is told."""
     age_s = world.conf.notifications_expired_interval
-    for uuid in db.notifications.expire(world.database, age_s=age_s):
+    for uuid in db.leases.expire(world.database, age_s=age_s):
         LOG.error("notification %s: failed: not settled within %d s", uuid, age_s)
 
 

@@ -139,10 +139,10 @@ def test_leases_are_the_servers_time(database: Database, clock: ManualClock) -> 
     """The program's clock, here decades off, does not matter."""
     rows.host(database)
     n = rows.report(database)
-    claimed = db.notifications.claim(database, n.notification_uuid, owner="a", lease_s=600)
+    claimed = db.leases.claim(database, n.notification_uuid, owner="a", lease_s=600)
     clock.advance(10**9)
 
     with database.reading() as tx:
         left = (claimed.lease_until - tx.now()).total_seconds()
     assert 590 < left <= 600
-    assert db.notifications.renew(database, n.notification_uuid, owner="a", lease_s=600)
+    assert db.leases.renew(database, n.notification_uuid, owner="a", lease_s=600)

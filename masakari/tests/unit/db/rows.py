@@ -55,9 +55,9 @@ def in_status(database: Database, status: str, hostname: str = "compute1") -> No
     n = report(database, hostname)
     if status == "new":
         return n
-    db.notifications.claim(database, n.notification_uuid, owner="engine-a", lease_s=60)
+    db.leases.claim(database, n.notification_uuid, owner="engine-a", lease_s=60)
     if status != "running":
-        db.notifications.settle(
+        db.leases.settle(
             database, n.notification_uuid, owner="engine-a", status=status, message="so"
         )
     return db.notifications.get(database, n.notification_uuid)

@@ -16,17 +16,13 @@ Call = Callable[[Database, Notification, VMove], object]
 
 OFTEN: dict[str, Call] = {
     "report": lambda d, n, m: rows.report(d, payload={"event": "x"}),
-    "claim": lambda d, n, m: db.notifications.claim(
-        d, n.notification_uuid, owner="engine-b", lease_s=9
-    ),
-    "renew": lambda d, n, m: db.notifications.renew(
-        d, n.notification_uuid, owner="engine-a", lease_s=9
-    ),
-    "settle": lambda d, n, m: db.notifications.settle(
+    "claim": lambda d, n, m: db.leases.claim(d, n.notification_uuid, owner="engine-b", lease_s=9),
+    "renew": lambda d, n, m: db.leases.renew(d, n.notification_uuid, owner="engine-a", lease_s=9),
+    "settle": lambda d, n, m: db.leases.settle(
         d, n.notification_uuid, owner="engine-a", status="finished", message="m"
     ),
-    "due": lambda d, n, m: db.notifications.due(d, retry_after_s=9),
-    "expire": lambda d, n, m: db.notifications.expire(d, age_s=9),
+    "due": lambda d, n, m: db.leases.due(d, retry_after_s=9),
+    "expire": lambda d, n, m: db.leases.expire(d, age_s=9),
     "notifications": lambda d, n, m: db.notifications.page(d, Page(limit=9)),
     "notifications of a host": lambda d, n, m: db.notifications.page(
         d, Page(limit=9), source_host_uuid=n.source_host_uuid

@@ -28,19 +28,17 @@ def database(clock: ManualClock, connect_database: Callable[[Clock], Database]) 
 
 
 def claim(database: Database, n: Notification, owner: str = "a") -> Notification | None:
-    return db.notifications.claim(
+    return db.leases.claim(
         database, n.notification_uuid, owner=owner, lease_s=LEASE_S, retry_after_s=RETRY_S
     )
 
 
 def renew(database: Database, n: Notification, owner: str = "a") -> bool:
-    return db.notifications.renew(database, n.notification_uuid, owner=owner, lease_s=LEASE_S)
+    return db.leases.renew(database, n.notification_uuid, owner=owner, lease_s=LEASE_S)
 
 
 def settle(database: Database, n: Notification, status: str) -> bool:
-    return db.notifications.settle(
-        database, n.notification_uuid, owner="a", status=status, message="m"
-    )
+    return db.leases.settle(database, n.notification_uuid, owner="a", status=status, message="m")
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_claim_before_the_lease_ends_returns_none(
     clock.advance(LEASE_S - 0.001)
 
     assert claim(database, n, "b") is None
-    assert db.notifications.due(database, retry_after_s=RETRY_S) == []
+    assert db.leases.due(database, retry_after_s=RETRY_S) == []
 
 
 def test_claim_after_the_lease_has_ended_is_a_resume(
@@ -65,7 +63,7 @@ def test_claim_after_the_lease_has_ended_is_a_resume(
     claim(database, n, "a")
     clock.advance(LEASE_S)
 
-    assert db.notifications.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
+    assert db.leases.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
     resumed = claim(database, n, "b")
     assert resumed is not None
     assert (resumed.owner, resumed.attempt, resumed.status) == ("b", 1, "running")
@@ -111,7 +109,7 @@ def test_lease_of_another_notification_of_the_host_ends_too(
 
     clock.advance(LEASE_S)
 
-    assert db.notifications.due(database, retry_after_s=RETRY_S) == [
+    assert db.leases.due(database, retry_after_s=RETRY_S) == [
         n.notification_uuid,
         second.notification_uuid,
     ]
@@ -126,11 +124,11 @@ def test_error_rests_before_it_is_due_and_claimed_again(
     settle(database, n, "error")
     clock.advance(RETRY_S - 1)
 
-    assert db.notifications.due(database, retry_after_s=RETRY_S) == []
+    assert db.leases.due(database, retry_after_s=RETRY_S) == []
     assert claim(database, n) is None
 
     clock.advance(1)
-    assert db.notifications.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
+    assert db.leases.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
     again = claim(database, n)
     assert again is not None
     assert again.attempt == 2
@@ -144,16 +142,16 @@ def test_expire_open_row_of_age_fails(
         claim(database, n)
         settle(database, n, "error")
     clock.advance(DAY_S)
-    assert db.notifications.expire(database, age_s=DAY_S) == []
+    assert db.leases.expire(database, age_s=DAY_S) == []
 
     clock.advance(1)
-    assert db.notifications.expire(database, age_s=DAY_S) == [n.notification_uuid]
+    assert db.leases.expire(database, age_s=DAY_S) == [n.notification_uuid]
 
     now = db.notifications.get(database, n.notification_uuid)
     assert now.status == "failed"
     assert now.message is not None
     assert now.message.startswith("expired: ")
-    assert db.notifications.expire(database, age_s=DAY_S) == []
+    assert db.leases.expire(database, age_s=DAY_S) == []
 
 
 def test_expire_running_row_only_when_nobody_works_on_it(
@@ -168,10 +166,10 @@ def test_expire_running_row_only_when_nobody_works_on_it(
     db.vmoves.finish(
         database, moves[1].uuid, status="succeeded", dest_host="compute2", locked=False
     )
-    assert db.notifications.expire(database, age_s=DAY_S) == []
+    assert db.leases.expire(database, age_s=DAY_S) == []
 
     clock.advance(LEASE_S)
-    assert db.notifications.expire(database, age_s=DAY_S) == [n.notification_uuid]
+    assert db.leases.expire(database, age_s=DAY_S) == [n.notification_uuid]
 
     now = db.vmoves.of_attempt(database, n.notification_uuid, 1)
     assert [m.status for m in now] == ["failed", "succeeded", "failed"]
@@ -188,7 +186,7 @@ def test_expire_row_of_a_monitor_whose_clock_is_behind_is_left(
     rows.host(database)
     rows.report(database, at=T0)
 
-    assert db.notifications.expire(database, age_s=DAY_S) == []
+    assert db.leases.expire(database, age_s=DAY_S) == []
 
 
 @pytest.mark.parametrize("status", ["finished", "ignored", "failed"])
@@ -199,7 +197,7 @@ def test_expire_settled_row_is_left(
     settle(database, n, status)
     clock.advance(2 * DAY_S)
 
-    assert db.notifications.expire(database, age_s=DAY_S) == []
+    assert db.leases.expire(database, age_s=DAY_S) == []
 
 
 def test_expire_stops_at_the_limit(database: Database, clock: ManualClock) -> None:
@@ -210,5 +208,5 @@ def test_expire_stops_at_the_limit(database: Database, clock: ManualClock) -> No
     ]
     clock.advance(DAY_S + 1)
 
-    assert db.notifications.expire(database, age_s=DAY_S, limit=2) == uuids[:2]
-    assert db.notifications.expire(database, age_s=DAY_S, limit=2) == uuids[2:]
+    assert db.leases.expire(database, age_s=DAY_S, limit=2) == uuids[:2]
+    assert db.leases.expire(database, age_s=DAY_S, limit=2) == uuids[2:]

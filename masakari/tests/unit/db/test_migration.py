@@ -164,8 +164,8 @@ def test_sync_database_of_openstack_its_running_recovery_is_taken_over(
     openstacks(database, MESSAGE)
     migration.sync(empty_conf)
 
-    assert db.notifications.due(database, retry_after_s=120) == [NOTIFICATION]
-    claimed = db.notifications.claim(database, NOTIFICATION, owner="a", lease_s=9)
+    assert db.leases.due(database, retry_after_s=120) == [NOTIFICATION]
+    claimed = db.leases.claim(database, NOTIFICATION, owner="a", lease_s=9)
     assert claimed is not None
     assert [m.uuid for m in db.vmoves.previous(database, NOTIFICATION, claimed.attempt)] == [VMOVE]
 

@@ -17,13 +17,13 @@ LATER = T0 + datetime.timedelta(hours=1)
 
 
 def claim(database: Database, uuid: str, owner: str = "engine-a") -> Notification | None:
-    return db.notifications.claim(database, uuid, owner=owner, lease_s=600)
+    return db.leases.claim(database, uuid, owner=owner, lease_s=600)
 
 
 def settle(
     database: Database, uuid: str, status: str = "finished", owner: str = "engine-a"
 ) -> bool:
-    return db.notifications.settle(database, uuid, owner=owner, status=status, message="so it is")
+    return db.leases.settle(database, uuid, owner=owner, status=status, message="so it is")
 
 
 # ---- report
@@ -337,8 +337,8 @@ def test_renew_lengthens_only_the_owners_lease(database: Database) -> None:
     n = rows.report(database)
     mine = claim(database, n.notification_uuid, "engine-a")
 
-    assert db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=900)
-    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-b", lease_s=9)
+    assert db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=900)
+    assert not db.leases.renew(database, n.notification_uuid, owner="engine-b", lease_s=9)
 
     renewed = db.notifications.get(database, n.notification_uuid)
     assert renewed.lease_until > mine.lease_until + datetime.timedelta(seconds=290)
@@ -349,9 +349,9 @@ def test_renew_with_nothing_ends_the_lease(database: Database) -> None:
     n = rows.report(database)
     claim(database, n.notification_uuid, "engine-a")
 
-    assert db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=0)
+    assert db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=0)
 
-    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+    assert not db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
     mine = claim(database, n.notification_uuid, "engine-b")
     assert mine is not None
     assert (mine.owner, mine.attempt) == ("engine-b", 1)
@@ -362,7 +362,7 @@ def test_renew_row_that_is_not_running_is_false(database: Database, status: str)
     rows.host(database)
     n = rows.in_status(database, status)
 
-    assert not db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+    assert not db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
 
 
 def test_record_proof_only_by_the_owner(database: Database) -> None:
@@ -371,14 +371,10 @@ def test_record_proof_only_by_the_owner(database: Database) -> None:
     claim(database, n.notification_uuid, "engine-a")
     proof = {"kind": "nova_down", "seen": {"state": "down"}}
 
-    assert not db.notifications.record_proof(
-        database, n.notification_uuid, owner="engine-b", proof={}
-    )
+    assert not db.leases.record_proof(database, n.notification_uuid, owner="engine-b", proof={})
     assert db.notifications.get(database, n.notification_uuid).proof is None
 
-    assert db.notifications.record_proof(
-        database, n.notification_uuid, owner="engine-a", proof=proof
-    )
+    assert db.leases.record_proof(database, n.notification_uuid, owner="engine-a", proof=proof)
     assert db.notifications.get(database, n.notification_uuid).proof == proof
 
 
@@ -418,8 +414,8 @@ def test_due_oldest_first_within_the_limit(database: Database) -> None:
         rows.host(database, f"compute{number}", of=s)
         uuids.append(rows.report(database, f"compute{number}").notification_uuid)
 
-    assert db.notifications.due(database, retry_after_s=60) == uuids
-    assert db.notifications.due(database, retry_after_s=60, limit=2) == uuids[:2]
+    assert db.leases.due(database, retry_after_s=60) == uuids
+    assert db.leases.due(database, retry_after_s=60, limit=2) == uuids[:2]
 
 
 def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> None:
@@ -427,10 +423,10 @@ def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> No
     first, second = (rows.report(database, payload={"event": e}) for e in ("one", "two"))
     claim(database, first.notification_uuid)
 
-    assert db.notifications.due(database, retry_after_s=0) == []
+    assert db.leases.due(database, retry_after_s=0) == []
 
     settle(database, first.notification_uuid)
-    assert db.notifications.due(database, retry_after_s=0) == [second.notification_uuid]
+    assert db.leases.due(database, retry_after_s=0) == [second.notification_uuid]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_in_memory_database_serves_several_threads(conf: cfg.ConfigOpts) -> None
     outcomes = rows.at_once(lambda n: rows.report(database, payload={"event": f"{n}"}))
 
     assert [o for o in outcomes if isinstance(o, Exception)] == []
-    assert len(db.notifications.due(database, retry_after_s=0)) == 16
+    assert len(db.leases.due(database, retry_after_s=0)) == 16
     database.dispose()
 
 
@@ -170,12 +170,12 @@ def test_statements_of_a_lease_are_one_each(database: Database, statements: list
     n = rows.in_status(database, "running")
     statements.clear()
 
-    db.notifications.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
-    db.notifications.record_proof(database, n.notification_uuid, owner="engine-a", proof={})
-    db.notifications.settle(
+    db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=9)
+    db.leases.record_proof(database, n.notification_uuid, owner="engine-a", proof={})
+    db.leases.settle(
         database, n.notification_uuid, owner="engine-a", status="finished", message="m"
     )
-    db.notifications.due(database, retry_after_s=9)
+    db.leases.due(database, retry_after_s=9)
 
     assert statements == ["UPDATE", "UPDATE", "UPDATE", "SELECT"]
 

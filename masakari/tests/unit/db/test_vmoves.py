@@ -218,9 +218,7 @@ def test_still_locked_moves_of_settled_notifications(
     db.vmoves.start(database, second, lock=False)
     assert db.vmoves.still_locked(database) == []
 
-    db.notifications.settle(
-        database, n.notification_uuid, owner="engine-a", status=status, message="m"
-    )
+    db.leases.settle(database, n.notification_uuid, owner="engine-a", status=status, message="m")
 
     assert [m.uuid for m in db.vmoves.still_locked(database)] == [first]
     db.vmoves.unlocked(database, first)
@@ -232,9 +230,7 @@ def test_still_locked_after_finish_only_if_told(database: Database, n: Notificat
     for uuid, locked in ((first, True), (second, False)):
         db.vmoves.start(database, uuid, lock=True)
         db.vmoves.finish(database, uuid, status="failed", locked=locked)
-    db.notifications.settle(
-        database, n.notification_uuid, owner="engine-a", status="failed", message="m"
-    )
+    db.leases.settle(database, n.notification_uuid, owner="engine-a", status="failed", message="m")
 
     assert [m.uuid for m in db.vmoves.still_locked(database, limit=5)] == [first]
     assert db.vmoves.still_locked(database, limit=0) == []

@@ -92,7 +92,7 @@ def test_move_that_has_not_ended_is_found(system):
     words.report(system, "compute1", "stopped")
     database = system.database()
     uuid = system.notifications()[0].notification_uuid
-    db.notifications.claim(database, uuid, owner="test", lease_s=15)
+    db.leases.claim(database, uuid, owner="test", lease_s=15)
     new = db.vmoves.NewMove(
         instance_uuid=system.cloud.vm("web1").id,
         instance_name="web1",
