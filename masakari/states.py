@@ -47,25 +47,6 @@ class NotificationStatus(StrEnum):
 OPEN_STATUSES = (NotificationStatus.NEW, NotificationStatus.RUNNING, NotificationStatus.ERROR)
 """A host with a notification in one of these is under recovery."""
 
-TRANSITIONS: dict[NotificationStatus, frozenset[NotificationStatus]] = {
-    NotificationStatus.NEW: frozenset({NotificationStatus.RUNNING, NotificationStatus.FAILED}),
-    # running -> running: another engine takes over after the lease has ended
-    NotificationStatus.RUNNING: frozenset(
-        {
-            NotificationStatus.RUNNING,
-            NotificationStatus.FINISHED,
-            NotificationStatus.IGNORED,
-            NotificationStatus.ERROR,
-            NotificationStatus.FAILED,
-        }
-    ),
-    NotificationStatus.ERROR: frozenset({NotificationStatus.RUNNING, NotificationStatus.FAILED}),
-    NotificationStatus.FINISHED: frozenset(),
-    NotificationStatus.IGNORED: frozenset(),
-    NotificationStatus.FAILED: frozenset(),
-}
-"""Legal changes of a notification's status."""
-
 
 class VMoveStatus(StrEnum):
     """How far one VM has come."""
@@ -166,20 +147,6 @@ class Proof(StrEnum):
 
     NOVA_DOWN = "nova_down"
     """Nova reports the compute service down, and a monitor reported the host dead."""
-
-
-class ServiceStatus(StrEnum):
-    """Administrative status of a Nova compute service."""
-
-    ENABLED = "enabled"
-    DISABLED = "disabled"
-
-
-class ServiceState(StrEnum):
-    """Whether Nova hears from a compute service."""
-
-    UP = "up"
-    DOWN = "down"
 
 
 class MigrationStatus(StrEnum):

@@ -60,13 +60,14 @@ def treatment(vm_state: str | None, task_state: str | None, power_state: int | N
 
 def evacuate_all(
     job: Job, moves: Sequence[VMove], say: Callable[[str, float], None], sign_of_life: str | None
-) -> None:
+) -> str | None:
     """Every move has ended; in their order, at most `host_failure_recovery_threads` at a time.
 
-    After a *sign_of_life* of the host no evacuation is begun; those that run are waited for.
+    After a *sign_of_life* of the host, which was seen before or is seen meanwhile and is returned,
+    no evacuation is begun; those that run are waited for.
     """
     if not moves:
-        return
+        return sign_of_life
     threads = min(len(moves), job.world.conf.host_failure_recovery_threads)
     watcher = Watcher(job, sign_of_life)
     with job.world.pool(threads + 1, "evacuation") as pool:
@@ -81,6 +82,7 @@ def evacuate_all(
             for future in futures:
                 future.cancel()
             watcher.stop()
+    return watcher.sign_of_life
 
 
 def _follow(

@@ -74,9 +74,23 @@ class EvacuateInstancesTask(Step):
             if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
         self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
-        evacuation.evacuate_all(job, waiting, self.say, sign)
+        sign = evacuation.evacuate_all(job, waiting, self.say, sign)
+        if sign is not None:
+            self._release(host_name, sign)
         moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
         self.say(_summary(moves), 1.0)
+
+    def _release(self, host_name: str, sign: str) -> None:
+        """Should the host die for good now, the report of it is accepted."""
+        job = self.job
+        db.hosts.end_maintenance(
+            job.world.database, job.host.uuid, by=job.notification.notification_uuid
+        )
+        self.say(
+            f"Host {host_name} is up again ({sign}) and off maintenance; its compute service "
+            "stays disabled until masakari-manage host repaired.",
+            0.95,
+        )
 
 
 def _summary(moves: list[VMove]) -> str:
