@@ -23,6 +23,10 @@ class Event(Protocol):
         """Whether it was set within *timeout* seconds (None: without bound)."""
 
 
+class Interrupted(Exception):
+    """Nobody sleeps on this clock any more: the program is ending."""
+
+
 class Clock(Protocol):
     """All that a program wants of time."""
 
@@ -33,7 +37,7 @@ class Clock(Protocol):
         """Seconds from an arbitrary start, never going back: for durations."""
 
     def sleep(self, seconds: float) -> None:
-        """Return when *seconds* have passed."""
+        """Return when *seconds* have passed.  Clocks that can be interrupted raise Interrupted."""
 
     def event(self) -> Event:
         """A new event that waits on this clock."""
@@ -64,6 +68,14 @@ def wait_until(
 class SystemClock:
     """The machine's own time."""
 
+    def __init__(self) -> None:
+        """Not interrupted."""
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """Who sleeps, now or later, gets Interrupted; events are waited for as before."""
+        self._interrupted.set()
+
     def now(self) -> datetime.datetime:
         """UTC, naive."""
         return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
@@ -73,8 +85,9 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """As time.sleep."""
-        time.sleep(seconds)
+        """As time.sleep, until `interrupt`: then it raises Interrupted."""
+        if self._interrupted.wait(seconds):
+            raise Interrupted
 
     def event(self) -> Event:
         """As threading.Event."""

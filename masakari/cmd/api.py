@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+from typing import Any
 
 import cotyledon
 from cotyledon.types import WorkerId
@@ -47,15 +48,18 @@ def serve(conf: cfg.ConfigOpts) -> None:
 
 
 def make_application(
-    conf: cfg.ConfigOpts, clock: Clock, database: db.session.Database | None = None
+    conf: cfg.ConfigOpts,
+    clock: Clock,
+    database: db.session.Database | None = None,
+    bus: Any = None,  # untyped library
 ) -> Application:
-    """The API with connections of its own, each opened when it is first used."""
+    """The API; connections that are not given are its own, each opened when it is first used."""
     return app.make_app(
         conf,
         database=database or db.session.connect(conf, clock),
         progress=db.progress.connect(conf),
         cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
-        engine=rpc.EngineClient(conf, rpc.transport(conf)),
+        engine=rpc.EngineClient(conf, bus or rpc.transport(conf)),
     )
 
 

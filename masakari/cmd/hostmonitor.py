@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def serve(conf: cfg.ConfigOpts) -> None:
-    """Watch until a signal ends it; the round that is under way is finished."""
+    """Watch until a signal ends it; the round that is under way is finished without retries."""
     clock = SystemClock()
     monitor = hostmonitor.build(conf, clock)
     stop = clock.event()
@@ -29,4 +29,5 @@ def serve(conf: cfg.ConfigOpts) -> None:
     thread.start()
     common.wait_for_signal(conf)
     stop.set()
+    clock.interrupt()
     thread.join()

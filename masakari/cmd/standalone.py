@@ -7,9 +7,9 @@ from oslo_log import log
 
 import masakari.conf
 from masakari import db, nova, rpc
-from masakari.api import app, paste
+from masakari.api import paste
 from masakari.clock import SystemClock
-from masakari.cmd import common, engine, server
+from masakari.cmd import api, common, engine, server
 from masakari.cmd import database as database_
 from masakari.engine.service import Engine
 from masakari.monitors import hostmonitor, report
@@ -36,32 +36,29 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Serve, recover and watch until a signal ends it."""
     clock = SystemClock()
     bus = rpc.transport(conf, default_url=rpc.IN_PROCESS)
-    cloud = nova.connect(conf, clock)
+    # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
+    # the API has a client who waits, and the monitor looks again soon by itself.
+    pauses = SystemClock()
+    cloud = nova.connect(conf, pauses)
     tls = server.tls(conf)
     paste.warn(conf)
     listener = server.listen(address(conf), conf.masakari_api_listen_port)
     monitor = hostmonitor.build(
         conf,
         clock,
-        cloud=cloud,
+        cloud=nova.connect(conf, pauses, retries=nova.MONITOR_RETRIES, threads=1),
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
     )
     database = database_.connect(conf, clock)
     db.migration.sync(conf)
     recovery = Engine(engine.make_world(conf, clock, database, cloud))
-    application = app.make_app(
-        conf,
-        database=database,
-        progress=db.progress.connect(conf, clock),
-        cloud=cloud,
-        engine=rpc.EngineClient(conf, bus),
-    )
-    api = server.Server(conf, application, listener, tls)
+    application = api.make_application(conf, clock, database, bus)
+    web = server.Server(conf, application, listener, tls)
     hears = engine.BusListener(conf, bus, recovery.recover)
     stop_monitor = clock.event()
     threads = [
-        threading.Thread(target=api.serve_forever, name="api"),
+        threading.Thread(target=web.serve_forever, name="api"),
         threading.Thread(target=monitor.run, args=(stop_monitor,), name="hostmonitor"),
     ]
     recovery.start()
@@ -71,7 +68,9 @@ def serve(conf: cfg.ConfigOpts) -> None:
     LOG.info("listening on %s port %d", *listener.getsockname()[:2])
     common.wait_for_signal(conf)
     stop_monitor.set()
-    api.stop()
+    recovery.let_go()
+    pauses.interrupt()
+    web.stop()
     hears.stop()
     recovery.stop()
     for thread in threads:

@@ -47,7 +47,7 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
             return
         if not db.hosts.begin_maintenance(world.database, host.uuid, by=n.notification_uuid):
             raise HostTaken(host=host.name)
-        job = Job(world, n, host, lease)
+        job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
         runner.run(job, flows.story(job))
         outcome.finished()
 
@@ -117,6 +117,7 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
         except RecoveryIgnored as e:
             outcome.end(NotificationStatus.IGNORED, e.reason or Reason.UNEXPECTED, str(e))
         except MasakariError as e:
+            lease.check()  # what fails because we were told to stop is no verdict
             outcome.failed(e.reason, str(e))
         except Exception as e:
             LOG.exception("notification %s: unexpected error", uuid)

@@ -48,8 +48,8 @@ class Engine:
             self._active.add(uuid)
             self._pool.submit(self._recover, uuid)
 
-    def stop(self) -> None:
-        """Nothing new is begun; return when every thread has ended.
+    def let_go(self) -> None:
+        """Nothing new is begun; returns at once.
 
         What was under way goes on in another engine, or in this one after its next start: its
         leases end at once.
@@ -57,6 +57,10 @@ class Engine:
         with self._lock:
             self._stop.set()
         self._leases.stop()
+
+    def stop(self) -> None:
+        """As `let_go`, and return when every thread has ended."""
+        self.let_go()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
         LOG.info("engine %s: stopped", self._world.owner)

@@ -120,6 +120,10 @@ class Client:
             return retry.persist(self.clock, self._retries, attempt, settled)
         except retry.Transient as error:
             raise errors.CloudUnavailable(service="Nova", detail=error.detail) from error
+        except clock_.Interrupted as error:
+            raise errors.CloudUnavailable(
+                service="Nova", detail="not asked again, as this program is ending"
+            ) from error
 
     def _request(self, action: str, method: str, path: str, body: Json = None) -> Json:
         """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""

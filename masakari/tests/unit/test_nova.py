@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from masakari import conf as options
 from masakari import errors, nova
+from masakari.clock import SystemClock
 from masakari.nova import client
 from masakari.sim.cloud import Fault, SimCloud
 from masakari.sim.http import SimServer
@@ -266,6 +267,15 @@ def test_session_nobody_listening_is_unavailable(clock, tmp_path):
         nova.connect(conf, clock).compute_services()
 
     assert clock.monotonic() == pytest.approx(45.5)
+
+
+def test_session_interrupted_pause_is_the_end_of_the_retries(tmp_path):
+    clock = SystemClock()
+    clock.interrupt()
+    cloud = nova.connect(configure(tmp_path, auth_url="http://127.0.0.1:9/v3"), clock, retries=100)
+
+    with pytest.raises(errors.CloudUnavailable, match="ending"):
+        cloud.compute_services()
 
 
 def test_session_slow_answer_ends_at_the_timeout(connect, sim):

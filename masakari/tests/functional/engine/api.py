@@ -4,6 +4,9 @@ import json
 import urllib.error
 import urllib.request
 
+from masakari.clock import SystemClock
+
+STOPPED = {"event": "STOPPED", "cluster_status": "OFFLINE", "host_status": "NORMAL"}
 HEADERS = {
     "Content-Type": "application/json",
     "X-Auth-Token": "admin:admin",
@@ -37,6 +40,18 @@ class Api:
             host = {"name": name, "type": "COMPUTE", "control_attributes": "SSH"}
             status, answer = self.call("POST", f"/segments/{uuid}/hosts", {"host": host})
             assert status == 201, answer
+
+    def report(self, host):
+        """The host is dead; the notification's uuid."""
+        body = {
+            "type": "COMPUTE_HOST",
+            "hostname": host,
+            "generated_time": SystemClock().now().isoformat(),
+            "payload": STOPPED,
+        }
+        status, answer = self.call("POST", "/notifications", {"notification": body})
+        assert status == 202, answer
+        return answer["notification"]["notification_uuid"]
 
     def notifications(self):
         return (self.call("GET", "/notifications")[1] or {}).get("notifications", [])

@@ -1,5 +1,6 @@
 """API and engines as real processes, with MariaDB and RabbitMQ, against the cloud over HTTP."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from masakari.tests.functional.program import Program, wait
 pytestmark = pytest.mark.functional
 
 VMS = 12
-STOPPED = {"event": "STOPPED", "cluster_status": "OFFLINE", "host_status": "NORMAL"}
 
 CONFIG = """\
 [DEFAULT]
@@ -59,6 +59,8 @@ class Deployment:
         for n in range(VMS):
             self.cloud.add_server("compute1", f"vm{n}", metadata={"HA_Enabled": "True"})
         self.keystone = SimServer(self.cloud)
+        self._nova = contextlib.ExitStack()
+        self._nova.callback(self.keystone.stop)
         port = free_port()
         self.api = Api(f"http://127.0.0.1:{port}/v1")
         self.config = directory / "masakari.conf"
@@ -88,20 +90,16 @@ class Deployment:
     def __exit__(self, *_):
         for program in (self.server, self.engine, self.other):
             program.stop()
-        self.keystone.stop()
+        self.take_nova_away()
+
+    def take_nova_away(self):
+        """Keystone's and Nova's connections are refused from now on."""
+        self._nova.close()
 
     def report(self):
         """The host is dead; the path of the notification that says so."""
         self.cloud.power_off("compute1")
-        body = {
-            "type": "COMPUTE_HOST",
-            "hostname": "compute1",
-            "generated_time": SystemClock().now().isoformat(),
-            "payload": STOPPED,
-        }
-        status, answer = self.api.call("POST", "/notifications", {"notification": body})
-        assert status == 202
-        return f"/notifications/{answer['notification']['notification_uuid']}"
+        return f"/notifications/{self.api.report('compute1')}"
 
     def notification(self, path):
         return self.api.call("GET", path)[1]["notification"]
@@ -181,6 +179,20 @@ def test_engine_told_to_stop_hands_over(deployment):
     deployment.other.start()
 
     deployment.wait_until_finished(path)
+
+
+def test_engine_told_to_stop_while_nova_is_away_ends_soon_and_hands_over(deployment):
+    deployment.take_nova_away()
+    deployment.report()
+    deployment.engine.wait_until_said("claimed")
+
+    began = time.monotonic()
+    deployment.engine.stop()
+
+    assert time.monotonic() - began < 10
+    assert deployment.engine.returncode == 0
+    assert not deployment.engine.said("running ->")
+    assert not deployment.engine.said("Traceback")
 
 
 @pytest.fixture

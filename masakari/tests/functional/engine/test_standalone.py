@@ -1,6 +1,8 @@
 """masakari-standalone as an operator of a lab runs it, and as kill -9 leaves it."""
 
+import contextlib
 import socket
+import time
 
 import pytest
 
@@ -44,6 +46,8 @@ class Lab:
             self.cloud.add_server("compute1", f"vm{n}")
         self.server = SimServer(self.cloud)
         self.server.start()
+        self._nova = contextlib.ExitStack()
+        self._nova.callback(self.server.stop)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.api = Api(f"http://127.0.0.1:{port}/v1")
@@ -70,7 +74,11 @@ class Lab:
 
     def stop(self):
         self.program.stop()
-        self.server.stop()
+        self.take_nova_away()
+
+    def take_nova_away(self):
+        """Keystone's and Nova's connections are refused from now on."""
+        self._nova.close()
 
     def wait_until_recovered(self):
         def is_recovered():
@@ -128,6 +136,28 @@ def test_told_to_stop_ends_with_status_0_and_without_a_traceback(lab):
 
     assert lab.program.returncode == 0
     assert "Traceback" not in lab.program.log.read_text()
+
+
+def test_nova_away_clients_are_told_soon_and_nobody_waits_at_the_end(lab):
+    lab.take_nova_away()
+    lab.api.report("compute1")
+    lab.program.wait_until_said("claimed")
+    segment = lab.api.call("GET", "/segments")[1]["segments"][0]["uuid"]
+    host = {"name": "compute9", "type": "COMPUTE", "control_attributes": "SSH"}
+
+    began = time.monotonic()
+    status, _ = lab.api.call("POST", f"/segments/{segment}/hosts", {"host": host})
+    answered = time.monotonic()
+    lab.program.stop()
+    ended = time.monotonic()
+
+    assert status == 503
+    assert answered - began < 10
+    assert ended - answered < 10
+    assert lab.program.returncode == 0
+    log = lab.program.log.read_text()
+    assert "Traceback" not in log
+    assert "running ->" not in log  # it goes on after the next start
 
 
 def test_without_authentication_it_listens_on_loopback_only(lab):
