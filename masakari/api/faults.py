@@ -32,6 +32,18 @@ _NAMES = {
 }
 _OTHER = "masakariFault"
 _UNEXPECTED = "Unexpected error. The log of the API server tells more about this request."
+_OURS = "masakari.fault"
+"""Key in the environment of requests that were answered with a `Fault`."""
+
+
+class Fault(webob.Response):  # type: ignore[misc]  # webob is untyped
+    """An error in the envelope; `Envelope` sees that it is ours."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """WSGI."""
+        environ[_OURS] = True
+        answer: Iterable[bytes] = super().__call__(environ, start_response)
+        return answer
 
 
 def of(exc: Exception) -> webob.Response:
@@ -56,7 +68,7 @@ def of(exc: Exception) -> webob.Response:
 def fault(status: int, message: str) -> webob.Response:
     """An error in the envelope."""
     content: dict[str, Any] = {"code": status, "message": message}  # JSON
-    response = webob.Response(status=status)
+    response = Fault(status=status)
     response.headers["Content-Type"] = "application/json; charset=UTF-8"
     if status == 503:
         response.headers["Retry-After"] = RETRY_AFTER_S
@@ -97,12 +109,15 @@ _OF_LIBRARIES = {
 
 
 class Envelope(Middleware):
-    """Errors of libraries' middleware (413, 503) also come as our JSON."""
+    """Errors of libraries' middleware (413, 503) also come in our envelope.
+
+    Only the 401 of keystonemiddleware stays as it is: it says where Keystone is.
+    """
 
     def answer(self, http: webob.Request) -> webob.Response:
         """Pass on."""
         response = self.pass_on(http)
-        if response.status_code < 400 or response.content_type == "application/json":
+        if response.status_code < 400 or response.status_code == 401 or _OURS in http.environ:
             return response
         words = _OF_LIBRARIES.get(response.status_code, response.status)
         return fault(response.status_code, words)

@@ -144,6 +144,15 @@ def test_body_of_delete_does_not_matter(api):
     assert api.delete(f"/segments/{uuid}", raw=b"{", headers={"Content-Type": "x/y"}).status == 204
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_accept_header_does_not_matter_to_errors(api, accept):
+    refused = api.get("/segments?limit=x", headers={"Accept": accept})
+
+    assert (refused.status, refused.error[0]) == (400, "badRequest")
+    assert "limit" in refused.error[1]
+    assert refused.headers["OpenStack-API-Version"] == "instance-ha 1.0"
+
+
 def test_accept_header_does_not_matter(api):
     answer = api.get("/segments", headers={"Accept": "application/xml"})
 
@@ -151,15 +160,18 @@ def test_accept_header_does_not_matter(api):
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])
-def test_too_large_body_is_refused(api, conf, told):
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html"])
+def test_too_large_body_is_refused(api, conf, told, accept):
     conf.set_override("max_request_body_size", 200, "oslo_middleware")
     raw = json.dumps(SEGMENT).encode() + b" " * 200
     chunked = {} if told else {"Transfer-Encoding": "chunked"}
 
-    refused = api.send("POST", "/segments", raw=raw, headers=chunked)
+    refused = api.send("POST", "/segments", raw=raw, headers=chunked | {"Accept": accept})
 
     assert (refused.status, refused.error[0]) == (413, "overLimit")
+    assert refused.headers["Content-Type"] == "application/json; charset=UTF-8"
     assert "larger than" in refused.error[1].lower()
+    assert not {"%", "<"} & set(refused.error[1])
     assert refused.headers["X-Openstack-Request-Id"].startswith("req-")
 
 
