@@ -4,6 +4,7 @@ Names and defaults are those that existing policy files override.
 """
 
 import functools
+import logging
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from masakari.api import (  # noqa: F401  importing a resource declares its oper
     segments,
     vmoves,
 )
+
+LOG = logging.getLogger(__name__)
 
 BASE_RULES: tuple[policy.RuleDefault, ...] = (
     policy.RuleDefault(
@@ -79,6 +82,8 @@ class Policy:
                 option="policy_file",
                 problem=f"{self._enforcer.policy_path} cannot be used: {e}",
             ) from e
+        if self._enforcer.policy_path is None and _is_set(conf):
+            _warn_of_missing(conf.oslo_policy.policy_file)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether `context_is_admin` holds."""
@@ -94,6 +99,19 @@ class Policy:
         """Raise Forbidden unless *rule* holds."""
         if not self.allows(rule, ctx):
             raise Forbidden(rule=rule)
+
+
+def _is_set(conf: cfg.ConfigOpts) -> bool:
+    """Whether the operator named a policy file; a default file may be absent."""
+    found = conf.get_location("policy_file", "oslo_policy")
+    return found is not None and found.location.is_user_controlled
+
+
+@functools.cache  # once, though each worker process has a policy
+def _warn_of_missing(path: str) -> None:
+    LOG.warning(
+        "[oslo_policy] policy_file: %s does not exist; until it does, the default rules apply", path
+    )
 
 
 def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:

@@ -104,6 +104,14 @@ def test_without_a_valid_token_nothing_is_told(as_user, user, method, path, body
     assert refused.headers["X-Openstack-Request-Id"].startswith("req-")
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_accept_header_does_not_matter_to_the_refusal(as_user, accept):
+    refused = as_user(None).get("/segments", headers={"Accept": accept})
+
+    assert refused.status == 401
+    assert refused.headers["WWW-Authenticate"] == 'Keystone uri="http://keystone.example.com"'
+
+
 @pytest.mark.parametrize("user", ["demo", "reader", "admin"])
 def test_everyone_with_a_token_reads_the_version_document(as_user, user):
     assert as_user(user).get("/").status == 200
@@ -132,13 +140,15 @@ def test_project_in_the_path_must_be_the_tokens(as_user):
     assert (refused.status, refused.error[0]) == (400, "badRequest")
 
 
-def test_keystone_that_is_away_is_a_503(secured, make_client):
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html"])
+def test_keystone_that_is_away_is_a_503(secured, make_client, accept):
     client = make_client(headers={"X-Auth-Token": "t"})
 
-    answer = client.get("/segments")
+    answer = client.get("/segments", headers={"Accept": accept})
 
     assert (answer.status, answer.error[0]) == (503, "serviceUnavailable")
     assert "Keystone" in answer.error[1]
+    assert "<" not in answer.error[1]
     assert answer.headers["Retry-After"].isdigit()
 
 
@@ -193,6 +203,47 @@ def test_malformed_policy_file_is_told_at_start(policy_file, as_user_of):
 
     with pytest.raises(ConfigInvalid, match=r"\[oslo_policy\] policy_file: .*policy\.yaml"):
         as_user_of("admin")
+
+
+@pytest.fixture
+def policy_from(conf, tmp_path):
+    """Reads the policy of a configuration file that has the lines."""
+
+    def read(lines):
+        config = tmp_path / "masakari.conf"
+        config.write_text(lines)
+        conf(["--config-file", str(config)], project="masakari")
+        return policy.Policy(conf)
+
+    return read
+
+
+def warnings_about_policy(caplog):
+    return [r.getMessage() for r in caplog.records if "policy_file" in r.getMessage()]
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "nowhere/policy.yaml"])
+def test_policy_file_that_does_not_exist_is_warned_of_once(policy_from, tmp_path, caplog, name):
+    path = tmp_path / name
+    for _ in range(2):
+        policy_from(f"[oslo_policy]\npolicy_file = {path}\n")
+
+    (warning,) = warnings_about_policy(caplog)
+    assert warning.startswith(f"[oslo_policy] policy_file: {path} does not exist")
+
+
+def test_policy_file_that_exists_is_not_warned_of(policy_from, tmp_path, caplog):
+    (tmp_path / "own.yaml").write_text("{}")
+
+    policy_from("[oslo_policy]\npolicy_file = own.yaml\n")
+
+    assert warnings_about_policy(caplog) == []
+
+
+def test_default_policy_file_may_be_absent(policy_from, caplog):
+    policy_from("")
+
+    assert warnings_about_policy(caplog) == []
 
 
 EXTENSIONS = ["extensions", "notifications", "os-hosts", "segments", "versions", "vmoves"]
