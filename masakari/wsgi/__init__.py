@@ -1,8 +1,3 @@
-"""What WSGI servers load.
+"""What WSGI servers load; they need what our programs need before other libraries are imported."""
 
-oslo.service must learn that we use threads before oslo.messaging is imported.
-"""
-
-from oslo_service import backend
-
-backend.init_backend(backend.BackendType.THREADING)
+import masakari.cmd  # noqa: F401  oslo.service must not choose eventlet

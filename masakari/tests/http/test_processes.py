@@ -233,6 +233,23 @@ def load(directory, *paths):
     return [line for line in ended.stdout.splitlines() if line[3:4] == " "]  # no log lines
 
 
+@pytest.mark.parametrize("module", ["masakari.wsgi", "masakari.wsgi.api"])
+def test_module_for_wsgi_servers_loads_silently_and_with_threads(module):
+    code = f"import {module}; from oslo_service import backend as b; print(b.get_backend_type())"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+
+    assert loaded.stdout == "BackendType.THREADING\n"
+    assert loaded.stderr == ""
+
+
 def test_module_for_wsgi_servers_finds_its_configuration(config):
     path = config()
 
