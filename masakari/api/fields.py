@@ -14,8 +14,12 @@ from masakari import errors
 Schema = Mapping[str, Any]  # JSON Schema: values of every kind
 Json = dict[str, Any]  # a JSON object: values of every kind
 
+HIGHEST = "\ufffe"
+"""What lies above (emoji, for example) is no part of MySQL's three-byte UTF-8."""
 TEXT_BYTES = 65535
 """What a TEXT column of MySQL holds."""
+
+_WORDY = frozenset(("description", "control_attributes"))
 
 _TRUE = ("True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
 _FALSE = ("False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
@@ -97,6 +101,13 @@ def filter_boolean(name: str, text: str) -> bool:
     return word in _FILTER_TRUE
 
 
+def told(values: Json) -> str:
+    """*values* for the log: long texts, which may hold what is nobody's business, by name only."""
+    return ", ".join(
+        name if name in _WORDY else f"{name}={value!r}" for name, value in sorted(values.items())
+    )
+
+
 def time(text: str) -> datetime.datetime:
     """ISO 8601 as UTC without zone; ValueError for anything else."""
     try:
@@ -122,7 +133,7 @@ def _is_text(value: str) -> bool:
 
 
 def _is_printable(char: str) -> bool:
-    return char <= "\ufffe" and (char.isprintable() or _kind(char) == "Zs")
+    return char <= HIGHEST and (char.isprintable() or _kind(char) == "Zs")
 
 
 def _kind(char: str) -> str:
@@ -189,7 +200,7 @@ _REASONS: dict[str, Callable[[Any, Any], str]] = {
     "minLength": lambda wanted, value: "is empty",
     "maxLength": lambda wanted, value: f"is longer than {wanted} characters",
     "minProperties": lambda wanted, value: "is empty: at least one property is needed",
-    "format": lambda wanted, value: f"{_quote(value)} {_CHECKS[wanted][1]}",
+    "format": lambda wanted, value: f"{_quote(value)} {_fault(wanted, value)}",
 }
 
 
@@ -203,6 +214,14 @@ def _explain(error: jsonschema.ValidationError) -> tuple[list[str], str]:
         unknown = min(set(error.instance) - set(error.schema["properties"]))
         return [*path, unknown[:64]], "is not a known property"
     return path, _REASONS[error.validator](error.validator_value, error.instance)
+
+
+def _fault(wanted: str, value: str) -> str:
+    """What keeps *value* from having the format."""
+    for char in value if wanted in ("name", "text") else "":
+        if char > HIGHEST:
+            return f"has U+{ord(char):X}: characters above U+FFFE, such as emoji, are not accepted"
+    return _CHECKS[wanted][1]
 
 
 def _words(types: str | list[str]) -> str:

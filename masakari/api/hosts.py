@@ -1,11 +1,15 @@
 """Hosts: members of failover segments."""
 
+import logging
+
 from masakari import db, errors
 from masakari.api import fields, segments
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Host
+
+LOG = logging.getLogger(__name__)
 
 RULE = "os_masakari_api:os-hosts:"
 
@@ -72,7 +76,9 @@ def create(req: Request, body: Json, segment_id: str) -> Json:
     wanted = fields.booleans(body["host"], *_FLAGS)
     db.segments.get(req.database, segment_id)  # 404 before Nova is asked
     _require_service(req, wanted["name"])
-    return {"host": _shape(db.hosts.create(req.database, segment_id, **wanted))}
+    row = db.hosts.create(req.database, segment_id, **wanted)
+    LOG.info("host %s created in segment %s: %s", row.uuid, segment_id, fields.told(wanted))
+    return {"host": _shape(row)}
 
 
 @operation("GET", _MEMBER, rule=RULE + "detail")
@@ -89,13 +95,16 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
         present = db.hosts.get(req.database, segment_id, host_id)
         if changes["name"] != present.name:
             _require_service(req, changes["name"])
-    return {"host": _shape(db.hosts.update(req.database, segment_id, host_id, changes))}
+    row = db.hosts.update(req.database, segment_id, host_id, changes)
+    LOG.info("host %s (%s) changed: %s", row.uuid, row.name, fields.told(changes))
+    return {"host": _shape(row)}
 
 
 @operation("DELETE", _MEMBER, rule=RULE + "delete", status=204)
 def delete(req: Request, segment_id: str, host_id: str) -> None:
     """Take a host out of its segment."""
     db.hosts.delete(req.database, segment_id, host_id)
+    LOG.info("host %s deleted from segment %s", host_id, segment_id)
 
 
 def _shape(row: Host) -> Json:

@@ -1,5 +1,7 @@
 """Notifications: what monitors report, and what became of it."""
 
+import logging
+
 from masakari import db
 from masakari.api import fields
 from masakari.api.fields import Json, Shape
@@ -8,6 +10,8 @@ from masakari.api.request import Request
 from masakari.db import progress
 from masakari.db.models import Notification
 from masakari.states import ClusterStatus, Event, HostStatus, NotificationType
+
+LOG = logging.getLogger(__name__)
 
 RULE = "os_masakari_api:notifications:"
 
@@ -109,6 +113,13 @@ def create(req: Request, body: Json) -> Json:
         generated_time=fields.time(said["generated_time"]),
         payload=said["payload"],
         duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
+    )
+    LOG.info(
+        "notification %s accepted: %s of %s: %s",
+        row.notification_uuid,
+        row.type,
+        said["hostname"],
+        fields.told(row.payload),
     )
     req.world.engine.recover(row.notification_uuid)
     return {"notification": shape(row)}

@@ -139,7 +139,8 @@ class Request:
         rows = fetch(page)
         if rows and len(rows) == page.limit and "limit" not in self.http.GET:
             root = versions.base_url(self.http, self.world.conf)
-            params = [*self.http.GET.items(), ("marker", str(rows[-1].id))]
+            params = [(name, value) for name, value in self.http.GET.items() if name != "marker"]
+            params.append(("marker", str(rows[-1].id)))
             self._next_url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
         return rows
 

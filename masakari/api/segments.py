@@ -1,5 +1,7 @@
 """Failover segments: groups of hosts that share a recovery method."""
 
+import logging
+
 from masakari import db
 from masakari.api import fields
 from masakari.api.fields import Json
@@ -7,6 +9,8 @@ from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Segment
 from masakari.states import RecoveryMethod
+
+LOG = logging.getLogger(__name__)
 
 RULE = "os_masakari_api:segments:"
 
@@ -65,7 +69,9 @@ def index(req: Request) -> Json:
 def create(req: Request, body: Json) -> Json:
     """Create a failover segment."""
     wanted = fields.booleans(body["segment"], "enabled")
-    return {"segment": shape(db.segments.create(req.database, **wanted))}
+    row = db.segments.create(req.database, **wanted)
+    LOG.info("segment %s created: %s", row.uuid, fields.told(wanted))
+    return {"segment": shape(row)}
 
 
 @operation("GET", "/segments/{segment_id}", rule=RULE + "detail")
@@ -78,10 +84,13 @@ def show(req: Request, segment_id: str) -> Json:
 def update(req: Request, body: Json, segment_id: str) -> Json:
     """Change a failover segment; during a recovery only `enabled` can be set to false."""
     changes = fields.booleans(body["segment"], "enabled")
-    return {"segment": shape(db.segments.update(req.database, segment_id, changes))}
+    row = db.segments.update(req.database, segment_id, changes)
+    LOG.info("segment %s changed: %s", row.uuid, fields.told(changes))
+    return {"segment": shape(row)}
 
 
 @operation("DELETE", "/segments/{segment_id}", rule=RULE + "delete", status=204)
 def delete(req: Request, segment_id: str) -> None:
     """Delete a failover segment and its hosts."""
     db.segments.delete(req.database, segment_id)
+    LOG.info("segment %s deleted, with its hosts", segment_id)

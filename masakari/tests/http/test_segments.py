@@ -1,6 +1,7 @@
 """Segments: create, see, change, conflict, delete."""
 
 import json
+from urllib import parse
 
 import pytest
 
@@ -161,6 +162,16 @@ def test_create_with_wrong_envelope_names_it(api, body, field):
 )
 def test_names_may_have_every_printable_character(api, name):
     assert api.segment(name)["name"] == name
+
+
+@pytest.mark.parametrize("field", ["name", "service_type", "description"])
+def test_emoji_is_refused_by_its_code_point(api, field):
+    refused = api.post("/segments", segment(**{field: "rack \U0001f600"}))
+
+    assert refused.status == 400
+    assert f"field segment.{field}: " in refused.error[1]
+    assert "U+1F600" in refused.error[1]
+    assert "printable" not in refused.error[1]
 
 
 @pytest.mark.parametrize("text", ["", "a\nb", "d" * 65535, None], ids=lambda t: repr(t)[:20])
@@ -352,6 +363,24 @@ def test_list_that_the_server_cuts_off_links_to_the_rest(four, conf):
     rest = four.get(link["href"].removeprefix("http://localhost/v1"))
     assert names(rest) == "d"
     assert list(rest.json) == ["segments"]
+
+
+def test_links_carry_the_query_and_one_marker(four, conf):
+    conf.set_override("osapi_max_limit", 1)
+    seen, answer = "", four.get("/segments?sort_key=service_type&sort_key=name&sort_dir=asc")
+
+    while "segments_links" in answer.json:
+        seen += names(answer)
+        (link,) = answer.json["segments_links"]
+        query = parse.parse_qs(parse.urlsplit(link["href"]).query)
+        assert query == {
+            "sort_key": ["service_type", "name"],
+            "sort_dir": ["asc"],
+            "marker": [str(answer.json["segments"][0]["id"])],
+        }
+        answer = four.get(link["href"].removeprefix("http://localhost/v1"))
+
+    assert seen + names(answer) == "abcd"
 
 
 @pytest.mark.parametrize("query", ["?limit=2", "?limit=5000", ""])
