@@ -8,6 +8,7 @@ Where a host cannot be asked (its name is unknown, there is no route), nobody ca
 import concurrent.futures
 import errno
 import itertools
+import logging
 import os
 import socket
 import struct
@@ -20,6 +21,8 @@ from typing import Any, Protocol
 from oslo_config import cfg
 
 from masakari import errors
+
+LOG = logging.getLogger(__name__)
 
 SILENCE = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 REFUSAL = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
@@ -104,11 +107,14 @@ class Addresses:
         self._listed = dict(self._parse_entry(entry) for entry in listed)
 
     def of(self, host: str) -> Address:
-        """Where *host* is asked."""
+        """Where *host* is asked.  Raises ConfigInvalid when its name makes no address."""
         listed = self._listed.get(host)
         if listed is not None:
             return listed
-        return self._parse(self._pattern.replace("{host}", host), "second_opinion_address")
+        option = "second_opinion_address"
+        if not host or ":" in host:  # what follows would be taken for a port
+            raise _invalid(option, f"the host name {host!r} cannot be part of an address")
+        return self._parse(self._pattern.replace("{host}", host), option)
 
     def _parse_entry(self, entry: str) -> tuple[str, Address]:
         host, _, address = (part.strip() for part in entry.partition("="))
@@ -142,6 +148,8 @@ class Network:
         self._knock = knock
         self._timeout_s = timeout_s
         self._parallel = parallel
+        self._nowhere: set[str] = set()
+        """Hosts that were warned of, as they cannot be asked."""
 
     def ask(self, hosts: Collection[str]) -> Mapping[str, Opinion]:
         """An opinion on each of *hosts*, all asked at a time."""
@@ -150,14 +158,31 @@ class Network:
         with concurrent.futures.ThreadPoolExecutor(
             min(len(hosts), self._parallel), thread_name_prefix="second-opinion"
         ) as pool:
-            return dict(zip(hosts, pool.map(self._ask, hosts), strict=True))
+            opinions = pool.map(self._ask, [self._address(host) for host in hosts])
+            return dict(zip(hosts, opinions, strict=True))
 
-    def _ask(self, host: str) -> Opinion:
+    def _address(self, host: str) -> Address | None:
+        """Where *host* is asked, or None, of which is warned once."""
+        try:
+            return self._addresses.of(host)
+        except errors.ConfigInvalid as error:
+            if host not in self._nowhere:
+                self._nowhere.add(host)
+                LOG.warning(
+                    "%s: cannot be asked and is never held for dead, until [host] "
+                    "second_opinion_addresses lists it (%s)",
+                    host,
+                    error,
+                )
+            return None
+
+    def _ask(self, address: Address | None) -> Opinion:
         """Ask one host on each of its IP addresses; any sign of life counts."""
-        address = self._addresses.of(host)
+        if address is None:
+            return Opinion(Sign.UNKNOWN, "its name makes no address to ask")
         try:
             found = socket.getaddrinfo(address.name, address.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             return Opinion(Sign.UNKNOWN, f"{address} could not be resolved ({error})")
         opinions = (self._knock(family, where, self._timeout_s) for family, _, _, _, where in found)
         opinion = weigh(opinions)

@@ -188,6 +188,43 @@ def test_ask_never_more_hosts_at_a_time_than_configured():
     assert peak[0] <= 3
 
 
+@pytest.mark.parametrize("name", ["rack1:compute1", "compute1:22", "fd00::1", "[", "", "a\0b"])
+def test_ask_host_whose_name_makes_no_address_asks_the_others(name, caplog):
+    network = Network(
+        Addresses("{host}", ["compute2=127.0.0.1"], 22),
+        lambda _family, _where, _timeout_s: Opinion(Sign.ALIVE, "answers"),
+        timeout_s=1,
+        parallel=2,
+    )
+
+    answers = [network.ask([name, "compute2"]) for _ in range(3)]
+
+    assert [answer[name].sign for answer in answers] == [Sign.UNKNOWN] * 3
+    assert [answer["compute2"].sign for answer in answers] == [Sign.ALIVE] * 3
+    assert len([r for r in caplog.records if r.levelname == "WARNING"]) <= 1
+
+
+def test_ask_host_whose_name_makes_no_address_warns_once(caplog):
+    network = Network(Addresses("{host}", [], 22), knocking([]), timeout_s=1, parallel=2)
+
+    for _ in range(3):
+        network.ask(["rack1:compute1"])
+
+    (line,) = [r.getMessage() for r in caplog.records]
+    assert line.startswith("rack1:compute1: cannot be asked and is never held for dead, until")
+
+
+def test_ask_host_with_a_colon_that_is_listed_is_asked():
+    network = Network(
+        Addresses("{host}", ["rack1:compute1=127.0.0.1"], 22),
+        knocking([Sign.ALIVE]),
+        timeout_s=1,
+        parallel=2,
+    )
+
+    assert network.ask(["rack1:compute1"])["rack1:compute1"].sign is Sign.ALIVE
+
+
 def test_ask_nobody_asks_nobody():
     network = Network(Addresses("{host}", [], 22), knocking([]), timeout_s=1, parallel=3)
 
