@@ -89,6 +89,16 @@ HOST_OPTS: list[cfg.Opt] = [
         help="Seconds after which the report of a dead host that was refused because the host is "
         "on maintenance is sent again, for as long as it is dead.",
     ),
+    cfg.FloatOpt(
+        "reminder_interval",
+        default=300,
+        min=0,
+        max=86400,
+        help="Seconds after which a death that was reported is reported again, and again, for as "
+        "long as the host is dead; 0: never. It recovers a host whose first report came to "
+        "nothing. Longer than [DEFAULT] duplicate_notification_detection_interval of the Masakari "
+        "API (180 s), which takes anything sooner for the same report.",
+    ),
     cfg.StrOpt(
         "second_opinion",
         default="tcp",

@@ -1,7 +1,7 @@
 """One loop for every daemon: look, decide, tell."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from masakari import clock as clock_
@@ -67,6 +67,7 @@ class Monitor:
 
     def cycle(self) -> str:
         """Look, decide and tell once; the sentence says what was seen."""
+        until = self._clock.monotonic() + self._interval_s
         try:
             findings = self._judge.see(self._probe.look())
         except Blind as error:
@@ -77,11 +78,16 @@ class Monitor:
         self._outbox.drop(findings.gone)
         self._outbox.add(findings.events)
         self.tell()
+        self._take_in(self._outbox.remind(findings.reminders, until))
         return self._judge.summary()
 
     def tell(self) -> None:
         """Masakari has heard what is due, or it is kept."""
-        for delivery in self._outbox.flush():
+        self._take_in(self._outbox.flush())
+
+    def _take_in(self, deliveries: Iterable[outbox_.Delivery]) -> None:
+        """The judge knows what Masakari has said."""
+        for delivery in deliveries:
             if delivery.accepted:
                 self._judge.told(delivery.event)
             else:

@@ -62,7 +62,11 @@ def build(
     )
     return core.Monitor(
         probe,
-        judge.Judge(conf.host.monitoring_samples, myself=conf.hostname),
+        judge.Judge(
+            conf.host.monitoring_samples,
+            myself=conf.hostname,
+            reminder_s=conf.host.reminder_interval,
+        ),
         box,
         clock,
         interval_s=conf.host.monitoring_interval,

@@ -2,7 +2,9 @@
 
 A state counts when the last N samples of a subject agree; mixed samples, and samples of somebody
 who could not look, decide nothing.  What Masakari was told is remembered only after it has heard
-it (`told`), so an event is asked for again in each round until then.
+it (`told`), so an event is asked for again in each round until then.  A death that stands is told
+again now and then: whoever recovered the host may have found it alive, and given up, between two
+samples that did not show it.
 
 The observer is suspected before the observed: while no subject at all looks alive, nobody is
 accused, and the samples of that round do not count.  The observer's own host is never accused.
@@ -84,6 +86,8 @@ class Findings:
 
     events: Sequence[Event] = ()
     """All that Masakari has not heard yet and that still holds."""
+    reminders: Sequence[Event] = ()
+    """Deaths that Masakari heard of some time ago and that still hold, the longest ago first."""
     alive: frozenset[str] = frozenset()
     """Subjects with a sign of life: an accusation that is under way no longer holds."""
     gone: frozenset[str] = frozenset()
@@ -101,6 +105,8 @@ class _Track:
     judged: State | None = None
     told: State | None = None
     """What Masakari has heard: None nothing, UNKNOWN something that may not hold any more."""
+    told_at: datetime.datetime = datetime.datetime.min
+    """When the sample was taken that Masakari heard of last."""
     again: bool = False
     rejected: bool = False
 
@@ -139,6 +145,8 @@ class Judge:
     myself: str = ""
     """Name of the observer's own host."""
     noun: str = "host"
+    reminder_s: float = 0
+    """After so long a death that stands is told again; 0: never."""
     _tracks: dict[str, _Track] = field(default_factory=dict)
     _trouble: str | None = None
 
@@ -158,7 +166,7 @@ class Judge:
             change, event = self._weigh(self._tracks[sample.subject], self._admit(sample))
             changes += [change] if change else []
             events += [event] if event else []
-        return Findings(events=events, alive=alive, gone=gone, changes=changes)
+        return Findings(events, self._reminders(), alive, gone, changes)
 
     def see_nothing(
         self, why: str, at: datetime.datetime, alive: frozenset[str] = frozenset()
@@ -173,6 +181,7 @@ class Judge:
         track = self._tracks.get(event.subject)
         if track is not None:
             track.told = event.state
+            track.told_at = event.at
 
     def maybe_told(self, subject: str) -> None:
         """Masakari may have heard that *subject* is dead, or not."""
@@ -182,7 +191,7 @@ class Judge:
             track.again = True
 
     def rejected(self, subject: str) -> None:
-        """Masakari does not want to hear of *subject* while the registry is as it is."""
+        """Masakari does not want to hear of *subject* while the registry and its state last."""
         track = self._tracks.get(subject)
         if track is not None:
             track.rejected = True
@@ -247,10 +256,26 @@ class Judge:
         if state is not track.judged:
             change = Change(sample.subject, track.judged, state, sample.detail, self.samples_needed)
             track.judged = state
+            track.rejected = False
         event = None
         if track.owes(state):
             event = Event(sample.subject, state, sample.at, sample.detail, track.again)
         return change, event
+
+    def _reminders(self) -> list[Event]:
+        """The deaths that are to be told again now."""
+        if not self.reminder_s:
+            return []
+        pause = datetime.timedelta(seconds=self.reminder_s)
+        due = [
+            (track.told_at, track.samples[-1])
+            for track in self._tracks.values()
+            if track.told is track.stable() is State.OFFLINE
+            and not track.rejected
+            and track.samples[-1].at - track.told_at >= pause
+        ]
+        due.sort(key=lambda pair: pair[0])
+        return [Event(last.subject, last.state, last.at, last.detail) for _, last in due]
 
     def _describe(self, track: _Track) -> str:
         last = track.samples[-1]

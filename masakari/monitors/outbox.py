@@ -12,6 +12,9 @@ back that was not delivered.  In short, what each answer of the API does:
 400                                    rejected: an error is logged once
 anything else, and no answer at all    sent again after a pause that grows; nothing is dropped
 =====================================  ==========================================================
+
+Reminders of deaths that were delivered are not kept: each is tried once, after everything else,
+and 409 is their usual answer.
 """
 
 import dataclasses
@@ -138,6 +141,43 @@ class Outbox:
                 deliveries.append(delivery)
         return deliveries
 
+    def remind(self, deaths: Iterable[Event], until: float) -> Sequence[Delivery]:
+        """Tell of *deaths* once more; the API's last word on each that it has answered.
+
+        Each is tried once.  None is sent while a report is due or the API does not answer, nor
+        after *until* on the monotonic clock.
+        """
+        deliveries = []
+        for event in deaths:
+            now = self._clock.monotonic()
+            next_try = self.next_try()
+            is_report_due = next_try is not None and next_try <= now
+            if is_report_due or now < self._resume_at or now >= until:
+                break
+            delivery = self._remind(event)
+            if delivery is None:
+                break
+            deliveries.append(delivery)
+        return deliveries
+
+    def _remind(self, event: Event) -> Delivery | None:
+        """Try once; the API's last word, if it said one."""
+        try:
+            answer = self._masakari.notify(self._compose(event, event.at))
+        except report.Unanswered as error:
+            LOG.debug("%s: no answer to the reminder (%s)", event.subject, error)
+            return None
+        verdict = _judge(answer, event)
+        if verdict is _Verdict.UNANSWERED:
+            LOG.debug("%s: no answer to the reminder (%s)", event.subject, answer)
+            return None
+        if verdict is _Verdict.REJECTED:
+            _log_rejection(event, answer)
+        else:
+            level = logging.DEBUG if answer.status == 409 else logging.INFO
+            LOG.log(level, "%s: still %s, reported again (%s)", event.subject, event.state, answer)
+        return Delivery(event, verdict is not _Verdict.REJECTED)
+
     def _send(self, pending: _Pending) -> Delivery | None:
         """Try once; the API's last word, if it said one."""
         self._pause()  # whatever happens to this try, the next one is not at once
@@ -162,13 +202,7 @@ class Outbox:
         if accepted:
             LOG.info("%s: %s reported (%s)", pending.event.subject, pending.event.state, answer)
         else:
-            LOG.error(
-                "%s: Masakari rejects the report that it is %s (%s); it is asked again when the "
-                "registered hosts change",
-                pending.event.subject,
-                pending.event.state,
-                answer,
-            )
+            _log_rejection(pending.event, answer)
         return Delivery(pending.event, accepted)
 
     def _ask_again(self, pending: _Pending, answer: report.Answer) -> None:
@@ -216,6 +250,16 @@ class Outbox:
             LOG.info("Masakari answers again, after %d tries", self._unanswered)
         self._unanswered = 0
         self._resume_at = self._clock.monotonic()
+
+
+def _log_rejection(event: Event, answer: report.Answer) -> None:
+    LOG.error(
+        "%s: Masakari rejects the report that it is %s (%s); it is asked again when the registered "
+        "hosts or its state change",
+        event.subject,
+        event.state,
+        answer,
+    )
 
 
 def _judge(answer: report.Answer, event: Event) -> _Verdict:

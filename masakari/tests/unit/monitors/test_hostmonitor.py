@@ -7,6 +7,7 @@ import pytest
 
 from masakari import errors
 from masakari.monitors import hostmonitor
+from masakari.monitors.hosts.second_opinion import Addresses, Network, Opinion, Sign
 from masakari.monitors.report import Answer, Unanswered
 from masakari.sim.cloud import Fault
 
@@ -70,10 +71,13 @@ def test_five_monitors_lead_to_one_notification(three):
         three.start()
     three.run(30)
     three.cloud.power_off("compute1")
-    three.run(600)
+    three.run(300)
 
     assert three.masakari.told == [DEATH]
     assert len(three.masakari.asked) == 5
+    three.run(300)
+    assert three.masakari.told == [DEATH, DEATH]
+    assert len(three.masakari.asked) == 10
 
 
 def test_nova_compute_dead_but_host_answers_is_not_told(three, caplog):
@@ -369,6 +373,185 @@ def test_second_death_soon_after_the_first_is_told_although_it_looks_like_a_dupl
     three.run(300)
 
     assert three.masakari.told == [DEATH, RETURN, DEATH]
+
+
+def test_death_that_stands_is_told_again_each_reminder_interval(three):
+    three.option("reminder_interval", 200, "host")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(600)
+
+    assert [(heard.at, heard.event) for heard in three.masakari.heard] == [
+        (50, "STOPPED"),
+        (250, "STOPPED"),
+        (450, "STOPPED"),
+    ]
+    times = [heard.generated_time for heard in three.masakari.heard]
+    assert [(b - a).total_seconds() for a, b in itertools.pairwise(times)] == [200, 200]
+
+
+def test_second_death_that_no_sample_separates_is_told_again(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(30)
+    three.cloud.power_on("compute1")
+    three.run(0.5)
+    three.cloud.power_off("compute1")
+    three.run(300)
+
+    assert three.masakari.told == [DEATH, DEATH]
+
+
+def test_reminder_interval_zero_tells_once(three):
+    three.option("reminder_interval", 0, "host")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(3600)
+
+    assert [asked[1:] for asked in three.masakari.asked] == [DEATH]
+
+
+@pytest.mark.parametrize("reason", ["maintenance", "duplicate"])
+def test_reminder_refused_is_quiet_until_the_next_one(three, caplog, reason):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(30)
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)
+    three.masakari.script.extend([Answer(409, reason, "No.")] * 3)
+    three.run(950)
+
+    assert [at for at, *_ in three.masakari.asked] == [50, 350, 650, 950]
+    lines = [r for r in caplog.records if "reported again" in r.getMessage()]
+    assert len(lines) == 3
+    assert {r.levelno for r in caplog.records} == {logging.DEBUG}
+
+
+def test_reminder_without_answer_is_tried_once_each_round(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(310)
+    three.masakari.script.extend([Unanswered("timed out"), Answer(503)])
+    three.run(60)
+
+    assert [at for at, *_ in three.masakari.asked] == [50, 350, 360, 370]
+    assert three.masakari.told == [DEATH, DEATH]
+    assert not [r for r in caplog.records if "Masakari" in r.getMessage()]
+
+
+def test_reminder_without_answer_is_not_kept_when_the_host_returns(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(315)
+    three.masakari.script.append(Unanswered("timed out"))
+    three.run(6)
+    three.cloud.power_on("compute1")
+    three.run(200)
+
+    assert [asked[1:] for asked in three.masakari.asked] == [DEATH, DEATH, RETURN]
+    assert not [r for r in caplog.records if "taken back" in r.getMessage()]
+
+
+def test_reminders_come_after_new_reports_and_hold_none_up(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(300)
+    three.cloud.power_off("compute2")
+    three.run(19)
+    three.masakari.script.append(Answer(503))
+    three.run(10)
+
+    assert three.masakari.asked[1:] == [
+        (350, "compute2", "STOPPED"),
+        (350.625, "compute2", "STOPPED"),
+    ]
+    three.run(10)
+    assert three.masakari.asked[3:] == [(360, "compute1", "STOPPED")]
+
+
+def test_reminders_that_take_long_do_not_delay_the_next_look(three):
+    names = [f"compute{i}" for i in range(4, 14)]
+    three.hosts(*names)
+    three.start()
+    three.run(30)
+    for name in names:
+        three.cloud.power_off(name)
+    three.run(290)
+    notify = three.masakari.notify
+
+    def slow(notification):
+        three.clock.sleep(4)
+        return notify(notification)
+
+    looks = []
+    ask = three.opinion.ask
+
+    def look(hosts):
+        looks.append(three.clock.monotonic())
+        return ask(hosts)
+
+    three.masakari.notify = slow
+    three.opinion.ask = look
+    three.run(75)
+
+    # three of 4 s in each round of 10 s
+    assert max(b - a for a, b in itertools.pairwise(looks)) == 12
+    again = [host for at, host, _ in three.masakari.asked if at > 300]
+    assert sorted(again) == sorted(names)
+
+
+def test_reminder_rejected_is_an_alarm_once(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(30)
+    three.masakari.script.append(Answer(400, "unknown-host", "Host could not be found."))
+    three.run(1000)
+
+    assert len(three.masakari.asked) == 2
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+
+
+def test_death_after_a_return_that_was_rejected_is_told(three):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(200)
+    three.masakari.script.append(Answer(400, "invalid", "No."))
+    three.cloud.power_on("compute1")
+    three.run(100)
+    three.cloud.power_off("compute1")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH, DEATH]
+
+
+def test_host_whose_name_makes_no_address_does_not_stop_the_watch(three):
+    three.hosts("rack1:compute9")
+    address = Addresses("{host}", [f"compute{n}=127.0.0.1" for n in (1, 2, 3)], 22)
+
+    def knock(_family, _where, _timeout_s):
+        return Opinion(Sign.SILENT, "does not answer")
+
+    network = Network(address, knock, timeout_s=1, parallel=1)
+    ask = three.opinion.ask
+    three.opinion.ask = lambda hosts: (
+        network.ask(hosts) | ask([host for host in hosts if ":" not in host])
+    )
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.cloud.power_off("rack1:compute9")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
 
 
 def test_unknown_host_is_an_alarm_once_and_told_when_the_registry_changes(three, caplog):

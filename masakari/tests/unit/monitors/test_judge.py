@@ -200,6 +200,85 @@ def test_see_rejected_host_is_quiet_until_the_registry_changes():
     assert said(judge, "d") == ["D"]
 
 
+def test_see_rejected_return_does_not_hide_the_next_death():
+    judge = Judge(1)
+    said(judge, "d")
+    said(judge, "u", heard=False)
+
+    judge.rejected("compute1")
+
+    assert said(judge, "uud") == ["-", "-", "D"]
+
+
+def reminded(judge: Judge, letters: str, *, step_s: float = 100) -> str:
+    """The seconds, in hundreds, at which compute1's death is reported (D) and reminded of (r)."""
+    told = ""
+    for number, letter in enumerate(letters):
+        at = NOW + datetime.timedelta(seconds=number * step_s)
+        findings = judge.see([sample("compute1", letter, at), witness()])
+        for event in [*findings.events, *findings.reminders]:
+            assert event.at == at
+            judge.told(event)
+        told += "D" if findings.events else "r" if findings.reminders else "-"
+    return told
+
+
+@pytest.mark.parametrize(
+    ("reminder_s", "samples", "seen", "expected"),
+    [
+        (300, 1, "ddddddddd", "D--r--r--"),
+        (300, 2, "dddddddd", "-D--r--r"),
+        (250, 1, "ddddddd", "D--r--r"),
+        (0, 1, "ddddddddd", "D--------"),
+        # not while nobody knows for sure that it is dead
+        (300, 1, "dd????dd", "D-----r-"),
+        (300, 2, "ddd?dddd", "-D---r--"),
+        (300, 1, "dd!!!!dd", "D-----r-"),
+        (300, 1, "uuuuuu", "------"),
+    ],
+)
+def test_see_death_that_stands_is_reminded_of(reminder_s, samples, seen, expected):
+    assert reminded(Judge(samples, reminder_s=reminder_s), seen) == expected
+
+
+def test_see_return_is_never_reminded_of():
+    judge = Judge(1, reminder_s=300)
+
+    assert reminded(judge, "duuuuuuu") == "DD------"
+
+
+def test_see_reminder_not_heard_is_asked_for_again():
+    judge = Judge(1, reminder_s=300)
+    said(judge, "d")
+    late = NOW + datetime.timedelta(seconds=300)
+
+    rounds = [judge.see([sample("compute1", "d", late), witness()]) for _ in range(3)]
+
+    assert [len(findings.reminders) for findings in rounds] == [1, 1, 1]
+    assert [len(findings.events) for findings in rounds] == [0, 0, 0]
+
+
+def test_see_rejected_death_is_not_reminded_of():
+    judge = Judge(1, reminder_s=300)
+    said(judge, "d")
+
+    judge.rejected("compute1")
+
+    assert reminded(judge, "ddddddddd") == "---------"
+
+
+def test_see_longest_ago_is_reminded_of_first():
+    judge = Judge(1, reminder_s=300)
+    judge.see([sample("compute1", "d"), sample("compute2", "d"), witness()])
+    judge.told(Event("compute2", State.OFFLINE, NOW))
+    judge.told(Event("compute1", State.OFFLINE, NOW + datetime.timedelta(seconds=1)))
+    late = NOW + datetime.timedelta(seconds=400)
+
+    findings = judge.see([sample("compute1", "d", late), sample("compute2", "d", late), witness()])
+
+    assert [event.subject for event in findings.reminders] == ["compute2", "compute1"]
+
+
 def test_see_change_names_old_new_and_samples():
     judge = Judge(2)
     judge.see([sample("compute1", "u"), witness()])
