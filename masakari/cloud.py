@@ -131,8 +131,9 @@ class Cloud(Protocol):
     def evacuate(self, server_id: str, host: str | None = None, *, leave: Leave = freely) -> None:
         """Nova has accepted to rebuild the VM on *host*, or where its scheduler chooses.
 
-        Raises CloudRefused with code 400 while the source's service is up, CloudConflict while
-        the VM is in a state that does not allow it.  Nova 34 accepts a second evacuation beside a
+        Raises CloudUnavailable also when it is not known whether Nova has accepted: then
+        `evacuations` tells sooner or later.  Raises CloudRefused with code 400 while the source's
+        service is up, CloudConflict while the VM is in a state that does not allow it.  Nova 34 accepts a second evacuation beside a
         running one, which ends both badly: look at `evacuations` before.
         """
 

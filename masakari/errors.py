@@ -120,7 +120,11 @@ class DuplicateNotification(MasakariError):
 # ---- what the surroundings said
 
 
-class CloudUnavailable(MasakariError):
+class CloudError(MasakariError):
+    """Nova or Keystone did not do what was asked."""
+
+
+class CloudUnavailable(CloudError):
     """Nova or Keystone gave no usable answer, after retries: try later."""
 
     template = "{service} is not available: {detail}"
@@ -128,7 +132,7 @@ class CloudUnavailable(MasakariError):
     reason = Reason.CLOUD_UNAVAILABLE
 
 
-class CloudRefused(MasakariError):
+class CloudRefused(CloudError):
     """Nova answered 4xx: asking again does not help."""
 
     template = "Nova refused to {action}: {detail} (HTTP {code})"
@@ -223,7 +227,7 @@ class HostTaken(RecoveryIgnored):
 class HostReturned(RecoveryIgnored):
     """The host is up again and nothing was moved yet."""
 
-    template = "Host {host} is up again ({seen}); nothing was moved."
+    template = "{sign}; nothing was moved."
     reason = Reason.HOST_RETURNED
 
 

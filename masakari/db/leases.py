@@ -123,7 +123,10 @@ def record_proof(tx: Transaction, uuid: str, *, owner: str, proof: Mapping[str, 
 
 @writer
 def settle(tx: Transaction, uuid: str, *, owner: str, status: str, message: str) -> bool:
-    """Running has become *status*, with its *message*, unless the notification is another's."""
+    """Running has become *status*, with its *message*, unless the notification is another's.
+
+    Moves that have not ended end with it: `ignored` as it is, else `failed`.
+    """
     settled = tx.connection.execute(
         sa.update(T)
         .where(_is_held(uuid, owner))
@@ -135,7 +138,11 @@ def settle(tx: Transaction, uuid: str, *, owner: str, status: str, message: str)
             updated_at=tx.clock_now(),
         )
     )
-    return settled.rowcount == 1
+    if settled.rowcount != 1:
+        return False
+    ends_as = VMoveStatus.IGNORED if status == NotificationStatus.IGNORED else VMoveStatus.FAILED
+    _end_moves(tx, [uuid], ends_as, message)
+    return True
 
 
 def _is_held(uuid: str, owner: str) -> ColumnElement[bool]:
@@ -204,18 +211,28 @@ def expire(tx: Transaction, *, age_s: float, limit: int = 100) -> list[str]:
 
 def _fail(tx: Transaction, uuids: Sequence[str], message: str) -> None:
     """The notifications and their unfinished moves have failed."""
-    now = tx.clock_now()
-    moves = models.vmoves
     tx.connection.execute(
         sa.update(T)
         .where(T.c.notification_uuid.in_(uuids))
-        .values(status=FAILED, message=message, owner=None, lease_until=None, updated_at=now)
+        .values(
+            status=FAILED,
+            message=message,
+            owner=None,
+            lease_until=None,
+            updated_at=tx.clock_now(),
+        )
     )
+    _end_moves(tx, uuids, VMoveStatus.FAILED, message)
+
+
+def _end_moves(tx: Transaction, uuids: Sequence[str], status: VMoveStatus, message: str) -> None:
+    """What the notifications had not moved to its end has ended so."""
+    now, moves = tx.clock_now(), models.vmoves
     tx.connection.execute(
         sa.update(moves)
         .where(
             moves.c.notification_uuid.in_(uuids),
             moves.c.status.in_((str(VMoveStatus.PENDING), str(VMoveStatus.ONGOING))),
         )
-        .values(status=str(VMoveStatus.FAILED), message=message, end_time=now, updated_at=now)
+        .values(status=str(status), message=message, end_time=now, updated_at=now)
     )

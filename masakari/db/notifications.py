@@ -147,13 +147,13 @@ def page(
 
 
 @reader
-def started_since(tx: Transaction, host_uuid: str, since: datetime.datetime) -> bool:
-    """Whether a monitor says that it saw the host start after *since* (UTC, naive)."""
+def started_after(tx: Transaction, n: Notification) -> bool:
+    """Whether a report that the host has started was accepted after *n* was."""
     reported = tx.connection.execute(
         sa.select(T.c.payload).where(
-            T.c.source_host_uuid == host_uuid,
+            T.c.source_host_uuid == n.source_host_uuid,
             T.c.type == str(NotificationType.COMPUTE_HOST),
-            T.c.generated_time > since,
+            T.c.id > n.id,
             T.c.deleted == 0,
         )
     )

@@ -6,7 +6,6 @@ whose services report each few seconds, has not heard from it for `[DEFAULT] ser
 Nova.  Nova itself refuses to evacuate from a host that it believes up (HTTP 400).
 """
 
-import datetime
 from typing import Any
 
 from oslo_log import log
@@ -36,8 +35,8 @@ def describe(service: ComputeService) -> str:
     return f"{service.state}{forced}{heard}"
 
 
-def await_proof(job: Job, service: ComputeService) -> None:
-    """Nova reports the host's service down, and that is on record.
+def await_down(job: Job, service: ComputeService) -> ComputeService:
+    """The host's service, which Nova reports down.
 
     Raises ServiceStillUp when `wait_period_after_service_update` seconds pass before it does.
     """
@@ -53,7 +52,7 @@ def await_proof(job: Job, service: ComputeService) -> None:
     every = world.conf.verify_interval
     if not wait_until(world.clock, is_down, timeout_s, every, soonest=0.1):
         raise ServiceStillUp(host=service.host, waited_s=timeout_s, seen=describe(seen[-1]))
-    record(job, seen[-1])
+    return seen[-1]
 
 
 def record(job: Job, service: ComputeService) -> None:
@@ -82,18 +81,14 @@ def record(job: Job, service: ComputeService) -> None:
 
 
 def sign_of_life(job: Job, service: ComputeService) -> str | None:
-    """What shows that the host lived after it was proven dead; None: nothing does.
+    """What shows that the host lives after it was reported dead; None: nothing does.
 
     Nova forgets that a service was up for a while; a monitor's report of the return stays.
     """
     if not service.is_down:
-        return describe(service)
-    proof = job.notification.proof
-    if proof is None:
-        return None
-    proven_at = datetime.datetime.fromisoformat(proof["seen_at"])
-    if db.notifications.started_since(job.world.database, job.host.uuid, proven_at):
-        return "a monitor has reported that it started"
+        return f"host {service.host} is up again ({describe(service)})"
+    if db.notifications.started_after(job.world.database, job.notification):
+        return f"host {service.host} is up again (a monitor has reported that it started)"
     return None
 
 
@@ -101,7 +96,8 @@ def welcome_back(job: Job, service: ComputeService, sign: str) -> None:
     """The host is up and nothing was moved: what we changed is undone.  Raises HostReturned."""
     world = job.world
     job.lease.check()
-    if service.disabled_reason == world.conf.host_failure.service_disable_reason:
+    ours = world.conf.host_failure.service_disable_reason
+    if service.disabled_reason and ours.startswith(service.disabled_reason):  # Nova keeps 255
         world.cloud.enable_service(service, leave=job.lease.check)
     db.hosts.end_maintenance(world.database, job.host.uuid, by=job.notification.notification_uuid)
-    raise HostReturned(host=service.host, seen=sign)
+    raise HostReturned(sign=sign[:1].upper() + sign[1:])

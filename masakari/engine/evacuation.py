@@ -1,8 +1,10 @@
 """One VM: prepare it, evacuate it, confirm that it arrived, leave it as its owner had it."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from oslo_log import log
 
@@ -10,9 +12,11 @@ from masakari import db
 from masakari.clock import Clock, wait_until
 from masakari.cloud import Migration, Server
 from masakari.db.models import VMove
+from masakari.engine.slots import Slots
 from masakari.engine.watcher import Flight, Watcher
 from masakari.engine.world import Job
 from masakari.errors import (
+    CloudError,
     CloudNotFound,
     CloudUnavailable,
     DatabaseUnavailable,
@@ -26,6 +30,8 @@ from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED, VMoveStatus
 LOG = log.getLogger(__name__)
 
 LOCK_REASON = "Masakari is recovering this server from a host failure."
+AHEAD = 0.25
+"""Threads for what comes before and after an evacuation, as a share of those in flight."""
 SHUT_DOWN = 4
 """Nova's power_state of a VM that is off."""
 
@@ -49,7 +55,8 @@ def treatment(vm_state: str | None, task_state: str | None, power_state: int | N
         case "active":
             return Treatment(reset=busy)
         case "stopped":
-            return Treatment(reset=busy, stop=busy)  # an idle stopped VM stays stopped by itself
+            # stays stopped by itself, but not after a first try that left it in error
+            return Treatment(reset=busy, stop=True)
         case "error":
             return Treatment(reset=busy, stop=True, error=True)
         case "resized":
@@ -59,21 +66,24 @@ def treatment(vm_state: str | None, task_state: str | None, power_state: int | N
 
 
 def evacuate_all(
-    job: Job, moves: Sequence[VMove], say: Callable[[str, float], None], sign_of_life: str | None
+    job: Job, moves: Sequence[VMove], say: Callable[[str, float], None], stop_reason: str | None
 ) -> str | None:
     """Every move has ended; in their order, at most `host_failure_recovery_threads` at a time.
 
-    After a *sign_of_life* of the host, which was seen before or is seen meanwhile and is returned,
-    no evacuation is begun; those that run are waited for.
+    With a *stop_reason*, known before or found meanwhile, no evacuation is begun; those that run
+    are waited for.  What shows that the host lives is returned.
     """
     if not moves:
-        return sign_of_life
-    threads = min(len(moves), job.world.conf.host_failure_recovery_threads)
-    watcher = Watcher(job, sign_of_life)
+        return None
+    parallel = job.world.conf.host_failure_recovery_threads
+    threads = min(len(moves), parallel + math.ceil(parallel * AHEAD))
+    watcher, slots = Watcher(job, stop_reason), Slots(job.world.clock, parallel)
     with job.world.pool(threads + 1, "evacuation") as pool:
-        pool.submit(watcher.run)
-        futures = [pool.submit(Evacuation(job, watcher, move).run) for move in moves]
+        futures: list[Future[None]] = []
         try:
+            pool.submit(watcher.run)
+            for move in moves:
+                futures.append(pool.submit(Evacuation(job, watcher, slots, move).run))
             _follow(job.world.clock, futures, say)
         except BaseException:
             job.lease.lose()  # nobody begins anything more
@@ -83,6 +93,14 @@ def evacuate_all(
                 future.cancel()
             watcher.stop()
     return watcher.sign_of_life
+
+
+def _whereabouts(server: Server, newest: Migration | None) -> str | None:
+    """Where a VM is that is not on the host: it was evacuated before we looked, or others acted."""
+    arrived = newest is not None and newest.status in MIGRATION_ARRIVED
+    if arrived and newest is not None and newest.dest == server.host:
+        return newest.dest
+    raise LeftAlone(message=f"The VM was moved to host {server.host} by somebody else.")
 
 
 def _follow(
@@ -104,15 +122,17 @@ def _follow(
 class Evacuation:
     """The way of one VM; run by one thread."""
 
-    def __init__(self, job: Job, watcher: Watcher, move: VMove) -> None:
+    def __init__(self, job: Job, watcher: Watcher, slots: Slots, move: VMove) -> None:
         """Nothing is done yet, unless an engine before us began."""
         self._job = job
         self._world = job.world
         self._watcher = watcher
+        self._slots = slots
         self._move = move
         self._id = move.instance_uuid
         self._plan = treatment(move.vm_state, move.task_state, move.power_state)
         self._locked = move.locked
+        self._was_reset = False
 
     def run(self) -> None:
         """The move has ended, and the VM is not locked by us any more.
@@ -122,11 +142,13 @@ class Evacuation:
         status, dest, message = VMoveStatus.SUCCEEDED, None, None
         try:
             dest = self._arrive()
-            self._restore()
+            message = self._restore()
         except (LeaseLost, DatabaseUnavailable):
             raise
+        except CloudNotFound:
+            status, message = VMoveStatus.IGNORED, "The VM was deleted meanwhile."
         except LeftAlone as e:
-            status, message = VMoveStatus.IGNORED, str(e)
+            status, message = VMoveStatus.IGNORED, self._leave_alone(e)
         except MasakariError as e:
             status, message = VMoveStatus.FAILED, str(e)
         except Exception as e:
@@ -137,88 +159,145 @@ class Evacuation:
 
     def _arrive(self) -> str | None:
         """The host on which the VM is now.  Raises what says why it is not elsewhere."""
-        server = self._watcher.server(self._id)
-        latest = self._watcher.latest(self._id)
-        if latest is not None and latest.status not in MIGRATION_ARRIVED | MIGRATION_FAILED:
-            return self._adopt(latest)
-        if server is None:
-            return self._whereabouts(latest)
-        return self._evacuate(server, latest)
-
-    def _adopt(self, running: Migration) -> str | None:
-        """An evacuation of the VM runs already, perhaps a dead engine's: it is waited for."""
-        LOG.info("VM %s: Nova's evacuation %s runs already, waiting for it", self._id, running.id)
-        flight = self._watcher.expect(self._id, running.id - 1)
-        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
-        return self._watcher.arrival(self._id, flight).dest
-
-    def _whereabouts(self, latest: Migration | None) -> str | None:
-        """The VM is not on the host: it was evacuated before we looked, or others acted."""
-        if latest is not None and latest.status in MIGRATION_ARRIVED:
-            return latest.dest
-        try:
+        newest = self._newest()
+        if self._runs(newest):
+            return self._adopt(newest)
+        if self._move.status == VMoveStatus.ONGOING:  # an engine before us asked, or was about to
             server = self._world.cloud.server(self._id)
-        except CloudNotFound:
-            raise LeftAlone(message="The VM was deleted meanwhile.") from None
-        raise LeftAlone(message=f"The VM was moved to host {server.host} by somebody else.")
+            if server.host != self._job.host.name:
+                return _whereabouts(server, newest)
+            if self._was_asked_for(newest.id if newest else 0):
+                return self._adopt(self._newest())
+        self._lock()
+        with self._slots.place(self._move.rank, self._may_begin):
+            server, newest = self._look()
+            if self._runs(newest):
+                return self._wait_for(newest)
+            if server.host != self._job.host.name:
+                return _whereabouts(server, newest)
+            flight = self._watcher.expect(self._id, newest.id if newest else 0)
+            try:
+                self._ask(server, flight)
+            except MasakariError:
+                self._watcher.forget(self._id)
+                raise
+            return self._watcher.arrival(self._id, flight).dest
 
-    def _evacuate(self, server: Server, latest: Migration | None) -> str | None:
-        """The VM has arrived, by an evacuation that we asked for."""
-        flight = self._watcher.expect(self._id, latest.id if latest else 0)
-        try:
-            if not self._was_asked_for(flight):
-                self._prepare(server)
-                self._ask(flight)
-        except MasakariError:
-            self._watcher.forget(self._id)
-            raise
+    def _look(self) -> tuple[Server, Migration | None]:
+        """The VM as it is in this moment, and its newest evacuation, which was not over before.
+
+        Nova accepts a second evacuation beside a running one (seen on Nova 34), so this look comes
+        right before the VM is touched.  What is only accepted is missing in lists of changes: when
+        the VM has a task all evacuations are read again, and the VM after them.
+        """
+        newest = self._newest()
+        server = self._world.cloud.server(self._id)
+        if server.task_state is not None and not self._runs(newest):
+            self._watcher.refresh()
+            newest = self._newest()
+            server = self._world.cloud.server(self._id)
+        return server, newest
+
+    def _newest(self) -> Migration | None:
+        return self._watcher.latest(self._id)
+
+    @staticmethod
+    def _runs(migration: Migration | None) -> TypeGuard[Migration]:
+        return (
+            migration is not None and migration.status not in MIGRATION_ARRIVED | MIGRATION_FAILED
+        )
+
+    def _adopt(self, running: Migration | None) -> str | None:
+        """An evacuation of the VM runs already, perhaps a dead engine's: it is waited for."""
+        assert running is not None  # noqa: S101  it was seen
+        with self._slots.place(self._move.rank, self._job.lease.check):
+            return self._wait_for(running)
+
+    def _wait_for(self, running: Migration) -> str | None:
+        LOG.info("VM %s: Nova's evacuation %s runs already, waiting for it", self._id, running.id)
+        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
+        flight = self._watcher.expect(self._id, running.id - 1)
         return self._watcher.arrival(self._id, flight).dest
 
-    def _was_asked_for(self, flight: Flight) -> bool:
-        """Whether a dead engine's request reached Nova after all.
+    def _was_asked_for(self, newest: int) -> bool:
+        """Whether a dead engine's request reached Nova after all, with an id above *newest*.
 
-        Nova would start a second evacuation beside a running one (seen on Nova 34), so while a
-        request may still be on its way there is no other.
+        What that engine sent, it sent before we claimed: so long after that a request may still
+        be on its way, and there is no other.
         """
-        if self._move.status != VMoveStatus.ONGOING or self._move.start_time is None:
-            return False
-        age = self._world.clock.now() - self._move.start_time
-        left_s = self._world.conf.nova.timeout - age.total_seconds()
-        return left_s > 0 and self._watcher.recorded(self._id, flight, left_s)
-
-    def _prepare(self, server: Server) -> None:
-        """The VM is locked, and in a state from which Nova evacuates."""
-        cloud, leave = self._world.cloud, self._check_host_is_dead
-        leave()
-        self._locked = self._move.locked or not server.locked
-        if self._locked:
-            # the mark comes first: after a crash exactly our locks are known
-            db.vmoves.will_lock(self._world.database, self._move.uuid)
-            cloud.lock(self._id, LOCK_REASON, leave=leave)
-        if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
-            cloud.reset_state(self._id, "error", leave=leave)
-
-    def _ask(self, flight: Flight) -> None:
-        # before it is asked for: after a crash only these requests may be on their way
-        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
+        since_claim = self._world.clock.monotonic() - self._job.claimed_at
+        left_s = self._world.conf.nova.timeout - since_claim
+        flight = self._watcher.expect(self._id, newest)
         try:
-            self._world.cloud.evacuate(self._id, leave=self._check_host_is_dead)
-        except CloudUnavailable:
-            if not self._watcher.recorded(self._id, flight, self._world.conf.nova.timeout):
-                raise
+            return self._watcher.recorded(self._id, flight, max(0.0, left_s))
+        finally:
+            self._watcher.forget(self._id)
 
-    def _check_host_is_dead(self) -> None:
+    def _lock(self) -> None:
+        """The VM's owner cannot act on it."""
+        self._may_begin()
+        if self._watcher.owner_locked(self._id) and not self._move.locked:
+            return
+        self._locked = True
+        # the mark comes first: after a crash exactly our locks are known
+        db.vmoves.will_lock(self._world.database, self._move.uuid)
+        self._world.cloud.lock(self._id, LOCK_REASON, leave=self._may_begin)
+
+    def _ask(self, server: Server, flight: Flight) -> None:
+        """Nova has accepted to evacuate the VM, from a state in which it does."""
+        world = self._world
+        if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
+            world.cloud.reset_state(self._id, "error", leave=self._may_begin)
+            self._was_reset = True
+        # before it is asked for: after a crash only these requests may be on their way
+        db.vmoves.start(world.database, self._move.uuid, lock=self._locked)
+        for last in (False, False, True):
+            try:
+                world.cloud.evacuate(self._id, leave=self._may_begin)
+                break
+            except CloudUnavailable:
+                if self._watcher.recorded(self._id, flight, world.conf.nova.timeout):
+                    break
+                if last:
+                    raise
+        flight.began = world.clock.monotonic()
+
+    def _may_begin(self) -> None:
         self._job.lease.check()
-        if self._watcher.sign_of_life is not None:
-            host = self._job.host.name
-            raise LeftAlone(message=f"Host {host} is up again; the VM was left there.")
+        if self._watcher.stop_reason is not None:
+            raise LeftAlone(message=f"The VM was left where it was: {self._watcher.stop_reason}.")
 
-    def _restore(self) -> None:
-        """A VM that was not running is off again, and in the state in which its owner had it."""
+    def _leave_alone(self, why: LeftAlone) -> str:
+        """A VM that we had reset is given back to Nova, which looks itself whether it runs."""
+        if self._was_reset:
+            try:
+                self._world.cloud.reset_state(self._id, "active", leave=self._job.lease.check)
+            except CloudError as e:
+                return f"{why} It is in vm_state error: {e}"
+        return str(why)
+
+    def _restore(self) -> str | None:
+        """A VM that was not running is off again, and in the state in which its owner had it.
+
+        What is missing, if something is: the VM has arrived all the same.
+        """
+        try:
+            self._put_back()
+        except CloudNotFound:
+            raise
+        except (CloudError, EvacuationFailed) as e:
+            LOG.warning("VM %s arrived, but is not as it was: %s", self._id, e)
+            return f"Arrived, but not as it was ({self._move.vm_state}): {e}"
+        return None
+
+    def _put_back(self) -> None:
         if not self._plan.stop:
             return
         conf, cloud, leave = self._world.conf, self._world.cloud, self._job.lease.check
-        state = self._await_state({"active", "stopped"}, conf.wait_period_after_evacuation)
+        wanted = {"active", "stopped"} | ({"error"} if self._plan.error else set())
+        state = self._await_state(wanted, conf.wait_period_after_evacuation)
+        if state == "error":
+            return  # a dead engine had done it
         if state == "active":
             cloud.stop(self._id, leave=leave)
             self._await_state({"stopped"}, conf.wait_period_after_power_off)

@@ -28,7 +28,9 @@ class DisableComputeServiceTask(Step):
             f"(now: {death.describe(service)}).",
             0.5,
         )
-        death.await_proof(job, service)
+        service = death.await_down(job, service)
+        _look_for_life(self, service)
+        death.record(job, service)
         self.say(f"Host {host_name} is proven dead: Nova reports its compute service down.", 1.0)
 
 
@@ -74,7 +76,7 @@ class EvacuateInstancesTask(Step):
             if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
         self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
-        sign = evacuation.evacuate_all(job, waiting, self.say, sign)
+        sign = evacuation.evacuate_all(job, waiting, self.say, sign) or sign
         if sign is not None:
             self._release(host_name, sign)
         moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
@@ -87,8 +89,8 @@ class EvacuateInstancesTask(Step):
             job.world.database, job.host.uuid, by=job.notification.notification_uuid
         )
         self.say(
-            f"Host {host_name} is up again ({sign}) and off maintenance; its compute service "
-            "stays disabled until masakari-manage host repaired.",
+            f"Host {host_name} is off maintenance: {sign}; its compute service stays disabled "
+            "until masakari-manage host repaired.",
             0.95,
         )
 
@@ -113,13 +115,13 @@ def _look_for_life(step: Step, service: ComputeService) -> str | None:
     moves = db.vmoves.of_attempt(job.world.database, n.notification_uuid, n.attempt)
     moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt)
     if any(m.start_time is not None for m in moves):
-        step.say(f"Host {service.host} is up again; VMs that are still there stay.", 0.0)
+        step.say(f"VMs that are still on host {service.host} stay: {sign}.", 0.0)
         return sign
     db.vmoves.abandon(
         job.world.database,
         n.notification_uuid,
-        message=f"Host {service.host} is up again; the VM was left there.",
+        message=f"The VM was left where it was: {sign}.",
     )
-    step.say(f"Host {service.host} is up again; nothing was moved.", 1.0)
+    step.say(f"Nothing is moved: {sign}.", 1.0)
     death.welcome_back(job, service, sign)
     return sign

@@ -42,6 +42,8 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     with leases.hold(uuid, asked_at) as lease, settling(world, n, lease) as outcome:
         host = db.hosts.find(world.database, n.source_host_uuid)
         verdict = gates.judge(n, gates.Facts(host=host))
+        if verdict is not None and verdict.reason == Reason.SEGMENT_DISABLED:
+            verdict = None if _is_under_way(world, n) else verdict
         if verdict is not None or host is None:
             outcome.judged(verdict)
             return
@@ -50,6 +52,12 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
         job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
         runner.run(job, flows.story(job))
         outcome.finished()
+
+
+def _is_under_way(world: World, n: Notification) -> bool:
+    """VMs are on their way: what was begun is brought to its end, and nothing more is begun."""
+    moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
+    return any(m.status == VMoveStatus.ONGOING or m.locked for m in moves)
 
 
 class Outcome:
@@ -90,8 +98,12 @@ class Outcome:
         self.end(NotificationStatus.FINISHED, Reason.RECOVERED, text)
 
     def failed(self, reason: Reason | None, text: str) -> None:
-        """A try failed: there is another one, unless this was the last."""
-        last = self._notification.attempt >= self._world.conf.engine.retry_limit
+        """A try failed: there is another one, unless this was the last.
+
+        While Nova is away no try is the last one.
+        """
+        limit = self._world.conf.engine.retry_limit
+        last = self._notification.attempt >= limit and reason != Reason.CLOUD_UNAVAILABLE
         status = NotificationStatus.FAILED if last else NotificationStatus.ERROR
         self.end(status, reason or Reason.UNEXPECTED, text)
 

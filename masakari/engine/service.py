@@ -1,6 +1,7 @@
 """One engine: its threads, and what they do while it runs."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from oslo_log import log
@@ -12,8 +13,8 @@ from masakari.errors import MasakariError
 
 LOG = log.getLogger(__name__)
 
-HOUSEKEEPING_THREADS = 2
-"""Besides the recoveries: one thread renews leases, one sweeps."""
+HOUSEKEEPING_THREADS = 3
+"""Besides the recoveries: one thread renews leases, one looks for work, one removes locks."""
 
 
 class Engine:
@@ -29,6 +30,7 @@ class Engine:
         self._lock = threading.Lock()
         self._stop = world.clock.event()
         self._pool: Executor | None = None
+        self._expire_at = world.clock.monotonic()
 
     def start(self) -> None:
         """Work until `stop`."""
@@ -36,7 +38,8 @@ class Engine:
         pool = world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, "recovery")
         pool.submit(self._leases.run)
         if world.conf.periodic_enable:
-            pool.submit(self._sweep)
+            pool.submit(self._each, self._look_for_work)
+            pool.submit(self._each, self._remove_locks)
         self._pool = pool
         LOG.info("engine %s: started", world.owner)
 
@@ -77,18 +80,23 @@ class Engine:
             with self._lock:
                 self._active.discard(uuid)
 
-    def _sweep(self) -> None:
-        clock, conf = self._world.clock, self._world.conf
-        expire_at = clock.monotonic()
+    def _each(self, sweep: Callable[[], None]) -> None:
+        """Do it each `sweep_interval` seconds until `stop`."""
         while not self._stop.is_set():
             try:
-                sweeps.unfinished(self._world, self.recover)
-                sweeps.forgotten_locks(self._world)
-                if clock.monotonic() >= expire_at:
-                    sweeps.expired(self._world)
-                    expire_at = clock.monotonic() + conf.check_expired_notifications_interval
+                sweep()
             except MasakariError as e:
                 LOG.warning("sweep: %s", e)
             except Exception:
                 LOG.exception("sweep: unexpected error")
-            self._stop.wait(conf.engine.sweep_interval)
+            self._stop.wait(self._world.conf.engine.sweep_interval)
+
+    def _look_for_work(self) -> None:
+        clock, conf = self._world.clock, self._world.conf
+        sweeps.unfinished(self._world, self.recover)
+        if clock.monotonic() >= self._expire_at:
+            sweeps.expired(self._world)
+            self._expire_at = clock.monotonic() + conf.check_expired_notifications_interval
+
+    def _remove_locks(self) -> None:
+        sweeps.forgotten_locks(self._world, self._stop)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from oslo_log import log
 
 from masakari import db
+from masakari.clock import Event
 from masakari.engine.world import World
 from masakari.errors import CloudNotFound, CloudUnavailable, MasakariError
 
@@ -25,9 +26,11 @@ def expired(world: World) -> None:
         LOG.error("notification %s: failed: not settled within %d s", uuid, age_s)
 
 
-def forgotten_locks(world: World) -> None:
+def forgotten_locks(world: World, stop: Event) -> None:
     """VMs that a recovery had locked, and could not unlock at its end, are unlocked."""
     for move in db.vmoves.still_locked(world.database):
+        if stop.is_set():
+            return
         try:
             world.cloud.unlock(move.instance_uuid)
         except CloudNotFound:

@@ -5,6 +5,7 @@ VMs from a host (Nova API, os-migrations: migration_type, source_compute, change
 So the cost of waiting does not grow with the number of VMs in flight.
 """
 
+import contextlib
 import datetime
 import threading
 from collections.abc import Iterable, Sequence
@@ -12,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from oslo_log import log
 from oslo_utils import timeutils
 
+from masakari import db
 from masakari.clock import Clock, wait_until
-from masakari.cloud import Migration, Server
+from masakari.cloud import Migration
 from masakari.engine import death
 from masakari.engine.world import Job
 from masakari.errors import (
@@ -33,8 +35,8 @@ OVERLAP = datetime.timedelta(seconds=5)
 """How much each poll looks back behind the newest change seen: Nova's clocks may differ."""
 WAKE_UP_S = 5.0
 """Seconds after which a waiting thread looks by itself whether its lease still holds."""
-FRESH_S = 10.0
-"""Seconds after which the host's VMs are listed again."""
+READ_ALL_S = 10.0
+"""Seconds after which all evacuations from the host are read again."""
 
 
 class Flight:
@@ -66,9 +68,11 @@ def pause(now: float, began: Iterable[float], shortest: float | None, slowest: f
 class Watcher:
     """How the VMs of one dead host fare.  Owns what follows under one lock."""
 
-    def __init__(self, job: Job, sign_of_life: str | None) -> None:
+    def __init__(self, job: Job, stop_reason: str | None) -> None:
         """Know how things are now."""
-        self.sign_of_life = sign_of_life
+        self.stop_reason = stop_reason
+        """Why nothing more is begun; None: there is no reason so far"""
+        self.sign_of_life = stop_reason
         """What shows that the host lives again; None: nothing did so far"""
         self._job = job
         self._host = job.host.name
@@ -76,20 +80,20 @@ class Watcher:
         self._flights: dict[str, Flight] = {}
         self._latest: dict[str, Migration] = {}
         self._newest: datetime.datetime | None = None
-        self._servers: dict[str, Server] = {}
         self._there: frozenset[tuple[str, str, str | None]] = frozenset()
         self._shortest: float | None = None
         self._unreachable: str | None = None
-        self._listed_at = self._asked_service_at = job.world.clock.monotonic()
+        self._read_all_at = self._asked_service_at = job.world.clock.monotonic()
         self._stop = job.world.clock.event()
-        self.list()
+        self._locked_by_owner = {s.id for s in job.world.cloud.servers_on(self._host) if s.locked}
+        self.refresh()
+        self._look_for_reasons()
 
     # ---- asked by the threads of the VMs
 
-    def server(self, server_id: str) -> Server | None:
-        """The VM as it was on the host a few seconds ago; None: it was not there."""
-        with self._lock:
-            return self._servers.get(server_id)
+    def owner_locked(self, server_id: str) -> bool:
+        """Whether the VM was locked when the watch began."""
+        return server_id in self._locked_by_owner
 
     def latest(self, server_id: str) -> Migration | None:
         """The VM's newest evacuation from the host, as last polled."""
@@ -128,7 +132,7 @@ class Watcher:
                         f"{migration.status}"
                         + (f" on host {migration.dest}." * bool(migration.dest))
                     )
-                self._check_age(clock.monotonic() - flight.began, migration)
+                self._check_age(flight, migration)
                 self._check_exists(server_id, flight)
                 flight.changed.wait(WAKE_UP_S)
                 flight.changed.clear()
@@ -145,7 +149,10 @@ class Watcher:
             self._job.lease.check()
             return self._newer(server_id, flight) is not None
 
-        return wait_until(self._job.world.clock, is_recorded, timeout_s, 1.0)
+        if wait_until(self._job.world.clock, is_recorded, timeout_s, 1.0):
+            return True
+        self.refresh()
+        return is_recorded()
 
     def _has_arrived(self, migration: Migration) -> bool:
         """Whether the VM runs on the destination.
@@ -179,9 +186,11 @@ class Watcher:
         except MasakariError as e:
             LOG.debug("VM %s: %s", server_id, e)
 
-    def _check_age(self, age: float, migration: Migration | None) -> None:
+    def _check_age(self, flight: Flight, migration: Migration | None) -> None:
         conf = self._job.world.conf
-        if migration is None and age > conf.wait_period_after_evacuation:
+        age = self._job.world.clock.monotonic() - flight.began
+        bound = conf.wait_period_after_evacuation
+        if migration is None and age > bound and self._read_all_at > flight.began + bound / 2:
             raise EvacuationFailed(
                 message=f"Nova accepted the evacuation {age:.0f} s ago and shows no record of it."
                 + (f" ({self._unreachable})" if self._unreachable else "")
@@ -198,9 +207,10 @@ class Watcher:
         """Poll until `stop`; the pauses adapt."""
         clock, slowest = self._job.world.clock, self._job.world.conf.verify_interval
         while not self._stop.is_set():
-            began = clock.monotonic()
+            began, took = clock.monotonic(), 0.0
             try:
                 self._look()
+                took = clock.monotonic() - began
             except MasakariError as e:
                 self._warn(str(e))
             except Exception:  # the VMs' threads depend on this one
@@ -210,8 +220,8 @@ class Watcher:
             with self._lock:
                 flights = [f.began for f in self._flights.values()]
                 shortest = self._shortest
-            took = clock.monotonic() - began
-            self._stop.wait(max(pause(clock.monotonic(), flights, shortest, slowest), 2 * took))
+            usual = pause(clock.monotonic(), flights, shortest, slowest)
+            self._stop.wait(max(usual, min(2 * took, READ_ALL_S)))  # Nova is not to be kept busy
 
     def stop(self) -> None:
         """`run` returns soon, and every waiting thread looks up."""
@@ -229,35 +239,41 @@ class Watcher:
         now, every = self._job.world.clock.monotonic(), self._job.world.conf.verify_interval
         if now - self._asked_service_at >= every:
             self._asked_service_at = now
-            self._look_for_life()
-        if now - self._listed_at >= FRESH_S:
-            self.list()
+            self._look_for_reasons()
+        if now - self._read_all_at >= READ_ALL_S:
+            self.refresh()
 
-    def _look_for_life(self) -> None:
-        try:
-            service = death.service_of(self._job.world.cloud, self._host)
-        except ComputeServiceNotFound:
-            return  # deleted by an operator: certainly no sign of life
-        if not service.is_down and self.sign_of_life is None:
+    def _look_for_reasons(self) -> None:
+        """Whether something more may be begun."""
+        if self.stop_reason is not None:
+            return
+        world = self._job.world
+        host = db.hosts.find(world.database, self._job.host.uuid)
+        if host is None or host.deleted or not host.failover_segment.enabled:
+            self.stop_reason = "recovery was disabled for its segment"
+        with contextlib.suppress(ComputeServiceNotFound):  # deleted: certainly no sign of life
+            service = death.service_of(world.cloud, self._host)
+            self.sign_of_life = death.sign_of_life(self._job, service)
+        self.stop_reason = self.sign_of_life or self.stop_reason
+        if self.stop_reason is not None:
             LOG.warning(
-                "notification %s: host %s is up again (%s): nothing more is evacuated from it",
+                "notification %s: %s: nothing more is evacuated from host %s",
                 self._job.notification.notification_uuid,
+                self.stop_reason,
                 self._host,
-                death.describe(service),
             )
-            self.sign_of_life = death.describe(service)
 
-    def list(self) -> None:
-        """Which VMs are on the host by now is known, and how their evacuations stand."""
-        self._listed_at = self._job.world.clock.monotonic()
-        servers = self._job.world.cloud.servers_on(self._host)
-        # After the servers, so that one which is shown rebuilding has its migration; and all
-        # migrations, because changes-since leaves out what was accepted and not yet begun.
+    def refresh(self) -> None:
+        """How all evacuations from the host stand is known, also of those that were only accepted.
+
+        A list of changes leaves those out (seen on Nova 34: their updated_at is null).
+        """
+        now = self._job.world.clock.monotonic()
         migrations = self._job.world.cloud.evacuations(self._host)
         with self._lock:
-            self._servers = {s.id: s for s in servers}
             for migration in migrations:
                 self._learn(migration)
+        self._read_all_at = now
 
     def poll(self) -> None:
         """What Nova has recorded by now is known, and the threads that wait for it know it."""

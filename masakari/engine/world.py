@@ -38,3 +38,5 @@ class Job:
     notification: Notification
     host: Host
     lease: Lease
+    claimed_at: float
+    """monotonic: what an engine before us sent, it sent earlier"""

@@ -4,16 +4,11 @@ import datetime
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
-from masakari import clock as clock_
 from masakari import cloud, errors
 from masakari.nova.client import Client, Json
 
 REASON_LIMIT = 255
 """Characters that Nova takes as a reason."""
-SHOWS_S = 10.0
-"""Within that time an accepted evacuation has a record (3 s seen on a busy Nova 34)."""
-UNFINISHED = ("accepted", "queued", "preparing", "pre-migrating", "migrating", "running")
-ARRIVED = ("done", "completed")
 
 
 class NovaCloud:
@@ -21,8 +16,8 @@ class NovaCloud:
 
     Requests are repeated while Nova or Keystone give no usable answer, up to the client's retries.
     Reading, locking, unlocking, enabling, disabling and resetting the state are idempotent and are
-    repeated blindly; stopping, starting and evacuating only after a look at what became of the
-    attempt before.
+    repeated blindly; stopping and starting only after a look at what became of the attempt before;
+    evacuating not at all while that is not known.
     """
 
     def __init__(self, client: Client) -> None:
@@ -70,10 +65,12 @@ class NovaCloud:
     def servers_on(self, host: str) -> Sequence[cloud.Server]:
         """As Cloud."""
         path = _path("/servers/detail", {"host": host, "all_tenants": "1"})
-        rows = self._client.pages(
-            f"list the servers on {host}", path, "servers", lambda row: str(row["id"])
-        )
-        return [_server(row) for row in rows]
+        action = f"list the servers on {host}"
+        rows = self._client.pages(action, path, "servers", lambda row: str(row["id"]))
+        servers = [_server(row) for row in rows]
+        # Nova leaves a filter out that the user may not use, and tells of the whole cloud
+        _require(action, all(s.host == host for s in servers))
+        return servers
 
     def server(self, server_id: str) -> cloud.Server:
         """As Cloud."""
@@ -107,24 +104,18 @@ class NovaCloud:
     def evacuate(
         self, server_id: str, host: str | None = None, *, leave: cloud.Leave = cloud.freely
     ) -> None:
-        """As Cloud, and never asked for twice without need.
+        """As Cloud: repeated only when Nova certainly has not got the request, or said 429."""
 
-        After an attempt whose fate is unknown (connection broken, time out, 5xx) the server and its
-        newest evacuation are looked at.  While it is being rebuilt, or an evacuation of it is not
-        finished, or the newest one has brought it to a host whose service is up, the attempt
-        counts as accepted.  Else it is repeated, but not before that has been so for
-        SHOWS_S seconds: the lost request may still be on its way through Nova.
-        """
-        path = f"/servers/{server_id}/action"
-        body = {"evacuate": {"host": host} if host else {}}
-
-        def is_taken() -> bool:
-            return clock_.wait_until(
-                self._client.clock, lambda: self._is_taken(server_id), SHOWS_S, 1.0
+        def is_done() -> bool:
+            raise errors.CloudUnavailable(
+                service="Nova",
+                detail=f"it may or may not evacuate server {server_id} now",
             )
 
+        path = f"/servers/{server_id}/action"
+        body = {"evacuate": {"host": host} if host else {}}
         self._client.change(
-            f"evacuate server {server_id}", "POST", path, body, done=is_taken, leave=leave
+            f"evacuate server {server_id}", "POST", path, body, done=is_done, leave=leave
         )
 
     def evacuations(
@@ -138,29 +129,16 @@ class NovaCloud:
                     action="list changed evacuations", detail="it needs 2.59", code=400
                 )
             query["changes-since"] = since.replace(microsecond=0).isoformat() + "Z"
-        return self._migrations(f"list the evacuations from {source}", query)
+        action = f"list the evacuations from {source}"
+        migrations = self._migrations(action, query)
+        _require(action, all(m.source == source for m in migrations))
+        return migrations
 
     def _migrations(self, action: str, query: Mapping[str, str]) -> list[cloud.Migration]:
         rows = self._client.pages(
             action, _path("/os-migrations", query), "migrations", lambda row: str(row["uuid"])
         )
         return sorted((_migration(row) for row in rows), key=lambda m: m.id, reverse=True)
-
-    def _is_taken(self, server_id: str) -> bool:
-        """Whether Nova evacuates the server, or has just done so."""
-        server = self.server(server_id)
-        if (server.task_state or "").startswith("rebuil"):
-            return True
-        query = {"migration_type": "evacuation", "instance_uuid": server_id}
-        migrations = self._migrations(f"list the evacuations of {server_id}", query)
-        if not migrations:
-            return False
-        newest = migrations[0]
-        if newest.status in UNFINISHED:
-            return True
-        if newest.status not in ARRIVED or newest.dest != server.host:
-            return False
-        return any(not service.is_down for service in self.compute_services(newest.dest))
 
     # ---- within
 
@@ -181,6 +159,14 @@ class NovaCloud:
         path = f"/servers/{server_id}/action"
         self._client.change(
             f"{name} server {server_id}", "POST", path, {name: None}, done=done, leave=leave
+        )
+
+
+def _require(action: str, is_filtered: bool) -> None:
+    """Raise CloudRefused unless Nova has answered what it was asked."""
+    if not is_filtered:
+        raise errors.CloudRefused(
+            action=action, detail="it told of other hosts, too: is our user an admin?", code=403
         )
 
 

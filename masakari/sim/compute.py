@@ -223,7 +223,8 @@ class ComputeApi:
                 raise ApiError(404, f"Compute host {host} not found.")
             if host == vm.host:
                 raise ApiError(400, "The target host can't be the same one.")
-            self._check_state(vm, "evacuate", ("active", "stopped", "error"))
+            # whatever the task is: Nova 34 starts a second evacuation beside a running one
+            self._check_state(vm, "evacuate", ("active", "stopped", "error"), any_task=True)
             if not vm.launched:
                 raise ApiError(
                     409,
@@ -292,10 +293,12 @@ class ComputeApi:
         most = self._site.settings.max_limit
         return most if limit is None else min(limit, most)
 
-    def _check_state(self, vm: Vm, action: str, vm_states: tuple[str, ...]) -> None:
+    def _check_state(
+        self, vm: Vm, action: str, vm_states: tuple[str, ...], *, any_task: bool = False
+    ) -> None:
         for attribute, value, right in (
             ("vm_state", vm.vm_state, vm.vm_state in vm_states),
-            ("task_state", vm.task_state, vm.task_state is None),
+            ("task_state", vm.task_state, any_task or vm.task_state is None),
         ):
             if not right:
                 raise ApiError(

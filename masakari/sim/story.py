@@ -116,6 +116,8 @@ class Story(logging.Handler):
         """A component has logged *record*; the dead say nothing."""
         if self._clock.is_dead():
             return
+        if record.name.startswith("masakari.api") and record.levelno < logging.WARNING:
+            return  # who asked for it tells the story
         if record.exc_info and record.exc_info[0] is not None:
             self.tracebacks.append("".join(traceback.format_exception(*record.exc_info)))
         level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""

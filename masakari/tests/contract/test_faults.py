@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from masakari import errors
-from masakari.sim.cloud import Fault, Outcome
+from masakari.sim.cloud import Fault
 from masakari.tests.contract import worlds
 
 
@@ -129,18 +129,19 @@ def test_refusal_is_not_repeated(world, cloud, vm, code, kind):
 
 
 @pytest.mark.parametrize("code", [0, 500, 503, 504])
-def test_evacuate_accepted_but_answer_lost_is_not_repeated(world, cloud, dead_vm, code):
+def test_evacuate_answer_lost_is_told_and_not_asked_for_again(world, cloud, dead_vm, code):
+    """Nova starts a second evacuation beside a running one."""
     world.sim.add_fault(Fault("evacuate", error=code, when="after"))
 
-    cloud.evacuate(dead_vm)
+    with pytest.raises(errors.CloudUnavailable):
+        cloud.evacuate(dead_vm)
 
     assert world.sim.calls["evacuate"] == 1
-    assert len(world.sim.ledger.evacuations) == 1
+    assert [m.server_id for m in cloud.evacuations("compute-1")] == [dead_vm]
 
 
-@pytest.mark.parametrize("code", [0, 429, 503])
-def test_evacuate_not_accepted_is_repeated(world, cloud, dead_vm, code):
-    world.sim.add_fault(Fault("evacuate", error=code, times=2))
+def test_evacuate_refused_for_the_moment_is_repeated(world, cloud, dead_vm):
+    world.sim.add_fault(Fault("evacuate", error=429, times=2))
 
     cloud.evacuate(dead_vm)
 
@@ -148,43 +149,20 @@ def test_evacuate_not_accepted_is_repeated(world, cloud, dead_vm, code):
     assert len(world.sim.ledger.evacuations) == 1
 
 
-def test_evacuate_arrived_before_the_look_is_not_repeated(world, cloud, dead_vm):
-    world.sim.add_fault(Fault("evacuate", error=0, when="after", duration_s=0.1))
+def test_change_is_not_tried_again_without_leave(world, cloud, vm):
+    world.sim.add_fault(Fault("lock", error=503))
+    leaves = iter([None, errors.LeaseLost(notification="n")])
 
-    cloud.evacuate(dead_vm)
+    def leave():
+        answer = next(leaves)
+        if answer is not None:
+            raise answer
 
-    assert world.sim.calls["evacuate"] == 1
-    assert cloud.server(dead_vm).host == "compute-2"
+    with pytest.raises(errors.LeaseLost):
+        cloud.lock(vm, "recovery", leave=leave)
 
-
-def test_evacuate_lost_after_an_earlier_one_from_elsewhere_is_repeated(world, cloud, dead_vm):
-    cloud.evacuate(dead_vm, "compute-2")
-    world.eventually(lambda: cloud.server(dead_vm).host == "compute-2")
-    world.kill("compute-2")
-    world.sim.add_fault(Fault("evacuate", error=0))
-
-    cloud.evacuate(dead_vm)
-
-    assert [m.source for m in world.sim.moves.values()] == ["compute-1", "compute-2"]
-    assert world.sim.violations(proof=False) == []
-
-
-def test_evacuate_failed_earlier_and_lost_is_repeated(world, cloud, dead_vm):
-    world.sim.add_fault(Fault("evacuate", outcome=Outcome.FAIL))
-    cloud.evacuate(dead_vm)
-    world.clock.sleep(5)
-    world.sim.add_fault(Fault("evacuate", error=503))
-
-    cloud.evacuate(dead_vm)
-
-    assert [m.status for m in cloud.evacuations("compute-1")] == ["accepted", "failed"]
-
-
-def test_evacuate_lost_twice_and_refused_is_told(world, cloud, vm):
-    world.sim.add_fault(Fault("evacuate", error=503))
-
-    with pytest.raises(errors.CloudRefused, match="in use"):
-        cloud.evacuate(vm)
+    assert world.sim.calls["lock"] == 1
+    assert not world.sim.vm(vm).locked
 
 
 def test_stop_accepted_but_answer_lost_is_done(world, cloud, vm):

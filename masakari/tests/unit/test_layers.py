@@ -29,7 +29,7 @@ LIBRARIES = {
     "eventlet": [],
     "openstack": ["nova", "monitors.report", "sim.demo"],
     "keystoneauth1": ["nova", "monitors.report", "sim.demo", "api.auth", "conf"],
-    "keystonemiddleware": ["api", "nova", "conf"],
+    "keystonemiddleware": ["api", "nova", "conf", "cmd"],
     "sqlalchemy": ["db"],
     "alembic": ["db"],
     "oslo_db": ["db", "conf.database", "sim.outage"],  # the last raises its errors

@@ -290,7 +290,7 @@ def test_session_slow_answer_ends_at_the_timeout(connect, sim):
     assert sim.calls["compute_services"] == 2
 
 
-def test_evacuate_slow_answer_is_looked_up(connect, sim, clock):
+def test_evacuate_slow_answer_is_told_and_not_asked_for_again(connect, sim, clock):
     sim.add_host("compute-2")
     vm = sim.add_server("compute-1", "web1")
     sim.power_off("compute-1")
@@ -298,7 +298,8 @@ def test_evacuate_slow_answer_is_looked_up(connect, sim, clock):
     answer = threading.Event()
     sim.add_fault(Fault("evacuate", when="after", hook=lambda _: answer.wait(60)))
 
-    connect("[nova]\ntimeout = 0.2\n").evacuate(vm)
+    with pytest.raises(errors.CloudUnavailable):
+        connect("[nova]\ntimeout = 0.2\n").evacuate(vm)
 
     answer.set()
     assert sim.calls["evacuate"] == 1

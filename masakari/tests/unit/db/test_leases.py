@@ -210,3 +210,19 @@ def test_expire_stops_at_the_limit(database: Database, clock: ManualClock) -> No
 
     assert db.leases.expire(database, age_s=DAY_S, limit=2) == uuids[:2]
     assert db.leases.expire(database, age_s=DAY_S, limit=2) == uuids[2:]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("ignored", "ignored"), ("error", "failed"), ("failed", "failed")]
+)
+def test_settle_ends_the_moves_that_are_open(
+    database: Database, n: Notification, status: str, expected: str
+) -> None:
+    claim(database, n)
+    moves = db.vmoves.prepare(database, n.notification_uuid, 1, [rows.move(1), rows.move(2)])
+    db.vmoves.finish(database, moves[0].uuid, status="succeeded", locked=False)
+
+    settle(database, n, status)
+
+    ended = db.vmoves.of_attempt(database, n.notification_uuid, 1)
+    assert [m.status for m in ended] == ["succeeded", expected]

@@ -429,13 +429,15 @@ def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> No
     assert db.leases.due(database, retry_after_s=0) == [second.notification_uuid]
 
 
-@pytest.mark.parametrize(
-    ("event", "seconds", "expected"),
-    [("STARTED", 5, True), ("STARTED", -5, False), ("STOPPED", 5, False)],
-)
-def test_started_since(database: Database, event: str, seconds: int, expected: bool) -> None:
-    host = rows.host(database)
-    payload = {"event": event, "host_status": "NORMAL"}
-    rows.report(database, at=T0 + datetime.timedelta(seconds=seconds), payload=payload)
+@pytest.mark.parametrize(("payload", "expected"), [(STARTED, True), (STOPPED, False)])
+def test_started_after(database: Database, payload: dict[str, str], expected: bool) -> None:
+    rows.host(database)
+    before = rows.report(database, at=T0, payload=STARTED)
+    n = rows.report(database, at=T0)
 
-    assert db.notifications.started_since(database, host.uuid, T0) is expected
+    assert db.notifications.started_after(database, before) is False
+    assert db.notifications.started_after(database, n) is False
+
+    rows.report(database, at=LATER, payload=payload)
+
+    assert db.notifications.started_after(database, n) is expected

@@ -23,7 +23,7 @@ from masakari.tests.unit.db.clocks import ManualClock
         ("oracle://m:hunter2@host/x", "unknown kind of database 'oracle'"),
         ("mysql+nosuch://m:hunter2@host/x", "unknown database driver 'mysql\\+nosuch'"),
         ("mysql+mysqlconnector://m:hunter2@host/x", "the driver .* is not installed"),
-        ("sqlite:////dev/null/dir/m.sqlite", "cannot make the directory /dev/null/dir"),
+        ("sqlite:////dev/null/dir/m.sqlite", "there is no directory /dev/null/dir"),
     ],
 )
 def test_connect_unusable_url_names_option_and_problem(
@@ -38,13 +38,40 @@ def test_connect_unusable_url_names_option_and_problem(
     assert "\n" not in str(e.value)
 
 
-def test_connect_sqlite_makes_the_directory(conf: cfg.ConfigOpts, tmp_path: pathlib.Path) -> None:
+def test_connect_sqlite_makes_the_state_directory_when_it_is_used(
+    conf: cfg.ConfigOpts, tmp_path: pathlib.Path
+) -> None:
+    conf.set_override("state_path", f"{tmp_path}/a/b")
     conf.set_override("connection", f"sqlite:///{tmp_path}/a/b/m.sqlite", group="database")
 
     database = session.connect(conf, SystemClock())
 
-    assert (tmp_path / "a" / "b").is_dir()
+    assert not (tmp_path / "a").exists()
+    with database.reading() as tx:
+        tx.now()
+    assert (tmp_path / "a" / "b" / "m.sqlite").is_file()
     database.dispose()
+
+
+def test_connect_sqlite_in_a_mistyped_directory_is_refused(
+    conf: cfg.ConfigOpts, tmp_path: pathlib.Path
+) -> None:
+    conf.set_override("connection", f"sqlite:///{tmp_path}/vra/m.sqlite", group="database")
+
+    with pytest.raises(errors.ConfigInvalid, match=f"there is no directory {tmp_path}/vra"):
+        session.connect(conf, SystemClock())
+
+    assert not (tmp_path / "vra").exists()
+
+
+def test_connect_sqlite_state_directory_that_cannot_be_made_is_refused(
+    conf: cfg.ConfigOpts,
+) -> None:
+    conf.set_override("state_path", "/dev/null/dir")
+    conf.set_override("connection", "sqlite:////dev/null/dir/m.sqlite", group="database")
+
+    with pytest.raises(errors.ConfigInvalid, match="cannot make the directory /dev/null/dir"):
+        session.connect(conf, SystemClock())
 
 
 def test_connect_server_that_is_away_shows_when_it_is_used(conf: cfg.ConfigOpts) -> None:
@@ -165,7 +192,9 @@ def test_statements_of_a_vm_are_one_per_state_change(
     assert statements == ["UPDATE", "UPDATE"]
 
 
-def test_statements_of_a_lease_are_one_each(database: Database, statements: list[str]) -> None:
+def test_statements_of_a_lease_are_one_each_and_two_to_settle(
+    database: Database, statements: list[str]
+) -> None:
     rows.host(database)
     n = rows.in_status(database, "running")
     statements.clear()
@@ -177,7 +206,7 @@ def test_statements_of_a_lease_are_one_each(database: Database, statements: list
     )
     db.leases.due(database, retry_after_s=9)
 
-    assert statements == ["UPDATE", "UPDATE", "UPDATE", "SELECT"]
+    assert statements == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT"]
 
 
 def test_statements_of_a_report_are_four(database: Database, statements: list[str]) -> None:

@@ -8,7 +8,7 @@ from masakari.engine.evacuation import Treatment, treatment
     [
         ("active", None, 1, Treatment()),
         ("active", "rebooting", 1, Treatment(reset=True)),
-        ("stopped", None, 4, Treatment()),
+        ("stopped", None, 4, Treatment(stop=True)),
         ("stopped", "powering-on", 4, Treatment(reset=True, stop=True)),
         ("error", None, 0, Treatment(stop=True, error=True)),
         ("error", "spawning", 0, Treatment(reset=True, stop=True, error=True)),
