@@ -307,7 +307,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    numbers = [int(number) for number in text.split(",")]
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: the host that dies has at least one VM")
+    return numbers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

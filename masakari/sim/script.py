@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from masakari.sim import invariants
+from masakari.sim import invariants, words
 from masakari.sim.clock import SimClock
 from masakari.sim.language import Phrase, ScriptError, Statement, understand
 from masakari.sim.phrases import PHRASES
@@ -74,8 +74,9 @@ def play(script: Script, echo: Callable[[str], None] | None = None) -> Run:
     """Play *script*; *echo* sees each line of the log at once."""
     with SimClock() as clock, System(clock, echo) as system:
         for statement in script.stage:
-            statement.do(system)
-        for pattern, statement in script.reactions:
+            _do(system, statement)
+        # The kills come last: who is killed while it logs cannot begin anything more.
+        for pattern, statement in sorted(script.reactions, key=lambda r: _is_kill(r[1])):
             system.story.when(pattern, functools.partial(_react, system, statement))
         for at, statement in script.acts:
             clock.call_at(
@@ -106,14 +107,25 @@ def difference(name: str, expected: str, log: str) -> str:
     )
 
 
+def _do(system: System, statement: Statement) -> None:
+    try:
+        statement.do(system)
+    except ScriptError as e:
+        raise ScriptError(f"{statement.text!r}: {e}") from None
+
+
+def _is_kill(statement: Statement) -> bool:
+    return statement.phrase.do is words.kill
+
+
 def _act(system: System, statement: Statement) -> None:
     system.story.say("sim", statement.text)
-    statement.do(system)
+    _do(system, statement)
 
 
 def _react(system: System, statement: Statement) -> None:
     """Called by a thread that has just logged: it may be killed here, but it must not wait."""
-    if statement.text.startswith("kill "):
+    if _is_kill(statement):
         _act(system, statement)
     else:
         system.clock.spawn(
@@ -154,6 +166,7 @@ class _Parser:
             at = _number(match[2])
             self._acts += [(at, statement) for statement in self._understand(match[3])]
         else:
+            _check_pattern(match[5])
             self._reactions += [(match[5], s) for s in self._understand(match[6])]
 
     def _understand(self, text: str) -> list[Statement]:
@@ -167,6 +180,13 @@ class _Parser:
             raise ScriptError(f"nothing comes after until {until}")
         self._until = None if until == "idle" else _number(until)
         self._ended = True
+
+
+def _check_pattern(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as e:
+        raise ScriptError(f'"{text}" is not a regular expression: {e}') from None
 
 
 def _number(text: str) -> float:

@@ -125,6 +125,6 @@ class Story(logging.Handler):
 
     def _tell(self, line: str) -> None:
         due = [watch for watch in self._watches if watch[0].search(line)]
-        for watch in due:
-            self._watches.remove(watch)
-            watch[1]()
+        self._watches = [watch for watch in self._watches if watch not in due]
+        for _, then in due:
+            then()

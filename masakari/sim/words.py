@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 
 from oslo_config import cfg
 
+from masakari.cloud import Cloud
 from masakari.sim.cloud import Call, Fault, Outcome
 from masakari.sim.language import ScriptError
 from masakari.sim.processes import ApiServer
+from masakari.sim.records import POWER_STATES, Vm
 from masakari.sim.system import System
 
 # ---- the stage
@@ -19,7 +21,7 @@ def option(system: System, name: str, value: str) -> None:
     try:
         system.conf.set_override(option, value, group or None)
     except (cfg.NoSuchOptError, cfg.NoSuchGroupError, ValueError) as e:
-        raise ScriptError(f"option {name}: {e}") from None
+        raise ScriptError(str(e)) from None
 
 
 def nova(system: System, name: str, limit: float) -> None:
@@ -38,9 +40,11 @@ def segment(system: System, name: str, method: str) -> None:
 
 def host(system: System, hosts: list[str], segment: str | None = None) -> None:
     """Compute hosts, registered in the last segment or in the one named."""
+    if not system.segments:
+        raise ScriptError("there is no segment yet")
+    uuid = _segment(system, segment or list(system.segments)[-1])
     for name in hosts:
         unregistered(system, [name])
-        uuid = system.segments[segment or list(system.segments)[-1]]
         body = {"name": name, "type": "COMPUTE", "control_attributes": "SSH"}
         system.register(f"/v1/segments/{uuid}/hosts", "host", body)
         system.registered_hosts.append(name)
@@ -49,6 +53,8 @@ def host(system: System, hosts: list[str], segment: str | None = None) -> None:
 def unregistered(system: System, hosts: list[str]) -> None:
     """Compute hosts that Nova knows and Masakari does not."""
     for name in hosts:
+        if name in system.cloud.hosts:
+            raise ScriptError(f"there is a host {name} already")
         system.cloud.add_host(name)
 
 
@@ -63,9 +69,14 @@ def vm(
     locked: str | None = None,
 ) -> None:
     """VMs on a host."""
+    where = _host(system, host)
+    if state not in POWER_STATES:
+        raise ScriptError(f"VMs are in no state {state}; there are {', '.join(POWER_STATES)}")
     for name in vms:
+        if name in {vm.name for vm in system.cloud.vms.values()}:
+            raise ScriptError(f"there is a VM {name} already")
         uuid = system.cloud.add_server(
-            host,
+            where,
             name,
             vm_state=state,
             task_state=task,
@@ -96,51 +107,55 @@ def no_monitor(system: System) -> None:
 def power(system: System, hosts: list[str], state: str) -> None:
     """Cut or restore the power of hosts."""
     for name in hosts:
-        (system.cloud.power_off if state == "off" else system.cloud.power_on)(name)
+        (system.cloud.power_off if state == "off" else system.cloud.power_on)(_host(system, name))
 
 
 def network(system: System, host: str, state: str) -> None:
     """Cut or heal a host's network; its VMs go on running."""
-    (system.cloud.cut_network if state == "cut" else system.cloud.heal_network)(host)
+    name = _host(system, host)
+    (system.cloud.cut_network if state == "cut" else system.cloud.heal_network)(name)
 
 
 def compute(system: System, host: str, state: str) -> None:
     """Stop or start nova-compute on a host; its VMs go on running."""
-    (system.cloud.stop_compute if state == "stopped" else system.cloud.start_compute)(host)
+    name = _host(system, host)
+    (system.cloud.stop_compute if state == "stopped" else system.cloud.start_compute)(name)
 
 
 def fails(system: System, vms: list[str], times: float = 1) -> None:
     """The next evacuations of VMs fail on their destination."""
     for name in vms:
         system.cloud.add_fault(
-            Fault("evacuate", server=name, times=int(times), outcome=Outcome.FAIL)
+            Fault(
+                "evacuate", server=_vm(system, name).name, times=int(times), outcome=Outcome.FAIL
+            )
         )
 
 
 def hangs(system: System, vms: list[str]) -> None:
     """The next evacuation of each VM never ends."""
     for name in vms:
-        system.cloud.add_fault(Fault("evacuate", server=name, outcome=Outcome.HANG))
+        system.cloud.add_fault(Fault("evacuate", server=_vm(system, name).name, outcome=Outcome.HANG))
 
 
 def takes(system: System, vms: list[str], duration: float) -> None:
     """The evacuation of VMs takes so many seconds."""
     for name in vms:
-        system.cloud.add_fault(Fault("evacuate", server=name, times=None, duration_s=duration))
+        system.cloud.add_fault(Fault("evacuate", server=_vm(system, name).name, times=None, duration_s=duration))
 
 
 def answers(system: System, code: float, duration: float, verb: str = "*") -> None:
     """Nova answers every request (or one verb of cloud.Cloud) with an HTTP error."""
     now = system.clock.monotonic()
     system.cloud.add_fault(
-        Fault(verb, error=int(code), times=None, start=now, until=now + duration)
+        Fault(_verb(verb), error=int(code), times=None, start=now, until=now + duration)
     )
 
 
 def evacuated_by_hand(system: System, vms: list[str]) -> None:
     """An operator has Nova evacuate VMs, and answers for the host being dead."""
     for name in vms:
-        vm = system.cloud.vm(name)
+        vm = _vm(system, name)
         system.cloud.ledger.proof(vm.host, system.clock.now())
         system.cloud.evacuate(vm.id)
 
@@ -148,7 +163,7 @@ def evacuated_by_hand(system: System, vms: list[str]) -> None:
 def delete(system: System, vms: list[str]) -> None:
     """Their owner deletes VMs."""
     for name in vms:
-        system.cloud.delete_server(name)
+        system.cloud.delete_server(_vm(system, name).id)
 
 
 # ---- what happens to Masakari
@@ -168,6 +183,8 @@ def kill_at(system: System, name: str, when: str, verb: str, vm: str | None = No
 
 def freeze(system: System, name: str, duration: float) -> None:
     """SIGSTOP an engine or a monitor, and SIGCONT it after so many seconds."""
+    if isinstance(system.process(name), ApiServer):
+        raise ScriptError("the API can only be killed")
     system.clock.freeze(name)
 
     def thaw() -> None:
@@ -264,10 +281,36 @@ def report_process(system: System, process: str, host: str) -> None:
 def set_segment(system: System, name: str, state: str) -> None:
     """An operator switches recovery on or off for a segment."""
     body = {"segment": {"enabled": state == "enabled"}}
-    system.operate("PUT", f"/v1/segments/{system.segments[name]}", body)
+    system.operate("PUT", f"/v1/segments/{_segment(system, name)}", body)
 
 
 # ---- within
+
+
+def _host(system: System, name: str) -> str:
+    if name not in system.cloud.hosts:
+        raise ScriptError(f"there is no host {name}")
+    return name
+
+
+def _vm(system: System, name: str) -> Vm:
+    try:
+        return system.cloud.vm(name)
+    except KeyError:
+        raise ScriptError(f"there is no VM {name}") from None
+
+
+def _segment(system: System, name: str) -> str:
+    try:
+        return system.segments[name]
+    except KeyError:
+        raise ScriptError(f"there is no segment {name}") from None
+
+
+def _verb(name: str) -> str:
+    if name != "*" and not callable(getattr(Cloud, name, None)):
+        raise ScriptError(f"cloud.Cloud has no verb {name}")
+    return name
 
 
 def _post(system: System, kind: str, host: str, payload: Mapping[str, str]) -> None:
@@ -306,4 +349,4 @@ def _at_call(
             act()
             system.clock.sleep(0)  # the caller dies or stops here
 
-    system.cloud.add_fault(Fault(verb, server=vm, when=when, times=None, hook=strike))
+    system.cloud.add_fault(Fault(_verb(verb), server=vm, when=when, times=None, hook=strike))

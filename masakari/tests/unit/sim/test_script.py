@@ -49,6 +49,7 @@ def test_parse_until_a_time():
         ("until idle please", "line 1: nothing comes after until idle"),
         ("at noon power c1 off", "line 1: 'noon' is not a number of seconds"),
         ("at 5 ; power c1 off", "line 1: a statement is missing"),
+        ('when "(" power c1 off', r'line 1: "\(" is not a regular expression: '),
         ("# a comment\n\npower c1 sideways", "line 3: 'power c1 sideways' is not understood"),
     ],
 )
@@ -71,13 +72,68 @@ def test_play_twice_gives_the_same_log():
     assert one.violations == []
 
 
-def test_play_unknown_host_is_reported_to_the_author():
-    with pytest.raises(KeyError, match="compute9"):
-        script.play(script.parse(STAGE + "at 60 power compute9 off\nuntil idle"))
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("power compute9 off", "there is no host compute9"),
+        ("network of compute9 cut", "there is no host compute9"),
+        ("nova-compute on compute9 stopped", "there is no host compute9"),
+        ("host compute1", "there is a host compute1 already"),
+        ("host compute4 in rack9", "there is no segment rack9"),
+        ("segment rack9 disabled", "there is no segment rack9"),
+        ("vm web2 on compute9", "there is no host compute9"),
+        ("vm web2 on compute1 in doubt", "VMs are in no state doubt; there are active, "),
+        ("vm web1 on compute1", "there is a VM web1 already"),
+        ("owner deletes web9", "there is no VM web9"),
+        ("operator evacuates web9", "there is no VM web9"),
+        ("evacuation of web9 hangs", "there is no VM web9"),
+        ("kill engine-z", "there is no engine or monitor engine-z"),
+        ("freeze engine-z for 1 s", "there is no engine or monitor engine-z"),
+        ("kill engine-a before evacute", "cloud.Cloud has no verb evacute"),
+        ("nova answers 503 for 9 s to evacute", "cloud.Cloud has no verb evacute"),
+    ],
+)
+def test_play_what_is_not_there_is_told_to_the_author(statement, complaint):
+    with pytest.raises(ScriptError) as caught:
+        script.play(script.parse(STAGE + f"at 1 {statement}\nuntil 2"))
+
+    assert str(caught.value).startswith(f"{statement!r}: {complaint}")
+
+
+def test_play_host_before_any_segment_is_told_to_the_author():
+    with pytest.raises(ScriptError, match="'host compute1': there is no segment yet"):
+        script.play(script.parse("host compute1\nuntil 1"))
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    ["start engine-a", "network of compute2 cut", "database away for 5 s", "kill engine-b"],
+)
+def test_play_line_that_kills_who_wrote_it_has_its_other_reactions(reaction):
+    run = script.play(
+        script.parse(
+            STAGE
+            + f"""
+            engine engine-a
+            engine engine-b
+            when "engine-. notification 1: claimed" kill engine-a ; kill engine-b
+            when "notification 1: claimed" {reaction}
+            at 60 power compute1 off
+            until 200
+            """
+        )
+    )
+
+    assert [line.split("sim", 1)[1].strip() for line in run.lines if " sim " in line][:4] == [
+        "power compute1 off",
+        "kill engine-a",
+        "kill engine-b",
+        reaction,
+    ]
 
 
 def test_play_wrong_option_is_reported_to_the_author():
-    with pytest.raises(ScriptError, match=r"option engine\.leese"):
+    with pytest.raises(ScriptError, match=r"'option engine.leese 5': "):
         script.play(script.parse("option engine.leese 5\nuntil 1"))
 
 

@@ -83,6 +83,17 @@ def test_story_reacts_once_to_a_line(clock):
     assert reactions == [0]
 
 
+def test_story_reacts_once_though_a_reaction_writes_what_matches_again(clock):
+    reactions = []
+
+    with Story(clock) as story:
+        story.when("claimed", lambda: story.say("sim", "claimed no more"))
+        story.when("claimed", lambda: reactions.append(clock.monotonic()))
+        story.say("engine-a", "claimed")
+
+    assert reactions == [0]
+
+
 def test_story_gives_the_logger_back_as_it_was(clock):
     logger = logging.getLogger("masakari")
     before = (logger.level, logger.propagate, list(logger.handlers))
