@@ -91,7 +91,7 @@ def connect(
     Raises ConfigInvalid.
     """
     group = "taskflow" if conf.taskflow.connection else "database"
-    url = session.parse_url(conf[group].connection, group=group)
+    url = session.parse_url(conf, group=group)
     if session.is_in_memory(url):
         raise ConfigInvalid(
             group=group,

@@ -13,6 +13,7 @@ It is run again after a deadlock or a lost connection, so it keeps no state betw
 import contextlib
 import datetime
 import functools
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -140,12 +141,13 @@ def connect(
     A MySQL server that does not answer within *answer_timeout_s* counts as away.  Raises
     ConfigInvalid.
     """
-    url = parse_url(conf.database.connection, group="database")
+    url = parse_url(conf, group="database")
     return Database(make_engine(conf, url, clock, answer_timeout_s=answer_timeout_s), clock)
 
 
-def parse_url(text: str | None, *, group: str) -> URL:
+def parse_url(conf: cfg.ConfigOpts, *, group: str) -> URL:
     """The checked URL of option `connection` of *group*.  Raises ConfigInvalid."""
+    text: str | None = conf[group].connection
 
     def invalid(problem: str) -> ConfigInvalid:
         return ConfigInvalid(group=group, option="connection", problem=problem)
@@ -157,28 +159,44 @@ def parse_url(text: str | None, *, group: str) -> URL:
     except (sa_exc.ArgumentError, ValueError):
         # No part of the value is repeated: it may have a password in it.
         raise invalid("not a URL of the form dialect+driver://user:password@host/name.") from None
-    dialect = url.drivername.partition("+")[0]
-    if dialect not in (*SUPPORTED, "mariadb"):
-        raise invalid(f"unknown kind of database {dialect!r}, use one of {', '.join(SUPPORTED)}.")
-    try:
-        url.get_dialect().import_dbapi()
-    except sa_exc.NoSuchModuleError:
-        raise invalid(f"unknown database driver {url.drivername!r}.") from None
-    except ImportError as e:
-        raise invalid(f"the driver of {url.drivername!r} is not installed ({e}).") from None
-    _make_directory(url, invalid)
+    state_path = pathlib.Path(conf.state_path).absolute()
+    if problem := _problem_of_driver(url) or _problem_of_directory(url, state_path):
+        raise invalid(problem)
     return url
 
 
-def _make_directory(url: URL, invalid: Callable[[str], ConfigInvalid]) -> None:
-    """The directory of an SQLite file exists."""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url):
-        return
-    directory = pathlib.Path(url.database or "").absolute().parent
+def _problem_of_driver(url: URL) -> str | None:
+    """Why we cannot speak with such a database."""
+    dialect = url.drivername.partition("+")[0]
+    if dialect not in (*SUPPORTED, "mariadb"):
+        return f"unknown kind of database {dialect!r}, use one of {', '.join(SUPPORTED)}."
     try:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as e:
-        raise invalid(f"cannot make the directory {directory}: {e.strerror}.") from None
+        url.get_dialect().import_dbapi()
+    except sa_exc.NoSuchModuleError:
+        return f"unknown database driver {url.drivername!r}."
+    except ImportError as e:
+        return f"the driver of {url.drivername!r} is not installed ({e})."
+    return None
+
+
+def sqlite_file(url: URL) -> pathlib.Path | None:
+    """The file of an SQLite database; None: it is another database, or in memory."""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url):
+        return None
+    return pathlib.Path(url.database or "").absolute()
+
+
+def _problem_of_directory(url: URL, state_path: pathlib.Path) -> str | None:
+    """Why an SQLite file cannot be where it should be; only *state_path* is made for it."""
+    file = sqlite_file(url)
+    if file is None or file.parent.is_dir():
+        return None
+    if file.parent != state_path:
+        return f"there is no directory {file.parent}."
+    there = next(path for path in state_path.parents if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return f"cannot make the directory {state_path}."
+    return None
 
 
 def is_in_memory(url: URL) -> bool:
@@ -233,6 +251,12 @@ def _prepare_sqlite(engine: sa.Engine, clock: Clock) -> None:
     def now(offset_us: int) -> str:
         return sqltime.sqlite_text(clock.now() + datetime.timedelta(microseconds=offset_us))
 
+    def before_connect(*_: object) -> None:
+        # not earlier: a program that refuses its configuration leaves nothing behind
+        file = sqlite_file(engine.url)
+        if file is not None:
+            file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.create_function(sqltime.SQLITE_FUNCTION, 1, now)
         dbapi_connection.execute("PRAGMA journal_mode = WAL")
@@ -245,6 +269,7 @@ def _prepare_sqlite(engine: sa.Engine, clock: Clock) -> None:
             connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    sa.event.listen(engine, "do_connect", before_connect)
     sa.event.listen(engine, "connect", on_connect)
     sa.event.listen(engine, "begin", on_begin)
 
