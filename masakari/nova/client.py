@@ -9,7 +9,8 @@ import datetime
 import email.utils
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import openstack.connection
@@ -32,6 +33,7 @@ LOWEST: Version = (2, 53)
 """Services are named by uuid from here on."""
 HIGHEST: Version = (2, 94)
 """Later ones leave evacuated servers stopped."""
+TIMED_OUT = (requests.Timeout, TimeoutError)
 NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
@@ -213,8 +215,33 @@ def _translate(error: BaseException, access: Access) -> Exception:
                 service="Nova",
                 detail=f"the catalogue has no such endpoint ({access.where}): {text}",
             )
+    LOG.debug("%s: %s", type(error).__name__, error)
     never_sent = any(isinstance(cause, NEVER_SENT) for cause in causes)
-    return retry.Transient(text or type(error).__name__, fate_unknown=not never_sent)
+    detail = _trouble(causes, never_sent) or text or type(error).__name__
+    return retry.Transient(detail, fate_unknown=not never_sent)
+
+
+def _trouble(causes: Sequence[BaseException], never_sent: bool) -> str | None:
+    """What went wrong on the network, and with whom; None: something else went wrong."""
+    requested = [
+        cause.request.url
+        for cause in causes
+        if isinstance(cause, requests.RequestException) and cause.request and cause.request.url
+    ]
+    if not requested:
+        return None
+    parts = urllib.parse.urlsplit(requested[0])
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    what = "no connection to" if never_sent else "no answer from"
+    return f"{what} {where} ({_network_error(causes)})"
+
+
+def _network_error(causes: Sequence[BaseException]) -> str:
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return str(getattr(cause, "verify_message", None) or cause.strerror)  # of certificates
+    timed_out = any(isinstance(cause, TIMED_OUT) for cause in causes)
+    return "timed out" if timed_out else "closed by the other side"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -223,7 +250,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         reason = getattr(error.args[0], "reason", None) if error.args else None
         if isinstance(reason, BaseException):
-            yield reason
+            yield from _chain(reason)
         error = error.__cause__ or error.__context__
 
 

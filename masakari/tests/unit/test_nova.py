@@ -1,6 +1,8 @@
 """Access to Nova: credentials, sessions, versions and logs, against the simulated Keystone."""
 
+import contextlib
 import logging
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -373,3 +375,51 @@ def test_retry_after_is_seconds_or_a_date(value, seconds):
         response.headers["Retry-After"] = value
 
     assert client.retry_after(response) == seconds
+
+
+# ---- a network that fails, in words for people
+
+
+@pytest.fixture
+def closing_port():
+    """Where connections are taken and closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close():
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        threading.Thread(target=close, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def unavailable(clock, tmp_path, url, extra=""):
+    conf = configure(tmp_path, auth_url=f"{url}/v3", extra=extra)
+    with pytest.raises(errors.CloudUnavailable) as e:
+        nova.connect(conf, clock, retries=0).compute_services()
+    return str(e.value)
+
+
+def test_connection_refused_says_by_whom(clock, tmp_path):
+    assert unavailable(clock, tmp_path, "http://127.0.0.1:9") == (
+        "Nova is not available: no connection to http://127.0.0.1:9 (Connection refused)"
+    )
+
+
+def test_connection_closed_says_by_whom(clock, tmp_path, closing_port):
+    url = f"http://127.0.0.1:{closing_port}"
+
+    assert unavailable(clock, tmp_path, url).startswith(
+        f"Nova is not available: no answer from {url} ("
+    )
+
+
+def test_connection_without_an_answer_timed_out(clock, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        assert unavailable(clock, tmp_path, url, "[nova]\ntimeout = 0.1\n") == (
+            f"Nova is not available: no answer from {url} (timed out)"
+        )
