@@ -39,16 +39,21 @@ IN_PROCESS = "fake://"
 """oslo.messaging's bus within one process."""
 
 
+def register(conf: cfg.ConfigOpts) -> None:
+    """Declare oslo.messaging's options on *conf*; safe to repeat."""
+    oslo_messaging.set_transport_defaults(EXCHANGE)
+    for group, options in messaging_opts.list_opts():
+        conf.register_opts(options, group)
+
+
 def transport(conf: cfg.ConfigOpts, default_url: str | None = None) -> Any:  # untyped library
     """The connection to the bus of `[DEFAULT] transport_url`; opened when it is first used.
 
     Raises ConfigInvalid.
     """
-    oslo_messaging.set_transport_defaults(EXCHANGE)
+    register(conf)
     try:
         if default_url is not None:
-            for group, options in messaging_opts.list_opts():
-                conf.register_opts(options, group)
             conf.set_default("transport_url", default_url)
         return oslo_messaging.get_rpc_transport(conf)
     except (
@@ -57,6 +62,8 @@ def transport(conf: cfg.ConfigOpts, default_url: str | None = None) -> Any:  # u
         ValueError,
     ) as e:
         problem = str(e).replace(str(conf.transport_url), "the URL")
+        if "invalid literal for int()" in problem:
+            problem = "the port in the URL is not a number"
         raise ConfigInvalid(group="DEFAULT", option="transport_url", problem=problem) from None
 
 

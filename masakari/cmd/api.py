@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import socket
+import threading
 from typing import Any
 
 import cotyledon
@@ -14,7 +16,7 @@ from masakari import db, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import common, server
+from masakari.cmd import checks, common, server
 from masakari.cmd import database as database_
 
 LOG = log.getLogger(__name__)
@@ -25,11 +27,12 @@ NOVA_RETRIES = 2
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run("masakari-api", serve)
+    return common.run("masakari-api", serve, description=__doc__)
 
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Supervise worker processes until a signal ends it."""
+    end_gently_on_ctrl_c()
     # what the workers will do is tried here, so that a bad configuration ends the program
     make_application(conf, SystemClock())
     tls = server.tls(conf)
@@ -47,6 +50,20 @@ def serve(conf: cfg.ConfigOpts) -> None:
     manager.run()
 
 
+def end_gently_on_ctrl_c() -> None:
+    """SIGINT is SIGTERM from now on: cotyledon's would end requests in flight, with status 1.
+
+    It is blocked, so that the workers, which a terminal sends it too, leave it to their parent.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def pass_on() -> None:
+        signal.sigwait({signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=pass_on, name="ctrl-c", daemon=True).start()
+
+
 def make_application(
     conf: cfg.ConfigOpts,
     clock: Clock,
@@ -54,13 +71,15 @@ def make_application(
     bus: Any = None,  # untyped library
 ) -> Application:
     """The API; connections that are not given are its own, each opened when it is first used."""
-    return app.make_app(
+    application = app.make_app(
         conf,
         database=database or db.session.connect(conf, clock),
         progress=db.progress.connect(conf),
         cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
         engine=rpc.EngineClient(conf, bus or rpc.transport(conf)),
     )
+    checks.check(conf)  # also what the middleware has declared only now
+    return application
 
 
 class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped

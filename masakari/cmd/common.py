@@ -1,28 +1,29 @@
 """What all programs do at start and stop: options, logging, signals."""
 
+import contextlib
+import io
+import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
 from oslo_service import opts as service_opts
 
 import masakari.conf
+from masakari.cmd import libraries, logs
+from masakari.cmd.checks import check, problem
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
 
-QUIET = (
-    # a traceback for each step that fails; the engine says in a sentence why it did
-    "taskflow.engines.action_engine.engine=CRITICAL",
-    # a traceback for each error that it raises as well
-    "oslo_db.sqlalchemy.exc_filters=CRITICAL",
-    # two lines for each look at the version; db sync says from where to where it went
-    "alembic.runtime.migration=WARNING",
-)
-"""Loggers of libraries that say too much."""
+
+def register_server(conf: cfg.ConfigOpts) -> None:
+    """Declare what API and engine use on *conf*, the libraries' options too; safe to repeat."""
+    masakari.conf.register(conf)
+    libraries.register(conf)
 
 
 def run(
@@ -31,17 +32,20 @@ def run(
     argv: Sequence[str] | None = None,
     *,
     project: str = "masakari",
-    register: Callable[[cfg.ConfigOpts], None] = masakari.conf.register,
+    register: Callable[[cfg.ConfigOpts], None] = register_server,
+    description: str | None = None,
 ) -> int:
     """The exit status of *serve*, called with the parsed options (default: of sys.argv).
 
     A configuration that cannot be used ends the program with one sentence on stderr.
     """
     try:
-        conf = configure(cfg.CONF, program, argv, project=project, register=register)
+        conf = configure(
+            cfg.CONF, program, argv, project=project, register=register, description=description
+        )
         serve(conf)
     except (ConfigInvalid, cfg.Error, log.LogConfigError) as e:
-        sys.stderr.write(f"{program}: {' '.join(str(e).split())}\n")
+        sys.stderr.write(f"{program}: {sentence(e)}\n")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -54,8 +58,9 @@ def configure(
     argv: Sequence[str] | None = None,
     *,
     project: str = "masakari",
-    register: Callable[[cfg.ConfigOpts], None] = masakari.conf.register,
+    register: Callable[[cfg.ConfigOpts], None] = register_server,
     files: Sequence[str] | None = None,
+    description: str | None = None,
 ) -> cfg.ConfigOpts:
     """*conf* with our options declared, parsed and checked; logging is set up.
 
@@ -63,36 +68,48 @@ def configure(
     LogConfigError.
     """
     log.register_options(conf)
-    log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *QUIET])
+    logs.set_defaults()
     service_opts.register_service_opts(conf)
     register(conf)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    conf(
-        arguments,
-        project=project,
-        prog=program,
-        default_config_files=None if files is None else list(files),
-    )
-    try:
-        log.setup(conf, project)
-    except OSError as e:
-        raise ConfigInvalid(
-            group="DEFAULT", option="log_file", problem=f"{e.filename}: {e.strerror}"
-        ) from e
+    with _impossible_values():
+        conf(
+            arguments,
+            project=project,
+            prog=program,
+            description=description,
+            default_config_files=None if files is None else list(files),
+        )
     check(conf)
+    logs.setup(conf, project)
     return conf
 
 
-def check(conf: cfg.ConfigOpts) -> None:
-    """Raise ConfigInvalid unless every value of our options is possible; values are read lazily."""
-    for group, opts in (*masakari.conf.list_opts(), *masakari.conf.list_monitor_opts()):
-        where = conf if group == "DEFAULT" else getattr(conf, group, None)
-        for opt in opts if where is not None else ():
-            try:
-                getattr(where, opt.dest, None)
-            except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError) as e:
-                problem = str(e).rpartition("is not valid: ")[2]
-                raise ConfigInvalid(group=group, option=opt.name, problem=problem) from e
+@contextlib.contextmanager
+def _impossible_values() -> Iterator[None]:
+    """oslo.config itself ends the program because of a file's value of a command line's option."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    except SystemExit as e:
+        found = _IMPOSSIBLE.fullmatch(said.getvalue())
+        if e.code == 1 and found is not None:
+            said = io.StringIO()
+            raise ConfigInvalid(
+                group="DEFAULT", option=found[1], problem=f"{found[3]!r} is no {found[2]} value"
+            ) from e
+        raise
+    finally:
+        sys.stderr.write(said.getvalue())
+
+
+_IMPOSSIBLE = re.compile(r"argument --(\S+): Invalid (\S+) value: (.*)\n")
+
+
+def sentence(error: Exception) -> str:
+    """What the error says, in one line."""
+    return " ".join(problem(error).split())
 
 
 def wait_for_signal(conf: cfg.ConfigOpts) -> None:

@@ -20,6 +20,8 @@ from masakari.engine.world import World
 
 LOG = log.getLogger(__name__)
 
+BUS_PAUSE_S = 10.0
+
 
 def pool(threads: int, name: str) -> Executor:
     """Operating-system threads."""
@@ -42,10 +44,11 @@ def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) 
 class BusListener:
     """Hears what the API announces.  A bus that is away is waited for in the background."""
 
-    def __init__(self, conf: cfg.ConfigOpts, bus: Any, recover: Callable[[str], None]) -> None:
-        """Call *recover* with each announced uuid, once started."""
-        self._server = rpc.server(conf, bus, recover)
-        self._started = threading.Event()
+    def __init__(self, make_server: Callable[[], Any], clock: Clock) -> None:
+        """Hear with what *make_server* returns, an `rpc.server`, once started."""
+        self._make_server = make_server
+        self._server: Any = None  # untyped library
+        self._stop = clock.event()
 
     def start(self) -> None:
         """Return at once."""
@@ -53,30 +56,45 @@ class BusListener:
         threading.Thread(target=self._start, name="bus-listener", daemon=True).start()
 
     def _start(self) -> None:
-        self._server.start()
-        self._started.set()
-        LOG.info("listening on the message bus")
+        while not self._stop.is_set():
+            try:
+                server = self._make_server()
+                server.start()
+            except Exception as e:  # whatever the bus's driver raises: the sweep finds the work
+                LOG.error(
+                    "not listening on the message bus, trying again in %g s: %s: %s",
+                    BUS_PAUSE_S,
+                    type(e).__name__,
+                    e,
+                )
+                self._stop.wait(BUS_PAUSE_S)
+            else:
+                self._server = server
+                LOG.info("listening on the message bus")
+                return
 
     def stop(self) -> None:
         """Nothing is heard any more."""
-        if self._started.is_set():
+        self._stop.set()
+        if self._server is not None:
             threading.Thread(target=self._server.stop, name="bus-stop", daemon=True).start()
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run("masakari-engine", serve)
+    return common.run("masakari-engine", serve, description=__doc__)
 
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
     clock = SystemClock()
     bus = rpc.transport(conf)
-    database = database_.connect(conf, clock)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
-    engine = Engine(make_world(conf, clock, database, nova.connect(conf, pauses)))
+    cloud = nova.connect(conf, pauses)
+    database = database_.connect(conf, clock)
+    engine = Engine(make_world(conf, clock, database, cloud))
     engine.start()
-    listener = BusListener(conf, bus, engine.recover)
+    listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)
     listener.start()
     common.wait_for_signal(conf)
     listener.stop()

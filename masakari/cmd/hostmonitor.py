@@ -17,6 +17,7 @@ def main() -> int:
         serve,
         project="masakarimonitors",
         register=masakari.conf.register_monitors,
+        description=__doc__,
     )
 
 

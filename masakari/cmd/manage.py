@@ -4,6 +4,7 @@ masakari-manage [options] db sync [REVISION] | db version | host repaired HOST
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -20,10 +21,12 @@ from masakari.errors import (
     CloudConflict,
     ComputeServiceNotFound,
     DatabaseUnavailable,
+    HostNameUnknown,
     MasakariError,
 )
 
 PROGRAM = "masakari-manage"
+DESCRIPTION = "Creates and upgrades Masakari's database, and takes repaired hosts into service."
 NOVA_RETRIES = 2
 """Somebody waits for the answer."""
 
@@ -31,10 +34,14 @@ NOVA_RETRIES = 2
 def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) -> int:
     """The exit status: 0 done, 1 not done and a sentence on stderr says why, 2 wrong usage."""
     try:
-        conf = common.configure(conf or cfg.CONF, PROGRAM, argv, register=_register)
+        conf = common.configure(
+            conf or cfg.CONF, PROGRAM, argv, register=_register, description=DESCRIPTION
+        )
+        if not conf.debug:
+            logging.getLogger().setLevel(logging.WARNING)  # what is printed says what was done
         print(conf.command.run(conf))
     except (MasakariError, cfg.Error, log.LogConfigError) as e:
-        sys.stderr.write(f"{PROGRAM}: {' '.join(_sentence(e).split())}\n")
+        sys.stderr.write(f"{PROGRAM}: {_sentence(e)}\n")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -42,9 +49,11 @@ def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) 
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, HostNameUnknown):
+        return f"Host {error.details['host']} is in no segment."
     if isinstance(error, DatabaseUnavailable) and "detail" in error.details:
         return f"{error} ({error.details['detail']})"
-    return str(error)
+    return common.sentence(error)
 
 
 # ---- the command line
@@ -94,6 +103,9 @@ def _db_sync(conf: cfg.ConfigOpts) -> str:
 
 
 def _db_version(conf: cfg.ConfigOpts) -> str:
+    file = db.session.sqlite_file(db.session.parse_url(conf, group="database"))
+    if file is not None and not file.exists():
+        return f"There is no database {file}: run masakari-manage db sync."
     return (
         db.migration.version(conf) or "The database has no revision: run masakari-manage db sync."
     )

@@ -1,5 +1,6 @@
 """masakari-standalone: API, engine and host monitor in one process, for a lab or a small cloud."""
 
+import logging
 import threading
 
 from oslo_config import cfg
@@ -12,6 +13,7 @@ from masakari.clock import SystemClock
 from masakari.cmd import api, common, engine, server
 from masakari.cmd import database as database_
 from masakari.engine.service import Engine
+from masakari.errors import ConfigInvalid
 from masakari.monitors import hostmonitor, report
 
 LOG = log.getLogger(__name__)
@@ -23,23 +25,26 @@ DRIVER = "nova"
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run("masakari-standalone", serve, register=register)
+    return common.run("masakari-standalone", serve, register=register, description=__doc__)
 
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options of all three on *conf*."""
-    masakari.conf.register(conf)
+    common.register_server(conf)
     masakari.conf.register_monitors(conf)
 
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Serve, recover and watch until a signal ends it."""
+    check_driver(conf)
+    logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     clock = SystemClock()
     bus = rpc.transport(conf, default_url=rpc.IN_PROCESS)
     # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
     # the API has a client who waits, and the monitor looks again soon by itself.
     pauses = SystemClock()
     cloud = nova.connect(conf, pauses)
+    name_keystone(conf)
     tls = server.tls(conf)
     paste.warn(conf)
     listener = server.listen(address(conf), conf.masakari_api_listen_port)
@@ -55,7 +60,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     recovery = Engine(engine.make_world(conf, clock, database, cloud))
     application = api.make_application(conf, clock, database, bus)
     web = server.Server(conf, application, listener, tls)
-    hears = engine.BusListener(conf, bus, recovery.recover)
+    hears = engine.BusListener(lambda: rpc.server(conf, bus, recovery.recover), clock)
     stop_monitor = clock.event()
     threads = [
         threading.Thread(target=web.serve_forever, name="api"),
@@ -76,6 +81,31 @@ def serve(conf: cfg.ConfigOpts) -> None:
     for thread in threads:
         thread.join()
     database.dispose()
+
+
+def check_driver(conf: cfg.ConfigOpts) -> None:
+    """Raise ConfigInvalid if the configuration wants another driver of the host monitor."""
+    location = conf.get_location("monitoring_driver", "host")
+    is_default = location is None or location.location is cfg.Locations.opt_default
+    if not is_default and conf.host.monitoring_driver != DRIVER:
+        raise ConfigInvalid(
+            group="host",
+            option="monitoring_driver",
+            problem=f"masakari-standalone always uses the driver {DRIVER}; "
+            f"{conf.host.monitoring_driver!r} needs a masakari-hostmonitor of its own",
+        )
+
+
+def name_keystone(conf: cfg.ConfigOpts) -> None:
+    """Clients without a token are sent to the Keystone that we use, unless to another one."""
+    auth_url = getattr(conf.keystone_authtoken, "auth_url", None)  # with most kinds of credentials
+    if auth_url:
+        conf.set_default("www_authenticate_uri", auth_url, group="keystone_authtoken")
+
+
+def is_of_concern(record: logging.LogRecord) -> bool:
+    """Not that tokens are cached in the process: there is but one."""
+    return "in-process token cache" not in str(record.msg)
 
 
 def address(conf: cfg.ConfigOpts) -> str:

@@ -2,6 +2,8 @@
 
 from oslo_config import cfg
 
+from masakari.conf import types
+
 DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "auth_strategy",
@@ -18,8 +20,9 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         min=1,
         help="The largest number of rows in one answer of a list.",
     ),
-    cfg.StrOpt(
+    cfg.Opt(
         "osapi_masakari_link_prefix",
+        type=types.HttpUrl(),
         help="URL that replaces scheme and host, and prefixes the path, in links of version "
         "documents. Default: the URL of the request.",
     ),
@@ -75,8 +78,9 @@ DEFAULT_OPTS: list[cfg.Opt] = [
 ]
 
 OSAPI_V1_OPTS: list[cfg.Opt] = [
-    cfg.StrOpt(
+    cfg.Opt(
         "project_id_regex",
+        type=types.Regex(),
         deprecated_for_removal=True,
         deprecated_reason="Clients take the endpoint from the catalogue.",
         help=r"Regular expression of project ids in paths. Default: [0-9a-f\-]+",

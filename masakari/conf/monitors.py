@@ -5,6 +5,8 @@ import socket
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from masakari.conf import types
+
 API_TIMEOUT_S = 30
 
 DEFAULT_OPTS: list[cfg.Opt] = [
@@ -36,9 +38,9 @@ API_OPTS: list[cfg.Opt] = [
         choices=["public", "internal", "admin"],
         help="Which of the endpoints in the service catalogue is used.",
     ),
-    cfg.URIOpt(
+    cfg.Opt(
         "endpoint_override",
-        schemes=["http", "https"],
+        type=types.HttpUrl(),
         help="URL of the Masakari API, such as http://127.0.0.1:15868. Default: the service "
         "catalogue's. Needed with auth_type = none, for an API with auth_strategy = noauth2.",
     ),

@@ -2,6 +2,8 @@
 
 from oslo_config import cfg
 
+from masakari.conf import types
+
 DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "nova_catalog_admin_info",
@@ -25,9 +27,9 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         "os_privileged_user_tenant",
         help="The user's project. Default: [keystone_authtoken] project_name.",
     ),
-    cfg.URIOpt(
+    cfg.Opt(
         "os_privileged_user_auth_url",
-        schemes=["http", "https"],
+        type=types.HttpUrl(),
         help="Keystone's URL. Default: [keystone_authtoken] auth_url.",
     ),
     cfg.StrOpt(

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import urllib.parse
 from dataclasses import dataclass
 
 import requests
@@ -14,6 +13,7 @@ from keystonemiddleware import opts as keystonemiddleware_opts
 from oslo_config import cfg
 
 from masakari import errors
+from masakari.conf import types
 
 INTERFACES = ("public", "internal", "admin")
 DEFAULT_DOMAIN = "default"
@@ -37,7 +37,7 @@ class Access:
 
 def server_access(conf: cfg.ConfigOpts, threads: int) -> Access:
     """The access of API and engine.  Raises ConfigInvalid."""
-    _register_authtoken(conf)
+    register_authtoken(conf)
     service_type, interface = _catalogue_info(conf.nova_catalog_admin_info)
     options = conf[AUTHTOKEN]
     ca_option, ca_file = "nova_ca_certificates_file", conf.nova_ca_certificates_file
@@ -84,11 +84,12 @@ def monitor_credentials_group(conf: cfg.ConfigOpts) -> str:
     api = conf.api
     if api.auth_type != "password" or api.auth_section or api.username or api.user_id:
         return "api"
-    _register_authtoken(conf)
+    register_authtoken(conf)
     return AUTHTOKEN if _has_credentials(conf) else "api"
 
 
-def _register_authtoken(conf: cfg.ConfigOpts) -> None:
+def register_authtoken(conf: cfg.ConfigOpts) -> None:
+    """Declare the options of [keystone_authtoken] on *conf*; safe to repeat."""
     for name, opts in keystonemiddleware_opts.list_auth_token_opts():
         conf.register_opts(opts, group=name)
 
@@ -174,14 +175,7 @@ def _plugin(
 
 
 def _check_url(group: str, url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urllib.parse.urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
+    if url is not None and not types.is_http_url(url):
         raise errors.ConfigInvalid(
             group=group, option="auth_url", problem=f"{url!r} is not an http or https URL"
         )

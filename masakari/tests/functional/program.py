@@ -1,5 +1,6 @@
 """One of our programs as a process."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -35,8 +36,13 @@ class Program:
 
     def kill(self):
         """As kill -9 of all its processes."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def signal(self, number):
+        """As a terminal sends it: to all its processes."""
+        os.killpg(self._process.pid, number)
 
     def stop(self):
         """Ask it to end; it has 30 s to do so."""

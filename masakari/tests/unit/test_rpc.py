@@ -58,3 +58,11 @@ def test_transport_malformed_url_names_the_option(conf, url):
 
     assert "[DEFAULT] transport_url" in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_transport_port_that_is_no_number_is_said(conf):
+    rpc.transport(conf)
+    conf.set_override("transport_url", "rabbit://u:secret@h:port/")
+
+    with pytest.raises(ConfigInvalid, match="the port in the URL is not a number"):
+        rpc.transport(conf)

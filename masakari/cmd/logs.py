@@ -1,0 +1,65 @@
+"""Logging of the programs: oslo.log with our defaults."""
+
+import logging
+
+from oslo_config import cfg
+from oslo_log import formatters, log
+
+from masakari.errors import ConfigInvalid
+
+QUIET = (
+    # a traceback for each step that fails; the engine says in a sentence why it did
+    "taskflow.engines.action_engine.engine=CRITICAL",
+    # a traceback for each error that it raises as well
+    "oslo_db.sqlalchemy.exc_filters=CRITICAL",
+    # two lines for each look at the version; db sync says from where to where it went
+    "alembic.runtime.migration=WARNING",
+)
+"""Loggers of libraries that say too much."""
+
+_SUMMARY = "%(error_summary)s"
+
+
+def set_defaults() -> None:
+    """oslo.log has our defaults; its options are declared already."""
+    levels = [level for level in log.get_default_log_levels() if level not in QUIET]
+    log.set_defaults(default_log_levels=[*levels, *QUIET])
+
+
+def setup(conf: cfg.ConfigOpts, project: str) -> None:
+    """Log as *conf* says.  Raises ConfigInvalid and LogConfigError."""
+    try:
+        log.setup(conf, project)
+    except OSError as e:
+        raise ConfigInvalid(
+            group="DEFAULT", option="log_file", problem=f"{e.filename}: {e.strerror}"
+        ) from e
+    for handler in logging.getLogger().handlers:
+        if type(handler.formatter) is formatters.ContextFormatter:
+            handler.setFormatter(Formatter(handler.formatter, conf))
+
+
+class Formatter(logging.Formatter):
+    """As oslo.log's, but a line that is written while an exception is handled does not end in it.
+
+    Our lines say themselves what is worth knowing of it.
+    """
+
+    def __init__(self, inner: logging.Formatter, conf: cfg.ConfigOpts) -> None:
+        """Format as *inner* does."""
+        super().__init__()
+        self._inner = inner
+        self._conf = conf
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or several with a traceback."""
+        text = self._inner.format(record)
+        summary = getattr(record, "error_summary", "")
+        if record.exc_info or not summary or self._is_wanted(record):
+            return text
+        return text.removesuffix(f": {summary}")
+
+    def _is_wanted(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "request_id", None):
+            return _SUMMARY in self._conf.logging_context_format_string
+        return _SUMMARY in self._conf.logging_default_format_string

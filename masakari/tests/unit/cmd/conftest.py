@@ -1,0 +1,20 @@
+"""What the tests of the programs share."""
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def keep_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The programs set up logging for the whole process; afterwards it is as it was."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
