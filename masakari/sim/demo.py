@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -257,8 +258,6 @@ class Demo:
             service = "up" if self._cloud.is_up(self._cloud.hosts[self._victim]) else "down"
         if service == "down":
             self._reached("Nova reports the compute service down")
-        if done == len(vms):
-            self._reached("the last VM has arrived")
         return view.Snapshot(
             seconds=self._seconds(),
             service=service,
@@ -290,6 +289,7 @@ class Demo:
                 if step.name == "DisableComputeServiceTask":
                     proven = self._cut_time + datetime.timedelta(seconds=at)
                     self._cloud.ledger.proof(self._victim, proven)
+        self._tell_arrival()
         self._view.timeline(
             [
                 view.Stage(f"the power of {self._victim} is cut", 0.0),
@@ -298,6 +298,17 @@ class Demo:
         )
         self._view.say(f"Notification {notification.notification_uuid}: {notification.status}.")
         self._view.journeys([self._journey(uuid) for uuid in self._victims])
+
+    def _tell_arrival(self) -> None:
+        """When the last VM began to run again, by the ledger; nothing if one does not."""
+        with self._cloud.present():
+            starts = [
+                max(run.start for run in self._cloud.ledger.runs if run.server_id == uuid)
+                for uuid in self._victims
+            ]
+        if min(starts) > self._cut_time:
+            last = (max(starts) - self._cut_time).total_seconds()
+            self._stages.append(view.Stage("the last VM has arrived", last))
 
     def _since_cut(self, timestamp: str) -> float:
         at = datetime.datetime.fromisoformat(timestamp).replace(tzinfo=None)
@@ -327,6 +338,7 @@ class Demo:
     def _commands(self) -> list[str]:
         uuid = self._notification.notification_uuid
         return [
+            *openstack_at_hand(pathlib.Path(sys.executable).parent),
             f"export OS_AUTH_URL={self._server.auth_url} OS_USERNAME=admin OS_PASSWORD={PASSWORD} "
             "OS_PROJECT_NAME=admin",
             "export OS_USER_DOMAIN_NAME=Default OS_PROJECT_DOMAIN_NAME=Default "
@@ -346,6 +358,15 @@ class Demo:
         ended = threading.Event()
         while not ended.wait(1.0):
             self._daemon.check()
+
+
+def openstack_at_hand(programs: pathlib.Path, path: str | None = None) -> list[str]:
+    """What to type so that `openstack` is found: in *path* ($PATH), else in *programs*."""
+    if shutil.which("openstack", path=path):
+        return []
+    install = f"{programs}/pip install python-openstackclient python-masakariclient"
+    there = shutil.which("openstack", path=str(programs))
+    return [*([] if there else [install]), f"export PATH={programs}:$PATH"]
 
 
 def _free_port() -> int:

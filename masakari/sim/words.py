@@ -126,22 +126,24 @@ def fails(system: System, vms: list[str], times: float = 1) -> None:
     """The next evacuations of VMs fail on their destination."""
     for name in vms:
         system.cloud.add_fault(
-            Fault(
-                "evacuate", server=_vm(system, name).name, times=int(times), outcome=Outcome.FAIL
-            )
+            Fault("evacuate", server=_vm(system, name).name, times=int(times), outcome=Outcome.FAIL)
         )
 
 
 def hangs(system: System, vms: list[str]) -> None:
     """The next evacuation of each VM never ends."""
     for name in vms:
-        system.cloud.add_fault(Fault("evacuate", server=_vm(system, name).name, outcome=Outcome.HANG))
+        system.cloud.add_fault(
+            Fault("evacuate", server=_vm(system, name).name, outcome=Outcome.HANG)
+        )
 
 
 def takes(system: System, vms: list[str], duration: float) -> None:
     """The evacuation of VMs takes so many seconds."""
     for name in vms:
-        system.cloud.add_fault(Fault("evacuate", server=_vm(system, name).name, times=None, duration_s=duration))
+        system.cloud.add_fault(
+            Fault("evacuate", server=_vm(system, name).name, times=None, duration_s=duration)
+        )
 
 
 def answers(system: System, code: float, duration: float, verb: str = "*") -> None:
