@@ -103,7 +103,9 @@ class Monitor:
             LOG.info("the observer can see again")
         self._trouble = findings.trouble
         summary = self._judge.summary()
-        LOG.log(logging.DEBUG if summary == self._summary else logging.INFO, "%s", summary)
+        # trouble has just been told of
+        quiet = findings.trouble or summary == self._summary
+        LOG.log(logging.DEBUG if quiet else logging.INFO, "%s", summary)
         self._summary = summary
 
 

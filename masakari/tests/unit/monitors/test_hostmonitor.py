@@ -130,6 +130,17 @@ def test_all_hosts_look_dead_suspects_the_observer_once(three, caplog):
     ]
 
 
+def test_trouble_is_told_in_one_line(three, caplog):
+    caplog.set_level(logging.INFO)
+    three.start()
+    three.run(30)
+    for host in list(three.cloud.hosts):
+        three.cloud.power_off(host)
+    three.run(600)
+
+    assert caplog.text.count("observer's network is suspected") == 1
+
+
 def test_all_services_down_suspects_the_observer_once(three, caplog):
     three.start()
     three.run(30)
