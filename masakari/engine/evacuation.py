@@ -132,7 +132,6 @@ class Evacuation:
         self._id = move.instance_uuid
         self._plan = treatment(move.vm_state, move.task_state, move.power_state)
         self._locked = move.locked
-        self._was_reset = False
 
     def run(self) -> None:
         """The move has ended, and the VM is not locked by us any more.
@@ -248,7 +247,6 @@ class Evacuation:
         world = self._world
         if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
             world.cloud.reset_state(self._id, "error", leave=self._may_begin)
-            self._was_reset = True
         # before it is asked for: after a crash only these requests may be on their way
         db.vmoves.start(world.database, self._move.uuid, lock=self._locked)
         for last in (False, False, True):
@@ -268,12 +266,19 @@ class Evacuation:
             raise LeftAlone(message=f"The VM was left where it was: {self._watcher.stop_reason}.")
 
     def _leave_alone(self, why: LeftAlone) -> str:
-        """A VM that we had reset is given back to Nova, which looks itself whether it runs."""
-        if self._was_reset:
-            try:
-                self._world.cloud.reset_state(self._id, "active", leave=self._job.lease.check)
-            except CloudError as e:
-                return f"{why} It is in vm_state error: {e}"
+        """Why; a VM on a host that lives, which we have left in error, is given back to Nova.
+
+        Nova then looks itself whether the VM runs.
+        """
+        if self._watcher.sign_of_life is None or self._move.vm_state == "error":
+            return str(why)
+        cloud = self._world.cloud
+        try:
+            server = cloud.server(self._id)
+            if server.host == self._job.host.name and server.vm_state == "error":
+                cloud.reset_state(self._id, "active", leave=self._job.lease.check)
+        except CloudError as e:
+            return f"{why} It may be in vm_state error: {e}"
         return str(why)
 
     def _restore(self) -> str | None:
