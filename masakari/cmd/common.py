@@ -126,7 +126,17 @@ def wait_for_signal(conf: cfg.ConfigOpts) -> None:
             if received in (signal.SIGTERM, signal.SIGINT):
                 LOG.info("%s: stopping", signal.Signals(received).name)
                 signal.set_wakeup_fd(-1)
+                for number in waited:  # a second one ends us at once
+                    signal.signal(number, signal.SIG_DFL)
                 return
             if received == signal.SIGHUP:
-                LOG.info("SIGHUP: reading the mutable options again")
-                conf.mutate_config_files()
+                _read_again(conf)
+
+
+def _read_again(conf: cfg.ConfigOpts) -> None:
+    try:
+        conf.mutate_config_files()
+    except (cfg.Error, OSError, ValueError) as e:
+        LOG.error("SIGHUP: the options stay as they were: %s", " ".join(str(e).split()))
+    else:
+        LOG.info("SIGHUP: the mutable options were read again")

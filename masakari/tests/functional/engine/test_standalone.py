@@ -1,6 +1,7 @@
 """masakari-standalone as an operator of a lab runs it, and as kill -9 leaves it."""
 
 import contextlib
+import signal
 import socket
 import time
 
@@ -51,7 +52,7 @@ class Lab:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.api = Api(f"http://127.0.0.1:{port}/v1")
-        config = directory / "masakari.conf"
+        self.config = config = directory / "masakari.conf"
         config.write_text(
             CONFIG.format(
                 port=port,
@@ -158,6 +159,17 @@ def test_nova_away_clients_are_told_soon_and_nobody_waits_at_the_end(lab):
     log = lab.program.log.read_text()
     assert "Traceback" not in log
     assert "running ->" not in log  # it goes on after the next start
+
+
+def test_sighup_with_a_broken_configuration_changes_nothing(lab):
+    lab.config.write_text("neither an option nor a group")
+
+    lab.program.signal(signal.SIGHUP)
+
+    lab.program.wait_until_said("SIGHUP: the options stay as they were")
+    assert lab.api.call("GET", "/segments")[0] == 200
+    lab.program.stop()
+    assert lab.program.returncode == 0
 
 
 def test_without_authentication_it_listens_on_loopback_only(lab):
