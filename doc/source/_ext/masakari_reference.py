@@ -4,6 +4,7 @@ The pages are made anew by each build, below _generated/ (which git ignores).
 """
 
 import ast
+import importlib.metadata
 import inspect
 import pathlib
 import re
@@ -13,7 +14,7 @@ from oslo_config import cfg
 from sphinx.application import Sphinx
 
 import masakari.conf
-from masakari import states
+from masakari import errors, states
 from masakari.api import operation, policy, versions
 from masakari.engine import gates
 
@@ -26,6 +27,8 @@ WORDS = {
     "Port": "port",
     "HostAddress": "host name or address",
     "URI": "URL",
+    "HttpUrl": "URL",
+    "Regex": "regular expression",
 }
 
 
@@ -80,16 +83,17 @@ def remarks(opt: cfg.Opt) -> Iterator[str]:
         yield "Read again at SIGHUP."
     if opt.deprecated_for_removal:
         yield f"Deprecated: {opt.deprecated_reason}"
-    old = [name.name for name in opt.deprecated_opts if name.name and name.name != opt.dest]
+    old = {name.name.replace("-", "_") for name in opt.deprecated_opts if name.name} - {opt.dest}
     if old:
-        yield f"Also accepted under the name {', '.join(old)}."
+        yield f"Also accepted under the name {', '.join(sorted(old))}."
 
 
 def option(opt: cfg.Opt) -> str:
-    """One entry of a definition list."""
+    """One entry of a definition list; in a file an option goes by its *dest*."""
     facts = [value_type(opt), "required" if opt.required else default_of(opt)]
-    text = " ".join([escape(opt.help or ""), *map(escape, remarks(opt))])
-    entry = f"``{opt.name}`` ({'; '.join(facts)})\n    {text}\n"
+    sentence = re.sub(r"(?<![.:])$", ".", (opt.help or "").strip())
+    text = " ".join([escape(sentence), *map(escape, remarks(opt))])
+    entry = f"``{opt.dest}`` ({'; '.join(facts)})\n    {text}\n"
     for value, meaning in (getattr(opt.type, "choices", None) or {}).items():
         entry += f"\n    * ``{value}``" + (f": {escape(meaning)}" if meaning else "")
     return entry.rstrip() + "\n\n"
@@ -103,8 +107,18 @@ def options(listed: Iterable[tuple[str, list[cfg.Opt]]]) -> str:
     text = ""
     for group, opts in groups.items():
         text += heading(f"[{group}]", "-")
-        text += "".join(option(opt) for opt in sorted(opts, key=lambda opt: opt.name))
+        text += "".join(option(opt) for opt in sorted(opts, key=lambda opt: opt.dest))
     return text
+
+
+def server_options() -> list[tuple[str, list[cfg.Opt]]]:
+    """Ours, and what our servers do with an option of oslo.service."""
+    (listed,) = importlib.metadata.entry_points(
+        group="oslo.config.opts", name="oslo.service.service"
+    )
+    used = "graceful_shutdown_timeout"
+    theirs = [opt for _, opts in listed.load()() for opt in opts if opt.dest == used]
+    return [*masakari.conf.list_opts(), ("DEFAULT", theirs)]
 
 
 # ---- the API
@@ -160,6 +174,22 @@ def words(enum: type[states.StrEnum]) -> str:
     return table(("Word", "Meaning"), rows, "25 75")
 
 
+def refusals() -> str:
+    """The words of answers of the API, with the statuses that they come with."""
+    statuses: dict[states.Reason, int] = {}
+    for error in vars(errors).values():
+        is_ours = isinstance(error, type) and issubclass(error, errors.MasakariError)
+        if is_ours and error.reason is not None and error.status != 500:
+            statuses[error.reason] = error.status
+    told = meanings(states.Reason)
+    rows = [
+        (f"``{word.value}``", str(statuses[word]), told[word.name])
+        for word in states.Reason
+        if word in statuses
+    ]
+    return table(("Word", "Status", "Meaning"), rows, "25 10 65")
+
+
 def gate_table() -> str:
     """The gates in their order: the question, and the word for a no."""
     rows = []
@@ -174,11 +204,12 @@ def generate(app: Sphinx) -> None:
     """All pages are as the code is now."""
     masakari.conf.set_defaults()
     pages = {
-        "options-server": options(masakari.conf.list_opts()),
+        "options-server": options(server_options()),
         "options-monitors": options(masakari.conf.list_monitor_opts()),
         "operations": operations(),
         "policies": policies(),
         "gates": gate_table(),
+        "refusals": refusals(),
         "reasons": words(states.Reason),
         "notification-statuses": words(states.NotificationStatus),
         "vmove-statuses": words(states.VMoveStatus),
