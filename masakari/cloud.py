@@ -133,8 +133,9 @@ class Cloud(Protocol):
 
         Raises CloudUnavailable also when it is not known whether Nova has accepted: then
         `evacuations` tells sooner or later.  Raises CloudRefused with code 400 while the source's
-        service is up, CloudConflict while the VM is in a state that does not allow it.  Nova 34 accepts a second evacuation beside a
-        running one, which ends both badly: look at `evacuations` before.
+        service is up, CloudConflict while the VM is in a state that does not allow it.  Nova 34
+        accepts a second evacuation beside a running one, which ends both badly: look at
+        `evacuations` before.
         """
 
     def evacuations(

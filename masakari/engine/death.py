@@ -87,9 +87,20 @@ def sign_of_life(job: Job, service: ComputeService) -> str | None:
     """
     if not service.is_down:
         return f"host {service.host} is up again ({describe(service)})"
+    if job.notification.proof and (voided_by := job.notification.proof.get("voided_by")):
+        return str(voided_by)
     if db.notifications.started_after(job.world.database, job.notification):
         return f"host {service.host} is up again (a monitor has reported that it started)"
     return None
+
+
+def void(job: Job, sign: str) -> None:
+    """The proof does not count any more, for later tries and other engines, too."""
+    world, uuid = job.world, job.notification.notification_uuid
+    proof = db.notifications.get(world.database, uuid).proof or {}
+    voided = {**proof, "voided_by": sign}
+    if not db.leases.record_proof(world.database, uuid, owner=world.owner, proof=voided):
+        raise LeaseLost(notification=uuid)
 
 
 def welcome_back(job: Job, service: ComputeService, sign: str) -> None:

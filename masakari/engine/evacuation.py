@@ -186,11 +186,14 @@ class Evacuation:
         """The VM as it is in this moment, and its newest evacuation, which was not over before.
 
         Nova accepts a second evacuation beside a running one (seen on Nova 34), so this look comes
-        right before the VM is touched.  What is only accepted is missing in lists of changes: when
-        the VM has a task all evacuations are read again, and the VM after them.
+        right before the VM is touched, by a list of the last second or by itself.  What is only
+        accepted is missing in lists of changes: when the VM has a task all evacuations are read
+        again, and the VM after them.
         """
+        server = self._watcher.server(self._id)
         newest = self._newest()
-        server = self._world.cloud.server(self._id)
+        if server is None or (newest is not None and newest.status in MIGRATION_ARRIVED):
+            server = self._world.cloud.server(self._id)
         if server.task_state is not None and not self._runs(newest):
             self._watcher.refresh()
             newest = self._newest()

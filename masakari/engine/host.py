@@ -85,6 +85,7 @@ class EvacuateInstancesTask(Step):
     def _release(self, host_name: str, sign: str) -> None:
         """Should the host die for good now, the report of it is accepted."""
         job = self.job
+        death.void(job, sign)
         db.hosts.end_maintenance(
             job.world.database, job.host.uuid, by=job.notification.notification_uuid
         )

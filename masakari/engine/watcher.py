@@ -15,7 +15,7 @@ from oslo_utils import timeutils
 
 from masakari import db
 from masakari.clock import Clock, wait_until
-from masakari.cloud import Migration
+from masakari.cloud import Migration, Server
 from masakari.engine import death
 from masakari.engine.world import Job
 from masakari.errors import (
@@ -35,6 +35,10 @@ OVERLAP = datetime.timedelta(seconds=5)
 """How much each poll looks back behind the newest change seen: Nova's clocks may differ."""
 WAKE_UP_S = 5.0
 """Seconds after which a waiting thread looks by itself whether its lease still holds."""
+LIST_AGE_S = 1.5
+"""For so long a list of the host's VMs is believed: a request on its way is not seen sooner."""
+LIST_COSTS_S = 0.2
+"""A list that takes longer is not worth it: then Nova is asked about each VM."""
 READ_ALL_S = 10.0
 """Seconds after which all evacuations from the host are read again."""
 
@@ -85,7 +89,11 @@ class Watcher:
         self._unreachable: str | None = None
         self._read_all_at = self._asked_service_at = job.world.clock.monotonic()
         self._stop = job.world.clock.event()
-        self._locked_by_owner = {s.id for s in job.world.cloud.servers_on(self._host) if s.locked}
+        self._servers: dict[str, Server] = {}
+        self._listed_at = self._wanted_at = job.world.clock.monotonic()
+        self._list_took = 0.0
+        self._list()
+        self._locked_by_owner = {s.id for s in self._servers.values() if s.locked}
         self.refresh()
         self._look_for_reasons()
 
@@ -94,6 +102,12 @@ class Watcher:
     def owner_locked(self, server_id: str) -> bool:
         """Whether the VM was locked when the watch began."""
         return server_id in self._locked_by_owner
+
+    def server(self, server_id: str) -> Server | None:
+        """The VM as a list of the last LIST_AGE_S seconds shows it; None: ask Nova about it."""
+        with self._lock:
+            self._wanted_at = now = self._job.world.clock.monotonic()
+            return self._servers.get(server_id) if now - self._listed_at <= LIST_AGE_S else None
 
     def latest(self, server_id: str) -> Migration | None:
         """The VM's newest evacuation from the host, as last polled."""
@@ -242,6 +256,18 @@ class Watcher:
             self._look_for_reasons()
         if now - self._read_all_at >= READ_ALL_S:
             self.refresh()
+        is_cheap = self._list_took <= LIST_COSTS_S
+        if is_cheap and now - self._wanted_at <= READ_ALL_S and now - self._listed_at >= every:
+            self._list()
+
+    def _list(self) -> None:
+        """Which VMs are on the host, and in which state, is known for the next seconds."""
+        clock = self._job.world.clock
+        began = clock.monotonic()
+        servers = self._job.world.cloud.servers_on(self._host)
+        with self._lock:
+            self._servers = {s.id: s for s in servers}
+            self._listed_at, self._list_took = began, clock.monotonic() - began
 
     def _look_for_reasons(self) -> None:
         """Whether something more may be begun."""
