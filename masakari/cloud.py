@@ -148,6 +148,14 @@ class Cloud(Protocol):
         """
 
 
+def service_of(cloud: Cloud, host: str) -> ComputeService:
+    """The compute service of the host.  Raises ComputeServiceNotFound."""
+    for service in cloud.compute_services(host):
+        if service.host == host:
+            return service
+    raise errors.ComputeServiceNotFound(host=host)
+
+
 def refusal(action: str, code: int, detail: str) -> errors.CloudRefused:
     """The error for an answer 4xx of Nova's; its message is cut to a bounded length."""
     kinds: Mapping[int, type[errors.CloudRefused]] = {

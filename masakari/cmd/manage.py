@@ -14,12 +14,11 @@ from oslo_log import log
 import masakari.conf
 from masakari import db
 from masakari.clock import Clock, SystemClock
-from masakari.cloud import Cloud, ComputeService
+from masakari.cloud import Cloud, ComputeService, service_of
 from masakari.cmd import common
 from masakari.db.session import Database
 from masakari.errors import (
     CloudConflict,
-    ComputeServiceNotFound,
     DatabaseUnavailable,
     HostNameUnknown,
     MasakariError,
@@ -130,14 +129,14 @@ def repair(database: Database, cloud: Cloud, name: str) -> str:
     CloudConflict because Nova does not hear from the host.
     """
     db.hosts.require_settled(database, name)
-    service = _service(cloud, name)
+    service = service_of(cloud, name)
     if service.is_down:
         raise CloudConflict(
             f"Nova reports the compute service of {name} {_state(service)}: start nova-compute "
             "on the host first. Nothing was changed."
         )
     cloud.enable_service(service)
-    service = _service(cloud, name)
+    service = service_of(cloud, name)
     if not service.is_enabled or service.is_down:
         raise CloudConflict(
             f"Nova still reports the compute service of {name} {service.status} and "
@@ -148,13 +147,6 @@ def repair(database: Database, cloud: Cloud, name: str) -> str:
         f"{name}: compute service {service.status} and {_state(service)}; on_maintenance "
         f"{host.on_maintenance}, reserved {host.reserved}, segment {host.failover_segment.name}."
     )
-
-
-def _service(cloud: Cloud, name: str) -> ComputeService:
-    for service in cloud.compute_services(name):
-        if service.host == name:
-            return service
-    raise ComputeServiceNotFound(host=name)
 
 
 def _state(service: ComputeService) -> str:

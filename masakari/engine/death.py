@@ -10,22 +10,14 @@ from typing import Any
 
 from oslo_log import log
 
-from masakari import db
+from masakari import cloud, db
 from masakari.clock import wait_until
-from masakari.cloud import Cloud, ComputeService
+from masakari.cloud import ComputeService
 from masakari.engine.world import Job
-from masakari.errors import ComputeServiceNotFound, HostReturned, LeaseLost, ServiceStillUp
+from masakari.errors import HostReturned, LeaseLost, ServiceStillUp
 from masakari.states import Proof
 
 LOG = log.getLogger(__name__)
-
-
-def service_of(cloud: Cloud, host: str) -> ComputeService:
-    """The compute service of the host.  Raises ComputeServiceNotFound."""
-    for service in cloud.compute_services(host):
-        if service.host == host:
-            return service
-    raise ComputeServiceNotFound(host=host)
 
 
 def describe(service: ComputeService) -> str:
@@ -46,7 +38,7 @@ def await_down(job: Job, service: ComputeService) -> ComputeService:
     def is_down() -> bool:
         job.lease.check()
         if not seen[-1].is_down:
-            seen.append(service_of(world.cloud, service.host))
+            seen.append(cloud.service_of(world.cloud, service.host))
         return seen[-1].is_down
 
     every = world.conf.verify_interval

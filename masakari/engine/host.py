@@ -1,6 +1,6 @@
 """The steps of a host failure.  Class names and progress are what clients see."""
 
-from masakari import db
+from masakari import cloud, db
 from masakari.cloud import ComputeService
 from masakari.db.models import VMove
 from masakari.engine import death, evacuation, selection
@@ -14,7 +14,7 @@ class DisableComputeServiceTask(Step):
     def execute(self, host_name: str) -> None:
         """Disable the service, then wait until Nova reports it down."""
         job, world = self.job, self.job.world
-        service = death.service_of(world.cloud, host_name)
+        service = cloud.service_of(world.cloud, host_name)
         if job.notification.proof is not None:  # an engine before us got this far
             if _look_for_life(self, service) is None:
                 self.say(f"Host {host_name} was proven dead before.", 1.0)
@@ -69,7 +69,7 @@ class EvacuateInstancesTask(Step):
         """Evacuate all that wait, at most `host_failure_recovery_threads` at a time."""
         job, world = self.job, self.job.world
         n = job.notification
-        sign = _look_for_life(self, death.service_of(world.cloud, host_name))
+        sign = _look_for_life(self, cloud.service_of(world.cloud, host_name))
         waiting = [
             m
             for m in db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)

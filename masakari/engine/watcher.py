@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from oslo_log import log
 from oslo_utils import timeutils
 
-from masakari import db
+from masakari import cloud, db
 from masakari.clock import Clock, wait_until
 from masakari.cloud import Migration, Server
 from masakari.engine import death
@@ -278,7 +278,7 @@ class Watcher:
         if host is None or host.deleted or not host.failover_segment.enabled:
             self.stop_reason = "recovery was disabled for its segment"
         with contextlib.suppress(ComputeServiceNotFound):  # deleted: certainly no sign of life
-            service = death.service_of(world.cloud, self._host)
+            service = cloud.service_of(world.cloud, self._host)
             self.sign_of_life = death.sign_of_life(self._job, service)
         self.stop_reason = self.sign_of_life or self.stop_reason
         if self.stop_reason is not None:
@@ -323,15 +323,15 @@ class Watcher:
 
     def _changed(self) -> Sequence[Migration]:
         """Evacuations that may have changed since the last poll, and perhaps others."""
-        cloud = self._job.world.cloud
-        if cloud.confirms_by_migrations:
-            return cloud.evacuations(self._host, self._newest and self._newest - OVERLAP)
+        nova = self._job.world.cloud
+        if nova.confirms_by_migrations:
+            return nova.evacuations(self._host, self._newest and self._newest - OVERLAP)
         # An older Nova lists all that ever were: ask only when a VM has left the host or is in
         # another state, which the shorter list of its VMs tells.
-        there = frozenset((s.id, s.vm_state, s.task_state) for s in cloud.servers_on(self._host))
+        there = frozenset((s.id, s.vm_state, s.task_state) for s in nova.servers_on(self._host))
         changed = there != self._there
         self._there = there
-        return cloud.evacuations(self._host) if changed else ()
+        return nova.evacuations(self._host) if changed else ()
 
     def _warn(self, text: str) -> None:
         if text != self._unreachable:
