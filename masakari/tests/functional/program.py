@@ -1,9 +1,11 @@
 """One of our programs as a process."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 
@@ -16,6 +18,21 @@ def wait(what, predicate, timeout):
     """Return when *predicate* is true; fail with *what* after *timeout* seconds."""
     if not clock.wait_until(clock.SystemClock(), predicate, timeout, 0.1):
         pytest.fail(f"timed out after {timeout} s: {what}")
+
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = itertools.cycle(range(20000 + 500 * WORKER, 20500 + 500 * WORKER))
+
+
+def free_port():
+    """A port on which nobody listens: of this worker's own, and of none that the kernel gives."""
+    for port in itertools.islice(PORTS, 500):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    return pytest.fail("no port is free")
 
 
 class Program:

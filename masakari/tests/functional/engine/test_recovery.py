@@ -1,7 +1,6 @@
 """API and engines as real processes, with MariaDB and RabbitMQ, against the cloud over HTTP."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, wait
+from masakari.tests.functional.program import Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
@@ -42,11 +41,6 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Deployment:
@@ -83,7 +77,7 @@ class Deployment:
         subprocess.run([manage, "--config-file", self.config, "db", "sync"], check=True)
         self.server.start()
         self.engine.start()
-        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 30)
+        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 90)
         self.api.register(["compute1"])
         return self
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import time
 
 import pytest
@@ -11,7 +10,7 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, wait
+from masakari.tests.functional.program import Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
@@ -49,8 +48,7 @@ class Lab:
         self.server.start()
         self._nova = contextlib.ExitStack()
         self._nova.callback(self.server.stop)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.api = Api(f"http://127.0.0.1:{port}/v1")
         self.config = config = directory / "masakari.conf"
         config.write_text(
@@ -66,7 +64,7 @@ class Lab:
 
     def start(self):
         self.program.start()
-        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 30)
+        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 90)
 
     def restart(self):
         """As kill -9 and the service manager do."""
