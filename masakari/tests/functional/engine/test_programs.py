@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from masakari.tests.functional.engine.test_recovery import free_port
-from masakari.tests.functional.program import Program, wait
+from masakari.tests.functional.program import Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
