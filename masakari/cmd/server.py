@@ -111,9 +111,17 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
 
     def serve_forever(self) -> None:
         """Serve until `stop` is called."""
+        self.get_ready()
+        self.serve_prepared()
+
+    def get_ready(self) -> None:
+        """From now on `stop` is heard."""
         self.prepare()
         # of several processes that see a connection only one gets it: the others must not wait
         self.socket.settimeout(0)
+
+    def serve_prepared(self) -> None:
+        """Serve until `stop` is called, or was."""
         self.serve()
 
     def process_conn(self, conn: Any) -> None:  # cheroot's connection

@@ -68,6 +68,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     ]
     recovery.start()
     hears.start()
+    api.get_ready()  # before somebody stops it
     for thread in threads:
         thread.start()
     LOG.info("listening on %s port %d", *listener.getsockname()[:2])
