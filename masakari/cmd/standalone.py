@@ -63,12 +63,12 @@ def serve(conf: cfg.ConfigOpts) -> None:
     hears = engine.BusListener(lambda: rpc.server(conf, bus, recovery.recover), clock)
     stop_monitor = clock.event()
     threads = [
-        threading.Thread(target=web.serve_forever, name="api"),
+        threading.Thread(target=web.serve_prepared, name="api"),
         threading.Thread(target=monitor.run, args=(stop_monitor,), name="hostmonitor"),
     ]
     recovery.start()
     hears.start()
-    api.get_ready()  # before somebody stops it
+    web.get_ready()  # before somebody stops it
     for thread in threads:
         thread.start()
     LOG.info("listening on %s port %d", *listener.getsockname()[:2])
