@@ -12,8 +12,12 @@ class MasakariError(Exception):
     reason: Reason | None = None
     """Sent in the header X-Masakari-Reason, or stored with the notification."""
 
-    def __init__(self, message: str | None = None, **details: object) -> None:
+    def __init__(
+        self, message: str | None = None, *, reason: Reason | None = None, **details: object
+    ) -> None:
         self.details = details
+        if reason is not None:
+            self.reason = reason
         super().__init__(message if message is not None else self.template.format(**details))
 
 
@@ -229,6 +233,38 @@ class HostReturned(RecoveryIgnored):
 
     template = "{sign}; nothing was moved."
     reason = Reason.HOST_RETURNED
+
+
+class RecoverySkipped(MasakariError):
+    """There was nothing to do; the notification becomes `finished`."""
+
+    template = "{message}"
+
+
+class NoReservedHost(RecoveryError):
+    """No reserved host of the segment could be used."""
+
+    template = "No reserved host of segment {segment} can take the VMs of host {host}{why}."
+    reason = Reason.NO_RESERVED_HOST
+
+
+class ReservedHostUnusable(MasakariError):
+    """One reserved host cannot take VMs; another one may."""
+
+    template = "Reserved host {host} cannot be used: {problem}"
+
+
+class VMNotRecovered(RecoveryError):
+    """A failed VM does not run again."""
+
+    template = "{message}"
+    reason = Reason.VM_NOT_RECOVERED
+
+
+class GivenUp(MasakariError):
+    """No further try is made; the notification becomes `failed`."""
+
+    template = "{message}"
 
 
 class LeaseLost(MasakariError):
