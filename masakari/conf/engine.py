@@ -4,6 +4,8 @@ import socket
 
 from oslo_config import cfg
 
+from masakari.conf import types
+
 DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
         "host",
@@ -69,7 +71,8 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         "process_unfinished_notifications_interval",
         default=120,
         min=1,
-        help="Seconds after which a notification in status error is tried again.",
+        help="Seconds after which a notification in status error is tried again the first time. "
+        "The pause doubles with each further try, up to [engine] retry_backoff_max.",
     ),
     cfg.IntOpt(
         "retry_notification_new_status_interval",
@@ -130,10 +133,30 @@ ENGINE_OPTS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "retry_limit",
-        default=2,
+        default=5,
         min=1,
         max=100,
         help="Tries of one notification before it becomes failed.",
+    ),
+    cfg.IntOpt(
+        "retry_backoff_max",
+        default=3600,
+        min=1,
+        help="Seconds between two tries of a notification at most, however many there were.",
+    ),
+    cfg.FloatOpt(
+        "recovery_delay",
+        default=0.0,
+        min=0,
+        help="Seconds to wait after a failure was reported before anything is done about it. A "
+        "sign of life meanwhile cancels the recovery.",
+    ),
+    cfg.StrOpt(
+        "exclusions_file",
+        sample_default="/etc/masakari/exclusions.yaml",
+        help="File that lists what recovery never touches: hosts, instances, projects and name "
+        "patterns (YAML). Read again at SIGHUP. Without it only VMs that other services manage "
+        "are left alone: the amphorae of Octavia.",
     ),
     cfg.IntOpt(
         "evacuation_timeout",
@@ -143,6 +166,24 @@ ENGINE_OPTS: list[cfg.Opt] = [
         "running. It is never evacuated a second time while that is so.",
     ),
 ]
+
+
+def _recovery_delay(failure: str) -> cfg.Opt:
+    return cfg.FloatOpt(
+        "recovery_delay",
+        min=0,
+        help=f"Seconds to wait before acting on {failure}; not set: [engine] recovery_delay.",
+    )
+
+
+def _retry_limit(failure: str) -> cfg.Opt:
+    return cfg.IntOpt(
+        "retry_limit",
+        min=1,
+        max=100,
+        help=f"Tries to recover from {failure}; not set: [engine] retry_limit.",
+    )
+
 
 HOST_FAILURE_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
@@ -164,12 +205,33 @@ HOST_FAILURE_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "add_reserved_host_to_aggregate",
         default=False,
-        help="Whether a reserved host joins the failed host's aggregates. Not used yet.",
+        help="Whether a reserved host joins the failed host's aggregates before VMs are "
+        "evacuated to it.",
     ),
     cfg.StrOpt(
         "service_disable_reason",
         default="Masakari detected host failed.",
         help="Reason that Nova shows for the disabled compute service of a failed host.",
+    ),
+    _recovery_delay("a failed host"),
+    _retry_limit("a failed host"),
+    cfg.StrOpt(
+        "ephemeral_storage",
+        choices=[
+            ("shared", "every host reaches the disks: all VMs can be evacuated"),
+            ("local", "they are lost with their host: only VMs that boot from a volume are moved"),
+        ],
+        sample_default="shared",
+        help="Where the disks lie of VMs that do not boot from a volume. Evacuating such a VM "
+        "from a host whose disks are its own rebuilds it from its image, without what its owner "
+        "had stored. Not set: shared, with a warning at start.",
+    ),
+    cfg.Opt(
+        "ephemeral_storage_by_aggregate",
+        type=types.Choices(("shared", "local"), name="AGGREGATE"),
+        default={},
+        help="As ephemeral_storage, for the hosts of single aggregates, by their names. A host "
+        "in several of them has local storage if one of them says so.",
     ),
 ]
 
@@ -177,12 +239,50 @@ INSTANCE_FAILURE_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "process_all_instances",
         default=False,
-        help="Whether all failed VMs are restarted, or only HA-enabled ones. Not used yet.",
+        help="Whether all failed VMs are restarted, or only the HA-enabled ones.",
     ),
     cfg.StrOpt(
         "ha_enabled_instance_metadata_key",
         default="HA_Enabled",
-        help="Metadata key whose true value makes a VM HA-enabled. Not used yet.",
+        help="Metadata key whose true value (1, t, true, on, y, yes) makes a VM HA-enabled.",
+    ),
+    _recovery_delay("a failed VM"),
+    _retry_limit("a failed VM"),
+    cfg.IntOpt(
+        "max_restarts",
+        default=3,
+        min=0,
+        help="Restarts of one VM on its host within restart_window; what fails more often is "
+        "relocated, if max_relocations allows it, or left in error.",
+    ),
+    cfg.IntOpt(
+        "restart_window",
+        default=3600,
+        min=1,
+        help="Seconds after which a restart or relocation of a VM is forgiven.",
+    ),
+    cfg.IntOpt(
+        "max_relocations",
+        default=0,
+        min=0,
+        help="Cold migrations of one VM to another host within restart_window, when restarting it "
+        "where it is did not help. 0: it stays where it is.",
+    ),
+    cfg.IntOpt(
+        "relocation_timeout",
+        default=900,
+        min=1,
+        help="Seconds to wait at most for a VM to be on another host.",
+    ),
+    cfg.Opt(
+        "events",
+        type=types.Choices(
+            ("restart", "ignore"), name="EVENT/DETAIL", form=r"[A-Z0-9_]+/[A-Z0-9_]+"
+        ),
+        default={},
+        help="What is done about single events of VMs, where it differs from the table in the "
+        "documentation, such as WATCHDOG/WATCHDOG_RESET:restart. Events of which the table knows "
+        "nothing are ignored unless they are named here.",
     ),
 ]
 
@@ -190,12 +290,87 @@ PROCESS_FAILURE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "service_disable_reason",
         default="Masakari detected process failed.",
-        help="Reason that Nova shows for a compute service whose process failed. Not used yet.",
+        help="Reason that Nova shows for a compute service that was disabled because of a failed "
+        "process.",
+    ),
+    _recovery_delay("a failed process"),
+    _retry_limit("a failed process"),
+    cfg.Opt(
+        "processes",
+        type=types.Choices(("ignore", "disable", "notify"), name="PROCESS"),
+        default={},
+        help="What is done when single processes fail, by their names: ignore; disable the "
+        "host's compute service, so that Nova places no more VMs there; notify, which records it "
+        "and sends an event. For nova-compute: disable, if it is not named.",
+    ),
+    cfg.StrOpt(
+        "other_processes",
+        default="notify",
+        choices=[
+            ("ignore", "nothing"),
+            ("disable", "the host's compute service is disabled"),
+            ("notify", "it is recorded, and an event is sent"),
+        ],
+        help="What is done when a process fails that is neither nova-compute nor named in "
+        "processes.",
     ),
 ]
 
 COORDINATION_OPTS: list[cfg.Opt] = [
-    cfg.StrOpt("backend_url", secret=True, help="URL of a tooz backend. Not used yet."),
+    cfg.StrOpt(
+        "backend_url",
+        secret=True,
+        sample_default="file://$state_path/masakari-locks",
+        help="URL of a tooz backend that holds the locks on reserved hosts. Files, the default, "
+        "serve all engines of one node; engines on several nodes need etcd3+http://HOST:2379, "
+        "redis://:PASSWORD@HOST:6379 or zookeeper://HOST:2181. While it does not answer no "
+        "reserved host is taken.",
+    ),
+]
+
+RECOVERY_FLOW_OPTS: list[cfg.Opt] = [
+    cfg.Opt(
+        "host_auto_failure_recovery_tasks",
+        type=types.RecoveryFlow(),
+        default={
+            "pre": ["disable_compute_service_task"],
+            "main": ["prepare_HA_enabled_instances_task"],
+            "post": ["evacuate_instances_task"],
+        },
+        help="Tasks that recover from a failed host when Nova's scheduler chooses where the VMs "
+        "go: names of entry points in masakari.task_flow.tasks.",
+    ),
+    cfg.Opt(
+        "host_rh_failure_recovery_tasks",
+        type=types.RecoveryFlow(),
+        default={
+            "pre": ["disable_compute_service_task"],
+            "main": ["prepare_HA_enabled_instances_task", "evacuate_instances_task"],
+            "post": [],
+        },
+        help="Tasks that recover from a failed host when the VMs go to reserved hosts; main is "
+        "done once for each reserved host.",
+    ),
+    cfg.Opt(
+        "instance_failure_recovery_tasks",
+        type=types.RecoveryFlow(),
+        default={
+            "pre": ["stop_instance_task"],
+            "main": ["start_instance_task"],
+            "post": ["confirm_instance_active_task"],
+        },
+        help="Tasks that recover from a failed VM.",
+    ),
+    cfg.Opt(
+        "process_failure_recovery_tasks",
+        type=types.RecoveryFlow(),
+        default={
+            "pre": ["disable_compute_node_task"],
+            "main": ["confirm_compute_node_disabled_task"],
+            "post": [],
+        },
+        help="Tasks that recover from a failed process whose host is to be disabled.",
+    ),
 ]
 
 
@@ -216,4 +391,5 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("instance_failure", INSTANCE_FAILURE_OPTS),
         ("process_failure", PROCESS_FAILURE_OPTS),
         ("coordination", COORDINATION_OPTS),
+        ("taskflow_driver_recovery_flows", RECOVERY_FLOW_OPTS),
     ]
