@@ -60,6 +60,10 @@ class Server:
     locked_reason: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     project_id: str | None = None
+    user_id: str | None = None
+    """Who created it: the owner, as far as Nova knows one"""
+    boots_from_volume: bool = False
+    """Its root disk is a volume, and none of the host's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,32 @@ class Migration:
     """a states.MigrationStatus, or another word of Nova's"""
     created_at: str | None = None
     updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A group of hosts (Nova API, os-aggregates)."""
+
+    id: int
+    name: str
+    hosts: tuple[str, ...]
+    availability_zone: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What was done to a VM (Nova API, os-instance-actions)."""
+
+    name: str
+    """create, stop, start, reboot, migrate, confirmResize, evacuate, lock …"""
+    user_id: str | None
+    """Who asked for it; None: nobody, Nova itself did it, as when it stops a VM that has died."""
+    started_at: datetime.datetime
+    """UTC, naive, on Nova's clock, which counts whole seconds"""
+    request_id: str
+    message: str | None = None
+    """Error, when it has failed"""
 
 
 Leave = Callable[[], None]
@@ -128,6 +158,28 @@ class Cloud(Protocol):
     def start(self, server_id: str, *, leave: Leave = freely) -> None:
         """Nova has accepted to start the VM."""
 
+    def migrate(self, server_id: str, *, leave: Leave = freely) -> None:
+        """Nova has accepted to move the VM to another host that its scheduler chooses.
+
+        The VM is off meanwhile (a cold migration).  In the end its vm_state is `resized` and it
+        runs there if it ran before; `confirm_resize` makes that final.  When no host is found it is
+        as before; when the move fails it may be in error.  Raises CloudConflict while the VM is
+        neither active nor stopped, while a task is on, and while the service of its host is down.
+        """
+
+    def confirm_resize(self, server_id: str, *, leave: Leave = freely) -> None:
+        """Nova has accepted to forget where the VM was before `migrate`.
+
+        Raises CloudConflict while the VM is not `resized`, or the service of the host that it left
+        is down; CloudRefused with code 400 while that is being confirmed already.
+        """
+
+    def actions(self, server_id: str) -> Sequence[Action]:
+        """What was done to the VM lately, newest first, one page; also of a deleted VM.
+
+        Raises CloudNotFound.
+        """
+
     def evacuate(self, server_id: str, host: str | None = None, *, leave: Leave = freely) -> None:
         """Nova has accepted to rebuild the VM on *host*, or where its scheduler chooses.
 
@@ -145,6 +197,24 @@ class Cloud(Protocol):
 
         With *since* (UTC, naive) only those that changed at or after it, on Nova's clock, which
         counts whole seconds; asking so needs `confirms_by_migrations`.
+        """
+
+    def aggregates(self) -> Sequence[Aggregate]:
+        """All host aggregates."""
+
+    def add_to_aggregate(self, aggregate: Aggregate, host: str, *, leave: Leave = freely) -> None:
+        """The host is a member.
+
+        Raises CloudConflict when it is a member already, or when its availability zone forbids it:
+        Nova answers both alike, so look at `aggregates`.
+        """
+
+    def remove_from_aggregate(
+        self, aggregate: Aggregate, host: str, *, leave: Leave = freely
+    ) -> None:
+        """The host is not a member; idempotent, also when the aggregate is gone.
+
+        Raises CloudConflict when that would change the availability zone of the host's VMs.
         """
 
 
