@@ -1,0 +1,278 @@
+"""Locks that all engines see, through tooz.
+
+They save work: who cannot have one does not try.  What must not happen twice is guarded by the
+database, so that a lock that was lost, or a backend that forgets, does no harm.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import tempfile
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Any, Protocol, TypeVar
+
+from oslo_config import cfg
+from oslo_log import log
+from tooz import coordination
+from tooz.locking import Lock
+
+from masakari.clock import Clock
+from masakari.errors import ConfigInvalid
+
+LOG = log.getLogger(__name__)
+
+T = TypeVar("T")
+
+DIRECTORY = "masakari-locks"
+PREFIX = "masakari-"
+"""Of names: other services may use the same backend."""
+
+TIMEOUTS_S = {"timeout": 10, "lock_timeout": 10, "membership_timeout": 10}
+"""Options of tooz, for those that the URL does not give.
+
+Backends that notice the death of an engine only when it is not heard of any more: they free its
+locks before the lease on its notifications ends, and another engine takes them over.
+"""
+PATIENCE_S = 15.0
+"""So long a backend may take for one answer: longer than it waits itself."""
+PAUSE_S = 5.0
+"""Between two attempts to reach a backend that is away."""
+
+
+class Locks(Protocol):
+    """Who holds what."""
+
+    def hold(self, name: str) -> contextlib.AbstractContextManager[bool]:
+        """Whether the lock is ours until the end of the block; does not wait for its holder."""
+
+    def close(self) -> None:
+        """Nothing is held any more."""
+
+
+def connect(conf: cfg.ConfigOpts, clock: Clock) -> "ToozLocks":
+    """The locks of `[coordination] backend_url`, by default files in the state directory.
+
+    A backend that is away is waited for in the background.  Raises ConfigInvalid.
+    """
+    url = conf.coordination.backend_url or f"file://{_directory(conf)}"
+    member = f"{conf.DEFAULT.host}:{os.getpid()}"
+    return ToozLocks(_coordinator(url, member), clock, secrets=_secrets(url))
+
+
+class ToozLocks:
+    """Locks of a tooz backend.  A thread of its own connects, and keeps alive what is held."""
+
+    def __init__(
+        self,
+        coordinator: coordination.CoordinationDriver,
+        clock: Clock,
+        *,
+        secrets: frozenset[str] = frozenset(),
+    ) -> None:
+        """Of *coordinator*, which is not started yet; *secrets* are kept out of the log."""
+        self._coordinator = coordinator
+        self._clock = clock
+        self._secrets = secrets
+        self._is_started = False
+        self._is_away = False
+        self._was_tried = clock.event()
+        self._stop = clock.event()
+        self._thread = threading.Thread(target=self._run, name="locks", daemon=True)
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """Whether the lock is ours until the end of the block.
+
+        Not if somebody else holds it, nor (with a warning) if the backend does not answer.
+        """
+        lock = self._acquire(name)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                self._release(name, lock)
+
+    def close(self) -> None:
+        """What is held is free; returns when the backend knows, or does not answer."""
+        self._stop.set()
+        self._thread.join(PATIENCE_S)
+        if self._is_started:
+            try:
+                self._bounded(self._coordinator.stop)
+            except Exception as e:  # whatever the backend's library raises
+                LOG.debug("the lock backend was left without a farewell: %s", self._text(e))
+
+    def _acquire(self, name: str) -> Lock | None:
+        self._was_tried.wait(PATIENCE_S)
+        if not self._is_started:
+            LOG.warning("%s: not locked, the lock backend does not answer", name)
+            return None
+        try:
+            lock = self._coordinator.get_lock(f"{PREFIX}{urllib.parse.quote(name, '')}".encode())
+            is_ours = self._bounded(lambda: lock.acquire(blocking=False), too_late=lock.release)
+        except Exception as e:  # whatever the backend's library raises
+            LOG.warning("%s: not locked: %s", name, self._text(e))
+            return None
+        return lock if is_ours else None
+
+    def _release(self, name: str, lock: Lock) -> None:
+        try:
+            if not self._bounded(lock.release):
+                LOG.warning("%s: the lock was lost before it was released", name)
+        except Exception as e:  # whatever the backend's library raises
+            LOG.warning("%s: not released, the backend frees it later: %s", name, self._text(e))
+
+    def _bounded(self, ask: Callable[[], T], too_late: Callable[[], object] | None = None) -> T:
+        """What *ask* returns or raises, or TimeoutError: some backends try for ever (kazoo).
+
+        *too_late* undoes what *ask* has done (a true value) when nobody waits for it any more.
+        """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        done = self._clock.event()
+
+        def run() -> None:
+            try:
+                value = ask()
+            except Exception as e:  # it is raised where it is waited for
+                with contextlib.suppress(concurrent.futures.InvalidStateError):
+                    future.set_exception(e)
+            else:
+                try:
+                    future.set_result(value)
+                except concurrent.futures.InvalidStateError:
+                    if value and too_late is not None:
+                        too_late()
+            done.set()
+
+        threading.Thread(target=run, name="lock", daemon=True).start()
+        done.wait(PATIENCE_S)
+        if future.cancel():
+            raise TimeoutError(f"no answer within {PATIENCE_S:g} s")
+        return future.result()
+
+    # ---- the thread
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            pause_s = self._tend()
+            self._was_tried.set()
+            if pause_s is None:
+                return
+            self._stop.wait(pause_s)
+
+    def _tend(self) -> float | None:
+        """Connected, and heard of; after so many seconds it is time again, if ever."""
+        try:
+            if not self._is_started:
+                self._coordinator.start()
+                self._is_started = True
+            needs_care = self._coordinator.requires_beating
+            dies_after_s = self._coordinator.heartbeat() if needs_care else None
+        except Exception as e:  # whatever the backend's library raises
+            if not self._is_away:
+                LOG.warning(
+                    "the lock backend does not answer, so no reserved host is taken: %s",
+                    self._text(e),
+                )
+            self._is_away = True
+            return PAUSE_S
+        if self._is_away:
+            LOG.info("the lock backend answers again")
+        self._is_away = False
+        return None if dies_after_s is None else dies_after_s / 2
+
+    def _text(self, error: BaseException) -> str:
+        """What the error says, and its cause, without what must not be seen."""
+        text = f"{type(error).__name__}: {error}"
+        if error.__cause__ is not None and str(error.__cause__) not in text:
+            text += f": {error.__cause__}"
+        text = " ".join(text.split())
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+class MemoryLocks:
+    """As one of several processes of a simulation sees them: what is held they share in *held*.
+
+    Who kills a process closes its locks, as the death of a process does.
+    """
+
+    def __init__(self, held: dict[str, object]) -> None:
+        """Nothing is held by this process."""
+        self._held = held
+        self._own: dict[str, object] = {}
+
+    @contextlib.contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """Whether the lock is ours until the end of the block."""
+        token = object()
+        is_ours = self._held.setdefault(name, token) is token
+        if is_ours:
+            self._own[name] = token
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                self._free(name, token)
+
+    def close(self) -> None:
+        """Nothing is held by this process any more."""
+        for name, token in list(self._own.items()):
+            self._free(name, token)
+
+    def _free(self, name: str, token: object) -> None:
+        self._own.pop(name, None)
+        if self._held.get(name) is token:
+            del self._held[name]
+
+
+# ---- the backend
+
+
+def _directory(conf: cfg.ConfigOpts) -> str:
+    """Where the locks lie that are files: the first place in which some can be made."""
+    places = [conf.state_path, conf.tempdir, tempfile.gettempdir()]
+    paths = [pathlib.Path(place, DIRECTORY).absolute() for place in places if place]
+    return str(next(filter(_is_usable, paths), paths[0]))
+
+
+def _is_usable(path: pathlib.Path) -> bool:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def _coordinator(url: str, member: str) -> coordination.CoordinationDriver:
+    """The coordinator of the URL, which nobody is told.  Raises ConfigInvalid."""
+    known = {e.name for e in entry_points(group=coordination.TOOZ_BACKENDS_NAMESPACE)}
+    try:
+        parts = urllib.parse.urlsplit(url)
+        given = urllib.parse.parse_qs(parts.query)
+        options: dict[str, Any] = {k: str(v) for k, v in TIMEOUTS_S.items() if k not in given}
+        if parts.scheme not in known:
+            problem = f"it begins with none of {', '.join(sorted(known))}"
+        elif parts.scheme == "file" and (parts.netloc or not parts.path):
+            problem = "a directory is named as in file:///var/lib/masakari/locks"
+        else:
+            return coordination.get_coordinator(url, member.encode(), **options)
+    except ImportError as e:
+        problem = f"the library {e.name} that its backend needs is not installed"
+    except Exception as e:  # whatever the backend's library raises; its text may have the password
+        problem = f"its backend does not understand it ({type(e).__name__})"
+    raise ConfigInvalid(group="coordination", option="backend_url", problem=problem)
+
+
+def _secrets(url: str) -> frozenset[str]:
+    """What of the URL must not be seen: itself, and its passwords."""
+    parts = urllib.parse.urlsplit(url)
+    options = urllib.parse.parse_qs(parts.query)
+    passwords = [v for name, values in options.items() if "password" in name for v in values]
+    return frozenset(filter(None, [url, parts.password, *passwords]))
