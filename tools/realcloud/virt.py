@@ -6,8 +6,12 @@ nova-compute itself is unmodified; only the virt driver is a subclass of nova.vi
    driver does;
  * the stock driver forgets its guests when the process dies: here they are remembered in
    STATE_PATH/guests.json and come back powered off, as libvirt domains do after a host reboot;
- * STATE_PATH/faults.json ({"spawn_delay": seconds, "spawn_error": 1}) makes building or evacuating
-   slow or failing.
+ * STATE_PATH/faults.json ({"spawn_delay": seconds, "spawn_error": 1, "power_on_error": 1,
+   "migrate_error": 1}) makes building or evacuating slow or failing, and powering on and the
+   arrival of a cold migration failing;
+ * a file STATE_PATH/crashes/UUID (its content: seconds, or nothing) ends that guest, as when its
+   QEMU dies, and Nova is told so many seconds later, as by libvirt's event; with no content Nova
+   is not told.
 
 The process also accepts TCP connections on port $REALCLOUD_LISTEN: a sign of life of the "host"
 that dies with it, beside Nova's heartbeat.
@@ -30,6 +34,7 @@ from nova import exception
 from nova.cmd import compute
 from nova.compute import power_state
 import nova.conf
+from nova.virt import event
 from nova.virt import fake
 from nova.virt import node
 
@@ -83,6 +88,37 @@ class Driver(fake.FakeDriver):
         if faults.get("spawn_error"):
             raise exception.InstanceDeployFailure(reason="spawn_error is set for this host")
         super().spawn(context, instance, *args, **kwargs)
+
+    def power_on(self, context, instance, *args, **kwargs):
+        if read("faults.json").get("power_on_error"):
+            raise exception.InstancePowerOnFailure(reason="power_on_error is set for this host")
+        super().power_on(context, instance, *args, **kwargs)
+
+    def finish_migration(self, *args, **kwargs):
+        if read("faults.json").get("migrate_error"):
+            raise exception.InstanceDeployFailure(reason="migrate_error is set for this host")
+        super().finish_migration(*args, **kwargs)
+
+    def init_host(self, host):
+        super().init_host(host)
+        threading.Thread(target=self.watch_crashes, daemon=True).start()
+
+    def watch_crashes(self):
+        directory = pathlib.Path(CONF.state_path, "crashes")
+        while True:
+            for crash in directory.glob("*"):
+                told_after = crash.read_text()
+                crash.unlink()
+                self.crash(crash.name, float(told_after) if told_after else None)
+            time.sleep(0.1)
+
+    def crash(self, uuid, told_after):
+        if uuid not in self.instances:
+            return
+        self.instances[uuid].state = power_state.SHUTDOWN
+        if told_after is not None:
+            stopped = event.LifecycleEvent(uuid, event.EVENT_LIFECYCLE_STOPPED)
+            threading.Timer(told_after, self.emit_event, [stopped]).start()
 
 
 class Listener(socketserver.TCPServer):
