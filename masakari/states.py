@@ -71,6 +71,17 @@ class VMoveType(StrEnum):
     LIVE_MIGRATION = "live_migration"
 
 
+class VmAction(StrEnum):
+    """What an instance recovery does to its VM."""
+
+    RESTART = "restart"
+    """Stop and start it where it is."""
+    RELOCATE = "relocate"
+    """Migrate it to another host."""
+    GIVE_UP = "give_up"
+    """Leave it as it is: it has been restarted and relocated too often."""
+
+
 class Event(StrEnum):
     """`event` in the payload of COMPUTE_HOST and PROCESS notifications."""
 
@@ -155,6 +166,8 @@ class Reason(StrEnum):
     """The VM does not run: it could not be restarted, nor moved where that is allowed."""
     CRASH_LOOP = "crash-loop"
     """The VM failed again and again, and was left in error: somebody must look."""
+    SERVICE_DOWN = "service-down"
+    """The compute service of the VM's host does not answer, so Nova cannot act on the VM."""
     SERVICE_DISABLED = "service-disabled"
     """A process failed: the host's compute service takes no new VMs."""
     PROCESS_RECORDED = "process-recorded"

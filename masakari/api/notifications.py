@@ -113,6 +113,7 @@ def create(req: Request, body: Json) -> Json:
         generated_time=fields.time(said["generated_time"]),
         payload=said["payload"],
         duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
+        request_id=req.ctx.request_id,
     )
     LOG.info(
         "notification %s accepted: %s of %s: %s",

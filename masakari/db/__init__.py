@@ -16,6 +16,7 @@ from masakari.db import (
     query,
     segments,
     session,
+    vm_recoveries,
     vmoves,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "query",
     "segments",
     "session",
+    "vm_recoveries",
     "vmoves",
 ]

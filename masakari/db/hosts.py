@@ -1,10 +1,15 @@
-"""Compute hosts of failover segments."""
+"""Compute hosts of failover segments.
+
+A *reserved* host that a recovery has taken is `reserved_for` that notification.  It is *used* once
+a VM has landed there: not reserved any more; else it is *given back*.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from oslo_db.exception import DBDuplicateEntry
+from oslo_serialization import jsonutils
 from oslo_utils import uuidutils
 from sqlalchemy import ColumnElement
 
@@ -13,11 +18,12 @@ from masakari.db.models import Host
 from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import HostExists, HostNameUnknown, HostNotFound, HostUnderRecovery
-from masakari.states import OPEN_STATUSES
+from masakari.states import OPEN_STATUSES, NotificationType
 
 T = models.hosts
+NOTIFICATIONS = models.notifications
 CHANGEABLE = frozenset({"name", "type", "control_attributes", "reserved", "on_maintenance"})
-_OURS = {"maintenance_by"}
+_OURS = {"maintenance_by", "reserved_for", "reserved_undo"}
 _WITH_SEGMENT = sa.select(T, models.segments).join(
     models.segments, T.c.failover_segment_id == models.segments.c.uuid
 )
@@ -26,6 +32,8 @@ _LISTING = query.Listing(
     rows=_WITH_SEGMENT.where(T.c.deleted == 0),
     sortable=frozenset(T.c.keys()) - _OURS,
 )
+_IN_SERVICE = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
+_BACK_IN_SERVICE: Mapping[str, object] = {"on_maintenance": False, "maintenance_by": None}
 
 
 @writer
@@ -114,8 +122,8 @@ def page(
 def update(tx: Transaction, segment_uuid: str, uuid: str, changes: Mapping[str, Any]) -> Host:
     """The host with *changes* to fields of CHANGEABLE.
 
-    Maintenance that is set here is the operator's, no longer a recovery's.  Raises HostNotFound,
-    HostExists, SegmentUnderRecovery.
+    Maintenance and reservation that are set here are the operator's, no longer a recovery's.
+    Raises HostNotFound, HostExists, SegmentUnderRecovery.
     """
     query.check_changes(changes, CHANGEABLE)
     _require(tx, segment_uuid, uuid)
@@ -123,6 +131,8 @@ def update(tx: Transaction, segment_uuid: str, uuid: str, changes: Mapping[str, 
     values = {**changes, "updated_at": tx.clock_now()}
     if "on_maintenance" in changes:
         values["maintenance_by"] = None
+    if "reserved" in changes:
+        values |= {"reserved_for": None, "reserved_undo": None}
     try:
         tx.connection.execute(sa.update(T).where(_is_live(uuid)).values(**values))
     except DBDuplicateEntry:
@@ -140,19 +150,21 @@ def delete(tx: Transaction, segment_uuid: str, uuid: str) -> None:
     )
 
 
-@writer
-def begin_maintenance(tx: Transaction, uuid: str, *, by: str) -> bool:
-    """The host is on maintenance for the recovery *by*, and reserved no more; whether that is so.
+# ---- maintenance
 
-    False if it was on maintenance already, unless for the same *by*; False if it is gone.
+
+@writer
+def begin_maintenance(tx: Transaction, uuid: str, *, by: str, keep_reserved: bool = False) -> bool:
+    """The host is on maintenance for the recovery *by*; whether that is so.
+
+    It is reserved no more, unless *keep_reserved*.  Maintenance that a PROCESS notification had
+    set is taken over.  False if it was on maintenance for another reason, or is gone.
     """
-    is_off = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
-    changed = tx.connection.execute(
-        sa.update(T)
-        .where(_is_live(uuid), sa.or_(is_off, T.c.maintenance_by == by))
-        .values(on_maintenance=True, maintenance_by=by, reserved=False, updated_at=tx.clock_now())
-    )
-    return changed.rowcount == 1
+    values: dict[str, object] = {"on_maintenance": True, "maintenance_by": by}
+    if not keep_reserved:
+        values["reserved"] = False
+    takes_over = sa.or_(T.c.maintenance_by == by, _is_maintained_by_process())
+    return _change(tx, uuid, sa.or_(_IN_SERVICE, takes_over), values)
 
 
 @writer
@@ -162,12 +174,13 @@ def end_maintenance(tx: Transaction, uuid: str, *, by: str | None = None) -> boo
     Maintenance that an operator set stays.
     """
     is_ours = T.c.maintenance_by.is_not(None) if by is None else T.c.maintenance_by == by
-    changed = tx.connection.execute(
-        sa.update(T)
-        .where(_is_live(uuid), is_ours)
-        .values(on_maintenance=False, maintenance_by=None, updated_at=tx.clock_now())
-    )
-    return changed.rowcount == 1
+    return _change(tx, uuid, is_ours, _BACK_IN_SERVICE)
+
+
+@writer
+def end_process_maintenance(tx: Transaction, uuid: str) -> bool:
+    """Maintenance that a PROCESS notification had set is over; whether there was such."""
+    return _change(tx, uuid, _is_maintained_by_process(), _BACK_IN_SERVICE)
 
 
 @reader
@@ -193,12 +206,118 @@ def repaired(tx: Transaction, name: str) -> Host:
     tx.connection.execute(
         sa.update(T)
         .where(_is_live(host.uuid))
-        .values(on_maintenance=False, maintenance_by=None, updated_at=tx.clock_now())
+        .values(**_BACK_IN_SERVICE, updated_at=tx.clock_now())
     )
     return _named(tx, name)
 
 
+# ---- reserved hosts
+
+
+@reader
+def reserved_hosts(tx: Transaction, segment_uuid: str, *, by: str) -> list[Host]:
+    """The hosts of the segment that the recovery *by* can use, in the order to try them.
+
+    First those that it has taken, used or not; then what is reserved and nobody's, newest
+    registered first.
+    """
+    is_ours = T.c.reserved_for == by
+    is_free = sa.and_(T.c.reserved == sa.true(), T.c.reserved_for.is_(None))
+    rows = tx.connection.execute(
+        _WITH_SEGMENT.where(
+            T.c.failover_segment_id == segment_uuid,
+            T.c.deleted == 0,
+            _IN_SERVICE,
+            sa.or_(is_ours, is_free),
+        ).order_by(sa.case((is_ours, 0), else_=1), T.c.created_at.desc(), T.c.id.desc())
+    )
+    return [Host.from_row(row) for row in rows]
+
+
+@writer
+def take_reserved(tx: Transaction, uuid: str, *, by: str) -> bool:
+    """The host is reserved for the recovery *by*; whether that is so.
+
+    False if another has taken it, or it is not reserved, on maintenance or gone.
+    """
+    is_free = sa.and_(T.c.reserved == sa.true(), T.c.reserved_for.is_(None))
+    can_be_had = sa.and_(_IN_SERVICE, sa.or_(T.c.reserved_for == by, is_free))
+    return _change(tx, uuid, can_be_had, {"reserved_for": by})
+
+
+@writer
+def will_undo_reserved(tx: Transaction, uuid: str, *, by: str, undo: Mapping[str, Any]) -> bool:
+    """Giving the host back has to *undo* that; whether *by* still has it."""
+    text = jsonutils.dumps(dict(undo))
+    return _change(tx, uuid, T.c.reserved_for == by, {"reserved_undo": text})
+
+
+@writer
+def use_reserved(tx: Transaction, uuid: str, *, by: str) -> bool:
+    """The host that *by* has taken is an ordinary one from now on; whether that changed it.
+
+    Nothing of what was done to it is undone any more.
+    """
+    is_unused = sa.and_(T.c.reserved_for == by, T.c.reserved == sa.true())
+    return _change(tx, uuid, is_unused, {"reserved": False, "reserved_undo": None})
+
+
+@writer
+def give_back_reserved(tx: Transaction, uuid: str, *, by: str) -> bool:
+    """The host that *by* has taken and not used is free again; whether that changed it."""
+    is_unused = sa.and_(T.c.reserved_for == by, T.c.reserved == sa.true())
+    return _change(tx, uuid, is_unused, {"reserved_for": None, "reserved_undo": None})
+
+
+@reader
+def forgotten_reserved(tx: Transaction, limit: int = 100) -> list[Host]:
+    """Reserved hosts that recoveries have taken which are not open any more, oldest first."""
+    n = NOTIFICATIONS
+    is_open = (
+        sa.select(n.c.id)
+        .where(
+            n.c.notification_uuid == T.c.reserved_for,
+            n.c.status.in_(OPEN_STATUSES),
+            n.c.deleted == 0,
+        )
+        .exists()
+    )
+    rows = tx.connection.execute(
+        _WITH_SEGMENT.where(
+            T.c.reserved_for.is_not(None),
+            T.c.reserved == sa.true(),
+            T.c.deleted == 0,
+            sa.not_(is_open),
+        )
+        .order_by(T.c.id)
+        .limit(limit)
+    )
+    return [Host.from_row(row) for row in rows]
+
+
 # ---- parts of transactions
+
+
+def _change(
+    tx: Transaction, uuid: str, condition: ColumnElement[bool], values: Mapping[str, object]
+) -> bool:
+    """The live host has *values* if it meets the *condition*; whether it does."""
+    changed = tx.connection.execute(
+        sa.update(T).where(_is_live(uuid), condition).values(**values, updated_at=tx.clock_now())
+    )
+    return changed.rowcount == 1
+
+
+def _is_maintained_by_process() -> ColumnElement[bool]:
+    n = NOTIFICATIONS
+    return (
+        sa.select(n.c.id)
+        .where(
+            n.c.notification_uuid == T.c.maintenance_by,
+            n.c.type == str(NotificationType.PROCESS),
+        )
+        .exists()
+    )
 
 
 def _is_live(uuid: str) -> ColumnElement[bool]:
@@ -226,7 +345,7 @@ def _named(tx: Transaction, name: str) -> Host:
 
 
 def _refuse_open(tx: Transaction, host: Host) -> None:
-    n = models.notifications
+    n = NOTIFICATIONS
     is_open = sa.and_(
         n.c.source_host_uuid == host.uuid, n.c.status.in_(OPEN_STATUSES), n.c.deleted == 0
     )

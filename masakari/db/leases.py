@@ -5,7 +5,9 @@ and set by the database, with its clock; each change of status is one conditiona
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+import itertools
+import uuid as uuids
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from masakari.db import models, sqltime
 from masakari.db.models import Notification
 from masakari.db.notifications import require
 from masakari.db.session import Transaction, reader, writer
-from masakari.states import NotificationStatus, Reason, VMoveStatus
+from masakari.states import NotificationStatus, NotificationType, Reason, VMoveStatus
 
 T = models.notifications
 HOSTS = models.hosts
@@ -27,15 +29,13 @@ FAILED = NotificationStatus.FAILED
 
 
 @writer
-def claim(
-    tx: Transaction, uuid: str, *, owner: str, lease_s: float, retry_after_s: float = 0
-) -> Notification | None:
+def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notification | None:
     """The notification is *owner*'s to process for *lease_s* seconds, or None if it is not.
 
-    It is to be had while new, when it has been error for *retry_after_s*, or while running when
-    nobody's lease is valid; then it is a resume and keeps its attempt number.  A host has one
-    recovery at a time: None while another notification of the same host is running under a valid
-    lease.  Raises NotificationNotFound.
+    It is to be had while new or error, unless it waits for its `not_before`, or while running when
+    nobody's lease is valid; then it is a resume and keeps its attempt number.  None while another
+    notification of the same host is running under a valid lease, unless both are of VMs, and of
+    different ones.  Raises NotificationNotFound.
     """
     n = require(tx, uuid)
     if n.status not in (NEW, RUNNING, ERROR):
@@ -44,7 +44,7 @@ def claim(
     tx.connection.execute(
         sa.select(HOSTS.c.id).where(HOSTS.c.uuid == n.source_host_uuid).with_for_update()
     )
-    if _has_running_other(tx, n):
+    if not _may_run_beside(n.type, n.payload, _running_others(tx, n)):
         return None
     attempt = sa.case(
         (sa.and_(T.c.status == RUNNING, T.c.attempt > 0), T.c.attempt),
@@ -57,7 +57,7 @@ def claim(
         .where(
             T.c.notification_uuid == uuid,
             T.c.deleted == 0,
-            sa.or_(T.c.status == NEW, _has_rested(tx, retry_after_s), _is_orphan()),
+            sa.or_(_has_waited(tx), _is_orphan()),
         )
         # MySQL sets columns one after the other: what depends on the old status comes first.
         .ordered_values(
@@ -65,6 +65,7 @@ def claim(
             (T.c.status, RUNNING),
             (T.c.owner, owner),
             (T.c.lease_until, sqltime.now(lease_s)),
+            (T.c.not_before, None),
             (T.c.updated_at, tx.clock_now()),
         )
     )
@@ -77,26 +78,48 @@ def _is_orphan() -> ColumnElement[bool]:
     return sa.and_(T.c.status == RUNNING, ended)
 
 
-def _has_rested(tx: Transaction, retry_after_s: float) -> ColumnElement[bool]:
-    """In error, and its last try was that long ago."""
-    long_ago = tx.clock_now() - datetime.timedelta(seconds=retry_after_s)
-    long_enough = sa.or_(T.c.updated_at.is_(None), T.c.updated_at <= long_ago)
-    return sa.and_(T.c.status == ERROR, long_enough)
+def _has_waited(tx: Transaction) -> ColumnElement[bool]:
+    """New or in error, and not to be left alone any longer."""
+    long_enough = sa.or_(T.c.not_before.is_(None), T.c.not_before <= tx.clock_now_precisely())
+    return sa.and_(T.c.status.in_((NEW, ERROR)), long_enough)
 
 
-def _has_running_other(tx: Transaction, n: Notification) -> bool:
-    other = (
-        sa.select(T.c.id)
-        .where(
+def _is_running() -> ColumnElement[bool]:
+    """An engine may act on it."""
+    return sa.and_(T.c.status == RUNNING, T.c.lease_until > sqltime.now(), T.c.deleted == 0)
+
+
+Running = tuple[str, str | None]
+"""Type and VM of a notification that is running; see `_vm`."""
+
+
+def _running_others(tx: Transaction, n: Notification) -> set[Running]:
+    """What is running of the host of *n*."""
+    rows = tx.connection.execute(
+        sa.select(T.c.type, T.c.payload).where(
             T.c.source_host_uuid == n.source_host_uuid,
             T.c.notification_uuid != n.notification_uuid,
-            T.c.status == RUNNING,
-            T.c.lease_until > sqltime.now(),
-            T.c.deleted == 0,
+            _is_running(),
         )
-        .limit(1)
     )
-    return tx.connection.execute(other).first() is not None
+    return {(type_, _vm(models.parsed(payload))) for type_, payload in rows}
+
+
+def _may_run_beside(type_: str, payload: Mapping[str, str], running: set[Running]) -> bool:
+    """VMs are recovered side by side; whatever else is wrong with a host has it for itself."""
+    if not running:
+        return True
+    vm = _vm(payload)
+    are_vms = {other for other, _ in running} | {type_} == {str(NotificationType.VM)}
+    return are_vms and vm is not None and not {vm, None} & {other for _, other in running}
+
+
+def _vm(payload: Mapping[str, str] | None) -> str | None:
+    """The VM that a notification tells of, in the one form that compares; None: of no VM."""
+    try:
+        return uuids.UUID((payload or {}).get("instance_uuid", "")).hex
+    except ValueError:
+        return None
 
 
 @writer
@@ -122,10 +145,38 @@ def record_proof(tx: Transaction, uuid: str, *, owner: str, proof: Mapping[str, 
 
 
 @writer
-def settle(tx: Transaction, uuid: str, *, owner: str, status: str, message: str) -> bool:
+def postpone(tx: Transaction, uuid: str, *, until: datetime.datetime, message: str) -> bool:
+    """The new notification waits *until* then, its *message* says why; whether that changed it.
+
+    It is postponed once only.
+    """
+    postponed = tx.connection.execute(
+        sa.update(T)
+        .where(
+            T.c.notification_uuid == uuid,
+            T.c.status == NEW,
+            T.c.not_before.is_(None),
+            T.c.deleted == 0,
+        )
+        .values(not_before=until, message=message, updated_at=tx.clock_now())
+    )
+    return postponed.rowcount == 1
+
+
+@writer
+def settle(
+    tx: Transaction,
+    uuid: str,
+    *,
+    owner: str,
+    status: str,
+    message: str,
+    not_before: datetime.datetime | None = None,
+) -> bool:
     """Running has become *status*, with its *message*, unless the notification is another's.
 
-    Moves that have not ended end with it: `ignored` as it is, else `failed`.
+    From error it is claimed again, *not_before* then.  Moves that have not ended end with it:
+    `ignored` as it is, else `failed`.
     """
     settled = tx.connection.execute(
         sa.update(T)
@@ -135,6 +186,7 @@ def settle(tx: Transaction, uuid: str, *, owner: str, status: str, message: str)
             message=message,
             owner=None,
             lease_until=None,
+            not_before=not_before if status == ERROR else None,
             updated_at=tx.clock_now(),
         )
     )
@@ -153,35 +205,75 @@ def _is_held(uuid: str, owner: str) -> ColumnElement[bool]:
 
 
 @reader
-def due(tx: Transaction, *, retry_after_s: float, limit: int = 100) -> list[str]:
-    """Uuids of what an engine should claim now, oldest first.
+def due(tx: Transaction, limit: int = 100) -> list[str]:
+    """Uuids of what an engine can claim now: failures of hosts first, then the oldest first.
 
-    What is new, what runs under no valid lease, and what has been error for *retry_after_s*; but
-    nothing of a host for which another notification is running under a valid lease.
+    What cannot be claimed, because it waits or because of what is running, takes no place.
     """
-    busy = T.alias("busy")
-    is_busy = (
-        sa.select(busy.c.id)
+    running: dict[str, set[Running]] = {}
+    for host, type_, payload in tx.connection.execute(
+        sa.select(T.c.source_host_uuid, T.c.type, T.c.payload).where(_is_running())
+    ):
+        running.setdefault(host, set()).add((type_, _vm(models.parsed(payload))))
+    claimable = (
+        uuid
+        for uuid, host, type_, payload in _waiting(tx, batch=limit)
+        if _may_run_beside(type_, models.parsed(payload) or {}, running.get(host, set()))
+    )
+    return list(itertools.islice(claimable, limit))
+
+
+def _waiting(tx: Transaction, batch: int) -> Iterator[tuple[str, str, str, str | None]]:
+    """(uuid, host, type, payload) of what can be claimed as far as SQL tells, in order of `due`."""
+    order = sa.case((T.c.type == str(NotificationType.COMPUTE_HOST), 0), else_=1).label("order")
+    wanted = (T.c.notification_uuid, T.c.source_host_uuid, T.c.type, T.c.payload, order, T.c.id)
+    last_order, last_id = 0, 0
+    while True:
+        rows = tx.connection.execute(
+            sa.select(*wanted)
+            .where(
+                T.c.status.in_((NEW, RUNNING, ERROR)),
+                T.c.deleted == 0,
+                sa.or_(order > last_order, sa.and_(order == last_order, T.c.id > last_id)),
+                sa.or_(_has_waited(tx), _is_orphan()),
+                sa.not_(_is_shut_out()),
+            )
+            .order_by(order, T.c.id)
+            .limit(batch)
+        ).all()
+        for uuid, host, type_, payload, last_order, last_id in rows:  # noqa: B007  used above
+            yield uuid, host, type_, payload
+        if len(rows) < batch:
+            return
+
+
+def _is_shut_out() -> ColumnElement[bool]:
+    """Something is running of its host, and not both are of VMs."""
+    other = T.alias("other")
+    vm = str(NotificationType.VM)
+    return (
+        sa.select(other.c.id)
         .where(
-            busy.c.source_host_uuid == T.c.source_host_uuid,
-            busy.c.status == RUNNING,
-            busy.c.lease_until > sqltime.now(),
-            busy.c.deleted == 0,
+            other.c.source_host_uuid == T.c.source_host_uuid,
+            other.c.status == RUNNING,
+            other.c.lease_until > sqltime.now(),
+            other.c.deleted == 0,
+            sa.or_(T.c.type != vm, other.c.type != vm),
         )
         .exists()
     )
-    found = tx.connection.execute(
-        sa.select(T.c.notification_uuid)
-        .where(
-            T.c.status.in_((NEW, RUNNING, ERROR)),
+
+
+@reader
+def next_due(tx: Transaction) -> datetime.datetime | None:
+    """When the first of those that wait may be claimed; None: nothing waits."""
+    return tx.connection.execute(
+        sa.select(sa.func.min(T.c.not_before)).where(
+            T.c.status.in_((NEW, ERROR)),
             T.c.deleted == 0,
-            sa.or_(T.c.status == NEW, _has_rested(tx, retry_after_s), _is_orphan()),
-            sa.not_(is_busy),
+            T.c.not_before > tx.clock_now_precisely(),
         )
-        .order_by(T.c.id)
-        .limit(limit)
-    )
-    return list(found.scalars())
+    ).scalar()
 
 
 @writer
@@ -219,6 +311,7 @@ def _fail(tx: Transaction, uuids: Sequence[str], message: str) -> None:
             message=message,
             owner=None,
             lease_until=None,
+            not_before=None,
             updated_at=tx.clock_now(),
         )
     )

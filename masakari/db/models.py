@@ -71,10 +71,13 @@ hosts = sa.Table(
     ),
     # ours
     Column("maintenance_by", String(64)),
+    Column("reserved_for", String(36)),
+    Column("reserved_undo", Text),
     sa.UniqueConstraint("name", "deleted", name="uniq_host0name0deleted"),
     sa.UniqueConstraint("uuid", name="uniq_host0uuid"),
     Index("hosts_type_idx", "type"),
     Index("hosts_failover_segment_id_idx", "failover_segment_id", "deleted"),
+    Index("hosts_reserved_for_idx", "reserved_for"),
     **_MYSQL,
 )
 
@@ -99,6 +102,8 @@ notifications = sa.Table(
     Column("lease_until", PreciseTime),
     Column("attempt", Integer, nullable=False, server_default=sa.text("0")),
     Column("proof", Text),
+    Column("not_before", PreciseTime),
+    Column("request_id", String(255)),
     sa.UniqueConstraint("notification_uuid", name="uniq_notification0uuid"),
     Index("notifications_status_idx", "status", "lease_until"),
     Index("notifications_source_idx", "source_host_uuid", "type", "generated_time"),
@@ -128,9 +133,31 @@ vmoves = sa.Table(
     Column("task_state", String(255)),
     Column("power_state", Integer),
     Column("locked", Boolean, nullable=False, server_default=sa.false()),
+    Column("chapter", Integer, nullable=False, server_default=sa.text("1")),
     sa.UniqueConstraint("uuid", name="uniq_vmove0uuid"),
     Index("vmoves_notification_idx", "notification_uuid", "attempt", "status"),
     Index("vmoves_locked_idx", "locked"),
+    **_MYSQL,
+)
+
+vm_recoveries = sa.Table(
+    "vm_recoveries",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("created_at", DateTime),
+    Column("updated_at", DateTime),
+    Column("instance_uuid", String(36), nullable=False),
+    Column("notification_uuid", String(36), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("started_at", PreciseTime, nullable=False),
+    Column("ended_at", PreciseTime),
+    Column("outcome", String(16)),
+    sa.UniqueConstraint(
+        "notification_uuid", "attempt", "action", name="uniq_vm_recovery0notification0attempt"
+    ),
+    Index("vm_recoveries_instance_idx", "instance_uuid", "started_at"),
     **_MYSQL,
 )
 
@@ -182,6 +209,11 @@ class Host:
     """The segment's *uuid*."""
     maintenance_by: str | None
     """Uuid of the notification whose recovery set on_maintenance; None: an operator did."""
+    reserved_for: str | None
+    """Uuid of the notification whose recovery has taken the host, while it is reserved and after
+    it was used."""
+    reserved_undo: dict[str, Any] | None
+    """What giving the host back has to undo (JSON: values of any type)."""
     failover_segment: Segment
 
     @classmethod
@@ -191,6 +223,7 @@ class Host:
         own, segment = values[:_HOST_WIDTH], values[_HOST_WIDTH:]
         for flag in _HOST_FLAGS:
             own[flag] = bool(own[flag])
+        own[_HOST_UNDO] = parsed(own[_HOST_UNDO])
         own.append(Segment.from_row(segment))
         return cls(*own)
 
@@ -224,19 +257,23 @@ class Notification:
     """Counts the tries from 1; 0 before the first."""
     proof: dict[str, Any] | None
     """Why the source host cannot run its VMs (JSON: values of any type)."""
+    not_before: datetime.datetime | None
+    """No engine claims it before then, by the engine's clock; None: it waits for nothing."""
+    request_id: str | None
+    """Of the request that reported it."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The record of a row with the table's columns."""
         values = list(row)
-        values[_PAYLOAD] = json.loads(values[_PAYLOAD]) if values[_PAYLOAD] else {}
-        values[_PROOF] = json.loads(values[_PROOF]) if values[_PROOF] else None
+        values[_PAYLOAD] = parsed(values[_PAYLOAD]) or {}
+        values[_PROOF] = parsed(values[_PROOF])
         return cls(*values)
 
 
 @dataclass(frozen=True, slots=True)
 class VMove:
-    """One VM's way off a failed host, in one attempt of one notification."""
+    """One VM's way off a failed host, in one chapter of one attempt of one notification."""
 
     created_at: datetime.datetime | None
     updated_at: datetime.datetime | None
@@ -267,6 +304,8 @@ class VMove:
     """As Nova had it before we touched the VM."""
     locked: bool
     """We lock the VM, or are about to: written before Nova is asked."""
+    chapter: int
+    """Counts the flows of the attempt from 1."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -274,8 +313,41 @@ class VMove:
         return cls(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class VmRecovery:
+    """One thing that an instance recovery did to its VM: the memory of crash loops."""
+
+    id: int
+    created_at: datetime.datetime | None
+    updated_at: datetime.datetime | None
+    instance_uuid: str
+    notification_uuid: str
+    attempt: int
+    action: str
+    """a states.VmAction"""
+    host: str
+    """Where the VM was when it began."""
+    started_at: datetime.datetime
+    """By the engine's clock."""
+    ended_at: datetime.datetime | None
+    outcome: str | None
+    """A word of the engine's; None: it has not ended, as far as is known."""
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """The record of a row with the table's columns."""
+        return cls(*row)
+
+
+def parsed(text: str | None) -> dict[str, Any] | None:
+    """The JSON object in a column."""
+    parsed: dict[str, Any] | None = json.loads(text) if text else None
+    return parsed
+
+
 _SEGMENT_ENABLED = segments.columns.keys().index("enabled")
 _HOST_WIDTH = len(hosts.columns)
 _HOST_FLAGS = tuple(hosts.columns.keys().index(name) for name in ("reserved", "on_maintenance"))
+_HOST_UNDO = hosts.columns.keys().index("reserved_undo")
 _PAYLOAD = notifications.columns.keys().index("payload")
 _PROOF = notifications.columns.keys().index("proof")

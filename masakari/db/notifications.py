@@ -17,11 +17,19 @@ from masakari.errors import (
     HostOnMaintenance,
     NotificationNotFound,
 )
-from masakari.states import Event, NotificationStatus, NotificationType
+from masakari.states import (
+    OPEN_STATUSES,
+    Event,
+    HostStatus,
+    NotificationStatus,
+    NotificationType,
+)
 
 T = models.notifications
 HOSTS = models.hosts
-_OURS = {"owner", "lease_until", "attempt", "proof"}
+PROCESS_EVENTS = 500
+"""So many reports of processes of one host are looked through for the newest of each process."""
+_OURS = {"owner", "lease_until", "attempt", "proof", "not_before", "request_id"}
 _LISTING = query.Listing(
     table=T,
     rows=sa.select(T).where(T.c.deleted == 0),
@@ -39,6 +47,7 @@ def report(
     generated_time: datetime.datetime,
     payload: Mapping[str, str],
     duplicate_window_s: float,
+    request_id: str | None = None,
 ) -> Notification:
     """A new notification of the failure *type* of the host named *hostname*.
 
@@ -46,7 +55,7 @@ def report(
     HostNameUnknown, HostOnMaintenance, DuplicateNotification.
     """
     host = _locked_host(tx, hostname)
-    if host["on_maintenance"] and not _is_return(host["maintenance_by"], type, payload):
+    if host["on_maintenance"] and not _is_heard(tx, host["maintenance_by"], type, payload):
         raise HostOnMaintenance(host=hostname)
     _refuse_duplicate(
         tx,
@@ -65,6 +74,7 @@ def report(
             payload=_stored(payload),
             status=NotificationStatus.NEW,
             failover_segment_uuid=host["failover_segment_id"],
+            request_id=request_id,
             created_at=tx.clock_now(),
             deleted=0,
         )
@@ -82,13 +92,20 @@ def _locked_host(tx: Transaction, name: str) -> sa.RowMapping:
     return row
 
 
-def _is_return(maintenance_by: str | None, type_: str, payload: Mapping[str, str]) -> bool:
-    """A host that our own recovery put on maintenance, or its service, has started again."""
-    return (
-        maintenance_by is not None
-        and type_ in (NotificationType.COMPUTE_HOST, NotificationType.PROCESS)
-        and payload.get("event") == Event.STARTED
-    )
+def _is_heard(
+    tx: Transaction, maintenance_by: str | None, type_: str, payload: Mapping[str, str]
+) -> bool:
+    """Whether it is reported of a host that is on maintenance.
+
+    A host that our own recovery put there, or its service, has started again; or the host of a
+    process that failed has more to tell: VMs still run there.
+    """
+    if maintenance_by is None or type_ == NotificationType.VM:
+        return False
+    if payload.get("event") == Event.STARTED:
+        return True
+    by = tx.connection.execute(sa.select(T.c.type).where(T.c.notification_uuid == maintenance_by))
+    return by.scalar() == NotificationType.PROCESS
 
 
 def _stored(payload: Mapping[str, str]) -> str:
@@ -148,16 +165,66 @@ def page(
 
 @reader
 def started_after(tx: Transaction, n: Notification) -> bool:
-    """Whether a report that the host has started was accepted after *n* was."""
+    """Whether a report that the host has started was accepted after *n* was.
+
+    If *n* tells of a process: that this process has started.
+    """
+    is_process = n.type == NotificationType.PROCESS
+    told_by = NotificationType.PROCESS if is_process else NotificationType.COMPUTE_HOST
+    wanted = {"event": str(Event.STARTED)}
+    if is_process:
+        wanted["process_name"] = n.payload.get("process_name", "")
     reported = tx.connection.execute(
         sa.select(T.c.payload).where(
             T.c.source_host_uuid == n.source_host_uuid,
-            T.c.type == str(NotificationType.COMPUTE_HOST),
+            T.c.type == str(told_by),
             T.c.id > n.id,
             T.c.deleted == 0,
         )
     )
-    return any(jsonutils.loads(text).get("event") == Event.STARTED for text in reported.scalars())
+    return any(_tells(text, wanted) for text in reported.scalars())
+
+
+@reader
+def host_failure_pending(tx: Transaction, host_uuid: str) -> str | None:
+    """Uuid of the oldest open notification that the host has failed, or None."""
+    reported = tx.connection.execute(
+        sa.select(T.c.notification_uuid, T.c.payload)
+        .where(
+            T.c.source_host_uuid == host_uuid,
+            T.c.type == str(NotificationType.COMPUTE_HOST),
+            T.c.status.in_(OPEN_STATUSES),
+            T.c.deleted == 0,
+        )
+        .order_by(T.c.id)
+    )
+    wanted = {"event": str(Event.STOPPED), "host_status": str(HostStatus.NORMAL)}
+    return next((uuid for uuid, text in reported if _tells(text, wanted)), None)
+
+
+@reader
+def newest_process_events(tx: Transaction, host_uuid: str) -> dict[str, Notification]:
+    """The newest notification of each process of the host, by its name."""
+    rows = tx.connection.execute(
+        sa.select(T)
+        .where(
+            T.c.source_host_uuid == host_uuid,
+            T.c.type == str(NotificationType.PROCESS),
+            T.c.deleted == 0,
+        )
+        .order_by(T.c.id.desc())
+        .limit(PROCESS_EVENTS)
+    )
+    newest: dict[str, Notification] = {}
+    for n in map(Notification.from_row, rows):
+        newest.setdefault(n.payload.get("process_name", ""), n)
+    return newest
+
+
+def _tells(text: str | None, wanted: Mapping[str, str]) -> bool:
+    """The payload *text* has all *wanted* items."""
+    payload = models.parsed(text) or {}
+    return all(payload.get(key) == value for key, value in wanted.items())
 
 
 # ---- parts of transactions

@@ -108,7 +108,8 @@ def recovery_workflow_details(backend: Backend, notification_uuid: str) -> list[
     """The steps of all attempts that have progress, in the order in which they ran.
 
     Each is {name, state, progress (0 to 1), progress_details}; the details are
-    {timestamp, progress, message}, all text, oldest first.  Raises DatabaseUnavailable.
+    {timestamp, progress, message}, all text, oldest first, with the request_id where the step
+    stored it.  Raises DatabaseUnavailable.
     """
     flows, atoms = TABLES.flowdetails, TABLES.atomdetails
     query = (
@@ -159,4 +160,11 @@ def _said(meta: Mapping[str, Any] | None) -> list[dict[str, str]]:
         return []
     details = (meta.get("progress_details") or {}).get("details") or {}
     entries = details.get("progress_details") or []
-    return [{k: str(e.get(k, "")) for k in ("timestamp", "progress", "message")} for e in entries]
+    return [_entry(e) for e in entries]
+
+
+def _entry(stored: Mapping[str, Any]) -> dict[str, str]:
+    entry = {key: str(stored.get(key, "")) for key in ("timestamp", "progress", "message")}
+    if stored.get("request_id"):
+        entry["request_id"] = str(stored["request_id"])
+    return entry

@@ -68,7 +68,11 @@ class Transaction:
 
     def clock_now(self) -> datetime.datetime:
         """The program's time in whole seconds, UTC, naive: for created_at and the like."""
-        return self._clock.now().replace(microsecond=0)
+        return self.clock_now_precisely().replace(microsecond=0)
+
+    def clock_now_precisely(self) -> datetime.datetime:
+        """The program's time, UTC, naive: for what programs wait for."""
+        return self._clock.now()
 
 
 class Database:

@@ -1,4 +1,4 @@
-"""VMoves: the way of each VM off a failed host, per attempt of a notification."""
+"""VMoves: the way of each VM off a failed host, per chapter of an attempt of a notification."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from masakari.errors import Invalid, VMoveNotFound
 from masakari.states import NotificationStatus, NotificationType, VMoveStatus, VMoveType
 
 T = models.vmoves
-_OURS = {"attempt", "rank", "vm_state", "task_state", "power_state", "locked"}
+_OURS = {"attempt", "rank", "vm_state", "task_state", "power_state", "locked", "chapter"}
 _LISTING = query.Listing(
     table=T,
     rows=sa.select(T).where(T.c.deleted == 0),
@@ -32,7 +32,7 @@ _SETTLED = (
 
 @dataclass(frozen=True, slots=True)
 class NewMove:
-    """A VM that an attempt is to move, and how Nova had it before."""
+    """A VM that a chapter is to move, and how Nova had it before."""
 
     instance_uuid: str
     instance_name: str
@@ -47,10 +47,14 @@ class NewMove:
 
 @writer
 def prepare(
-    tx: Transaction, notification_uuid: str, attempt: int, moves: Sequence[NewMove]
+    tx: Transaction,
+    notification_uuid: str,
+    attempt: int,
+    chapter: int,
+    moves: Sequence[NewMove],
 ) -> list[VMove]:
-    """All moves of the attempt by rank: *moves*, but VMs that it had already are as they were."""
-    there = {m.instance_uuid for m in _of_attempt(tx, notification_uuid, attempt)}
+    """All moves of the chapter by rank: *moves*, but VMs that it had already are as they were."""
+    there = {m.instance_uuid for m in _of_chapter(tx, notification_uuid, attempt, chapter)}
     now = tx.clock_now()
     rows = [
         {
@@ -68,6 +72,7 @@ def prepare(
             "task_state": move.task_state,
             "power_state": move.power_state,
             "locked": False,
+            "chapter": chapter,
             "created_at": now,
             "deleted": 0,
         }
@@ -76,20 +81,38 @@ def prepare(
     ]
     if rows:
         tx.connection.execute(sa.insert(T), rows)
-    return _of_attempt(tx, notification_uuid, attempt)
+    return _of_chapter(tx, notification_uuid, attempt, chapter)
+
+
+@reader
+def of_chapter(tx: Transaction, notification_uuid: str, attempt: int, chapter: int) -> list[VMove]:
+    """The moves of one chapter by rank."""
+    return _of_chapter(tx, notification_uuid, attempt, chapter)
 
 
 @reader
 def of_attempt(tx: Transaction, notification_uuid: str, attempt: int) -> list[VMove]:
-    """The moves of one attempt by rank."""
-    return _of_attempt(tx, notification_uuid, attempt)
+    """How far each VM has come in one attempt: its move of the latest chapter; by rank."""
+    is_of_attempt = sa.and_(_is_of(notification_uuid), T.c.attempt == attempt)
+    rows = tx.connection.execute(sa.select(T).where(is_of_attempt).order_by(T.c.chapter, T.c.id))
+    latest = {move.instance_uuid: move for move in map(VMove.from_row, rows)}
+    return sorted(latest.values(), key=lambda move: (move.rank, move.id))
 
 
 @reader
-def previous(tx: Transaction, notification_uuid: str, before_attempt: int) -> list[VMove]:
-    """The moves of all earlier attempts, the latest attempt first, each by rank."""
-    earlier = sa.select(T).where(_is_of(notification_uuid), T.c.attempt < before_attempt)
-    rows = tx.connection.execute(earlier.order_by(T.c.attempt.desc(), T.c.rank, T.c.id))
+def previous(tx: Transaction, notification_uuid: str, attempt: int, chapter: int) -> list[VMove]:
+    """The moves of earlier attempts, and of earlier chapters of this one; latest first.
+
+    Those of one chapter are ordered by rank.
+    """
+    is_earlier = sa.or_(
+        T.c.attempt < attempt, sa.and_(T.c.attempt == attempt, T.c.chapter < chapter)
+    )
+    rows = tx.connection.execute(
+        sa.select(T)
+        .where(_is_of(notification_uuid), is_earlier)
+        .order_by(T.c.attempt.desc(), T.c.chapter.desc(), T.c.rank, T.c.id)
+    )
     return [VMove.from_row(row) for row in rows]
 
 
@@ -226,10 +249,10 @@ def _is_of(notification_uuid: str) -> ColumnElement[bool]:
     return sa.and_(T.c.notification_uuid == notification_uuid, T.c.deleted == 0)
 
 
-def _of_attempt(tx: Transaction, notification_uuid: str, attempt: int) -> list[VMove]:
+def _of_chapter(tx: Transaction, notification_uuid: str, attempt: int, chapter: int) -> list[VMove]:
     rows = tx.connection.execute(
         sa.select(T)
-        .where(_is_of(notification_uuid), T.c.attempt == attempt)
+        .where(_is_of(notification_uuid), T.c.attempt == attempt, T.c.chapter == chapter)
         .order_by(T.c.rank, T.c.id)
     )
     return [VMove.from_row(row) for row in rows]

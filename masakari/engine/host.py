@@ -43,7 +43,7 @@ class PrepareHAEnabledInstancesTask(Step):
         options = world.conf.host_failure
         self.say(f"Listing the VMs of host {host_name}.", 0.0)
         servers = world.cloud.servers_on(host_name)
-        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt)
+        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt, 1)
         chosen = selection.select(
             servers,
             source=host_name,
@@ -53,7 +53,7 @@ class PrepareHAEnabledInstancesTask(Step):
             before=selection.earliest(before),
         )
         self.job.lease.check()
-        moves = db.vmoves.prepare(world.database, n.notification_uuid, n.attempt, chosen)
+        moves = db.vmoves.prepare(world.database, n.notification_uuid, n.attempt, 1, chosen)
         taken = sum(m.status != VMoveStatus.IGNORED for m in moves)
         enabled = sum(
             selection.is_ha_enabled(s, options.ha_enabled_instance_metadata_key) for s in servers
@@ -114,7 +114,7 @@ def _look_for_life(step: Step, service: ComputeService) -> str | None:
     if sign is None:
         return None
     moves = db.vmoves.of_attempt(job.world.database, n.notification_uuid, n.attempt)
-    moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt)
+    moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, 1)
     if any(m.start_time is not None for m in moves):
         step.say(f"VMs that are still on host {service.host} stay: {sign}.", 0.0)
         return sign

@@ -1,5 +1,6 @@
 """What happens to one notification, from the claim to its final status.  Read this first."""
 
+import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,13 +30,7 @@ MESSAGE_LENGTH = 1000
 def recover(world: World, leases: Leases, uuid: str) -> None:
     """Recover from one notification, or say why not.  Safe to call twice, on two engines."""
     asked_at = world.clock.monotonic()
-    n = db.leases.claim(
-        world.database,
-        uuid,
-        owner=world.owner,
-        lease_s=leases.lease_s,
-        retry_after_s=world.conf.process_unfinished_notifications_interval,
-    )
+    n = db.leases.claim(world.database, uuid, owner=world.owner, lease_s=leases.lease_s)
     if n is None:
         return
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)
@@ -143,8 +138,14 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
 
 
 def _settle(world: World, uuid: str, outcome: Outcome) -> None:
+    pause_s = world.conf.process_unfinished_notifications_interval
     settled = db.leases.settle(
-        world.database, uuid, owner=world.owner, status=outcome.status, message=outcome.message
+        world.database,
+        uuid,
+        owner=world.owner,
+        status=outcome.status,
+        message=outcome.message,
+        not_before=world.clock.now() + datetime.timedelta(seconds=pause_s),
     )
     if not settled:
         raise LeaseLost(notification=uuid)

@@ -13,9 +13,8 @@ LOG = log.getLogger(__name__)
 
 
 def unfinished(world: World, recover: Callable[[str], None]) -> None:
-    """Hand out what waits: new, left by a dead engine, or in error for long enough."""
-    retry_after_s = world.conf.process_unfinished_notifications_interval
-    for uuid in db.leases.due(world.database, retry_after_s=retry_after_s):
+    """Hand out what can be claimed: new, left by a dead engine, or to be tried again."""
+    for uuid in db.leases.due(world.database):
         recover(uuid)
 
 

@@ -29,7 +29,7 @@ def moves(database, notification):
         )
         for number in (1, 2, 3)
     ]
-    rows = db.vmoves.prepare(database, notification, 1, wanted)
+    rows = db.vmoves.prepare(database, notification, 1, 1, wanted)
     for row, status, dest in ((rows[0], "succeeded", "compute2"), (rows[1], "failed", None)):
         db.vmoves.start(database, row.uuid, lock=False)
         db.vmoves.finish(

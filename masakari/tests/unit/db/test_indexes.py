@@ -21,7 +21,7 @@ OFTEN: dict[str, Call] = {
     "settle": lambda d, n, m: db.leases.settle(
         d, n.notification_uuid, owner="engine-a", status="finished", message="m"
     ),
-    "due": lambda d, n, m: db.leases.due(d, retry_after_s=9),
+    "due": lambda d, n, m: db.leases.due(d),
     "expire": lambda d, n, m: db.leases.expire(d, age_s=9),
     "notifications": lambda d, n, m: db.notifications.page(d, Page(limit=9)),
     "notifications of a host": lambda d, n, m: db.notifications.page(
@@ -37,8 +37,8 @@ OFTEN: dict[str, Call] = {
     "segment": lambda d, n, m: db.segments.update(
         d, rows.segment(d, "rack9").uuid, {"name": "rack8"}
     ),
-    "prepare": lambda d, n, m: db.vmoves.prepare(d, n.notification_uuid, 1, [rows.move(9)]),
-    "previous": lambda d, n, m: db.vmoves.previous(d, n.notification_uuid, 2),
+    "prepare": lambda d, n, m: db.vmoves.prepare(d, n.notification_uuid, 1, 1, [rows.move(9)]),
+    "previous": lambda d, n, m: db.vmoves.previous(d, n.notification_uuid, 2, 2),
     "start": lambda d, n, m: db.vmoves.start(d, m.uuid, lock=True),
     "will_lock": lambda d, n, m: db.vmoves.will_lock(d, m.uuid),
     "finish": lambda d, n, m: db.vmoves.finish(d, m.uuid, status="failed", locked=False),
@@ -52,7 +52,7 @@ OFTEN: dict[str, Call] = {
 def test_query_reads_no_whole_table(database: Database, call: Call) -> None:
     rows.host(database)
     n = rows.in_status(database, "running")
-    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [rows.move()])
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, 1, [rows.move()])
     asked: list[tuple[str, Any]] = []
     sa.event.listen(
         database.engine,

@@ -1,5 +1,6 @@
 """Leases, retries and expiry on a clock that the tests move."""
 
+import datetime
 from collections.abc import Callable
 
 import pytest
@@ -28,9 +29,7 @@ def database(clock: ManualClock, connect_database: Callable[[Clock], Database]) 
 
 
 def claim(database: Database, n: Notification, owner: str = "a") -> Notification | None:
-    return db.leases.claim(
-        database, n.notification_uuid, owner=owner, lease_s=LEASE_S, retry_after_s=RETRY_S
-    )
+    return db.leases.claim(database, n.notification_uuid, owner=owner, lease_s=LEASE_S)
 
 
 def renew(database: Database, n: Notification, owner: str = "a") -> bool:
@@ -38,7 +37,16 @@ def renew(database: Database, n: Notification, owner: str = "a") -> bool:
 
 
 def settle(database: Database, n: Notification, status: str) -> bool:
-    return db.leases.settle(database, n.notification_uuid, owner="a", status=status, message="m")
+    """As an engine does that tries again after RETRY_S."""
+    again_at = database.clock.now() + datetime.timedelta(seconds=RETRY_S)
+    return db.leases.settle(
+        database,
+        n.notification_uuid,
+        owner="a",
+        status=status,
+        message="m",
+        not_before=again_at,
+    )
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def test_claim_before_the_lease_ends_returns_none(
     clock.advance(LEASE_S - 0.001)
 
     assert claim(database, n, "b") is None
-    assert db.leases.due(database, retry_after_s=RETRY_S) == []
+    assert db.leases.due(database) == []
 
 
 def test_claim_after_the_lease_has_ended_is_a_resume(
@@ -63,7 +71,7 @@ def test_claim_after_the_lease_has_ended_is_a_resume(
     claim(database, n, "a")
     clock.advance(LEASE_S)
 
-    assert db.leases.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
+    assert db.leases.due(database) == [n.notification_uuid]
     resumed = claim(database, n, "b")
     assert resumed is not None
     assert (resumed.owner, resumed.attempt, resumed.status) == ("b", 1, "running")
@@ -109,7 +117,7 @@ def test_lease_of_another_notification_of_the_host_ends_too(
 
     clock.advance(LEASE_S)
 
-    assert db.leases.due(database, retry_after_s=RETRY_S) == [
+    assert db.leases.due(database) == [
         n.notification_uuid,
         second.notification_uuid,
     ]
@@ -124,11 +132,11 @@ def test_error_rests_before_it_is_due_and_claimed_again(
     settle(database, n, "error")
     clock.advance(RETRY_S - 1)
 
-    assert db.leases.due(database, retry_after_s=RETRY_S) == []
+    assert db.leases.due(database) == []
     assert claim(database, n) is None
 
     clock.advance(1)
-    assert db.leases.due(database, retry_after_s=RETRY_S) == [n.notification_uuid]
+    assert db.leases.due(database) == [n.notification_uuid]
     again = claim(database, n)
     assert again is not None
     assert again.attempt == 2
@@ -159,7 +167,9 @@ def test_expire_running_row_only_when_nobody_works_on_it(
 ) -> None:
     clock.advance(DAY_S + 1)
     claim(database, n)
-    db.vmoves.prepare(database, n.notification_uuid, 1, [rows.move(0), rows.move(1), rows.move(2)])
+    db.vmoves.prepare(
+        database, n.notification_uuid, 1, 1, [rows.move(0), rows.move(1), rows.move(2)]
+    )
     moves = db.vmoves.of_attempt(database, n.notification_uuid, 1)
     db.vmoves.start(database, moves[0].uuid, lock=True)
     db.vmoves.start(database, moves[1].uuid, lock=True)
@@ -219,7 +229,7 @@ def test_settle_ends_the_moves_that_are_open(
     database: Database, n: Notification, status: str, expected: str
 ) -> None:
     claim(database, n)
-    moves = db.vmoves.prepare(database, n.notification_uuid, 1, [rows.move(1), rows.move(2)])
+    moves = db.vmoves.prepare(database, n.notification_uuid, 1, 1, [rows.move(1), rows.move(2)])
     db.vmoves.finish(database, moves[0].uuid, status="succeeded", locked=False)
 
     settle(database, n, status)

@@ -17,7 +17,7 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 INITIAL, VMOVES, MESSAGE = "8f848eb45d03", "8bdf5929c5a6", "13adff5efb9a"
-NEWEST = "5c0d1a7be291"
+NEWEST = "b7e2c9d41f06"
 SEGMENT, HOST, NOTIFICATION, STRAY, VMOVE = (
     f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)
 )
@@ -164,10 +164,12 @@ def test_sync_database_of_openstack_its_running_recovery_is_taken_over(
     openstacks(database, MESSAGE)
     migration.sync(empty_conf)
 
-    assert db.leases.due(database, retry_after_s=120) == [NOTIFICATION]
+    assert db.leases.due(database) == [NOTIFICATION]
     claimed = db.leases.claim(database, NOTIFICATION, owner="a", lease_s=9)
     assert claimed is not None
-    assert [m.uuid for m in db.vmoves.previous(database, NOTIFICATION, claimed.attempt)] == [VMOVE]
+    assert [m.uuid for m in db.vmoves.previous(database, NOTIFICATION, claimed.attempt, 1)] == [
+        VMOVE
+    ]
 
 
 def test_openstack_works_on_our_schema_after_a_rollback(

@@ -414,8 +414,8 @@ def test_due_oldest_first_within_the_limit(database: Database) -> None:
         rows.host(database, f"compute{number}", of=s)
         uuids.append(rows.report(database, f"compute{number}").notification_uuid)
 
-    assert db.leases.due(database, retry_after_s=60) == uuids
-    assert db.leases.due(database, retry_after_s=60, limit=2) == uuids[:2]
+    assert db.leases.due(database) == uuids
+    assert db.leases.due(database, limit=2) == uuids[:2]
 
 
 def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> None:
@@ -423,10 +423,10 @@ def test_due_nothing_of_a_host_that_is_being_recovered(database: Database) -> No
     first, second = (rows.report(database, payload={"event": e}) for e in ("one", "two"))
     claim(database, first.notification_uuid)
 
-    assert db.leases.due(database, retry_after_s=0) == []
+    assert db.leases.due(database) == []
 
     settle(database, first.notification_uuid)
-    assert db.leases.due(database, retry_after_s=0) == [second.notification_uuid]
+    assert db.leases.due(database) == [second.notification_uuid]
 
 
 @pytest.mark.parametrize(("payload", "expected"), [(STARTED, True), (STOPPED, False)])

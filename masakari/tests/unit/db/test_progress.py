@@ -220,7 +220,7 @@ def test_flows_and_our_own_writes_share_the_database(backend: Backend, database:
     outcomes = rows.at_once(both, times=8)
 
     assert outcomes == [None] * 8
-    assert len(db.leases.due(database, retry_after_s=0)) == 4
+    assert len(db.leases.due(database)) == 4
 
 
 def test_connect_own_option_wins(migrated_conf: cfg.ConfigOpts, tmp_path: object) -> None:

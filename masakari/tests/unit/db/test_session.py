@@ -147,7 +147,7 @@ def test_in_memory_database_serves_several_threads(conf: cfg.ConfigOpts) -> None
     outcomes = rows.at_once(lambda n: rows.report(database, payload={"event": f"{n}"}))
 
     assert [o for o in outcomes if isinstance(o, Exception)] == []
-    assert len(db.leases.due(database, retry_after_s=0)) == 16
+    assert len(db.leases.due(database)) == 16
     database.dispose()
 
 
@@ -182,7 +182,7 @@ def test_statements_of_a_vm_are_one_per_state_change(
     statements.clear()
 
     moves = db.vmoves.prepare(
-        database, n.notification_uuid, 1, [rows.move(number) for number in range(50)]
+        database, n.notification_uuid, 1, 1, [rows.move(number) for number in range(50)]
     )
     assert statements == ["SELECT", "INSERT", "SELECT"]
     statements.clear()
@@ -192,7 +192,7 @@ def test_statements_of_a_vm_are_one_per_state_change(
     assert statements == ["UPDATE", "UPDATE"]
 
 
-def test_statements_of_a_lease_are_one_each_and_two_to_settle(
+def test_statements_of_a_lease_are_one_each_and_two_to_settle_or_to_look(
     database: Database, statements: list[str]
 ) -> None:
     rows.host(database)
@@ -204,9 +204,9 @@ def test_statements_of_a_lease_are_one_each_and_two_to_settle(
     db.leases.settle(
         database, n.notification_uuid, owner="engine-a", status="finished", message="m"
     )
-    db.leases.due(database, retry_after_s=9)
+    db.leases.due(database)
 
-    assert statements == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT"]
+    assert statements == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT", "SELECT"]
 
 
 def test_statements_of_a_report_are_four(database: Database, statements: list[str]) -> None:

@@ -21,7 +21,7 @@ def n(database: Database) -> Notification:
 
 def prepare(database: Database, n: Notification, attempt: int, *numbers: int) -> list[str]:
     moves = db.vmoves.prepare(
-        database, n.notification_uuid, attempt, [rows.move(number) for number in numbers]
+        database, n.notification_uuid, attempt, 1, [rows.move(number) for number in numbers]
     )
     return [m.uuid for m in moves]
 
@@ -36,7 +36,7 @@ def get(database: Database, n: Notification, uuid: str) -> db.models.VMove:
 def test_prepare_stores_what_nova_had(database: Database, n: Notification) -> None:
     new = rows.move(7, vm_state="paused", task_state="rebooting", power_state=3)
 
-    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [new])
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, 1, [new])
 
     assert move == get(database, n, move.uuid)
     assert (move.instance_uuid, move.instance_name) == (new.instance_uuid, "vm7")
@@ -51,7 +51,7 @@ def test_prepare_name_beyond_mysqls_utf8_is_stored_as_far_as_it_goes(
 ) -> None:
     new = dataclasses.replace(rows.move(1), instance_name="web \N{ROCKET} é")
 
-    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [new])
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, 1, [new])
 
     assert move.instance_name == "web \N{REPLACEMENT CHARACTER} é"
 
@@ -87,7 +87,7 @@ def test_prepare_next_attempt_has_rows_of_its_own(database: Database, n: Notific
 def test_prepare_move_that_is_left_alone(database: Database, n: Notification) -> None:
     new = rows.move(1, status=VMoveStatus.IGNORED, message="in error state")
 
-    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, [new])
+    (move,) = db.vmoves.prepare(database, n.notification_uuid, 1, 1, [new])
 
     assert (move.status, move.message) == ("ignored", "in error state")
 
@@ -101,7 +101,7 @@ def test_previous_latest_attempt_first_then_by_rank(database: Database, n: Notif
     prepare(database, n, 2, 3, 1)
     prepare(database, n, 3, 1)
 
-    before = db.vmoves.previous(database, n.notification_uuid, 3)
+    before = db.vmoves.previous(database, n.notification_uuid, 3, 1)
 
     assert [(m.attempt, m.rank) for m in before] == [(2, 1), (2, 3), (1, 1), (1, 2)]
 

@@ -102,7 +102,7 @@ def test_move_that_has_not_ended_is_found(system):
         task_state=None,
         power_state=1,
     )
-    move = db.vmoves.prepare(database, uuid, 1, [new])[0]
+    move = db.vmoves.prepare(database, uuid, 1, 1, [new])[0]
     db.vmoves.start(database, move.uuid, lock=True)
 
     broken = invariants.broken(system)

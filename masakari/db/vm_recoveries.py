@@ -1,0 +1,96 @@
+"""What instance recoveries have done to single VMs: the memory by which crash loops are known."""
+
+import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+
+from masakari.db import models
+from masakari.db.models import VmRecovery
+from masakari.db.session import Transaction, reader, writer
+
+T = models.vm_recoveries
+NOTIFICATIONS = models.notifications
+
+
+@writer
+def begin(
+    tx: Transaction,
+    *,
+    instance_uuid: str,
+    notification_uuid: str,
+    attempt: int,
+    action: str,
+    host: str,
+) -> VmRecovery:
+    """The attempt has begun to do *action* to the VM, which is on *host*.
+
+    An attempt does an action once: what is there already, ended or not, is returned as it is.
+    """
+    # Whoever begins for this notification waits here.
+    tx.connection.execute(
+        sa.select(NOTIFICATIONS.c.id)
+        .where(NOTIFICATIONS.c.notification_uuid == notification_uuid)
+        .with_for_update()
+    )
+    is_this = _is(notification_uuid, attempt, action)
+    there = tx.connection.execute(sa.select(T).where(is_this)).first()
+    if there is not None:
+        return VmRecovery.from_row(there)
+    tx.connection.execute(
+        sa.insert(T).values(
+            created_at=tx.clock_now(),
+            instance_uuid=instance_uuid,
+            notification_uuid=notification_uuid,
+            attempt=attempt,
+            action=str(action),
+            host=host,
+            started_at=tx.clock_now_precisely(),
+        )
+    )
+    return VmRecovery.from_row(tx.connection.execute(sa.select(T).where(is_this)).one())
+
+
+@writer
+def end(
+    tx: Transaction, *, notification_uuid: str, attempt: int, action: str, outcome: str
+) -> bool:
+    """What the attempt did has ended as *outcome*; whether it had not ended before."""
+    ended = tx.connection.execute(
+        sa.update(T)
+        .where(_is(notification_uuid, attempt, action), T.c.ended_at.is_(None))
+        .values(
+            ended_at=tx.clock_now_precisely(),
+            outcome=str(outcome),
+            updated_at=tx.clock_now(),
+        )
+    )
+    return ended.rowcount == 1
+
+
+@reader
+def history(tx: Transaction, instance_uuid: str, *, since: datetime.datetime) -> list[VmRecovery]:
+    """What was begun for the VM at or after *since*, oldest first."""
+    rows = tx.connection.execute(
+        sa.select(T)
+        .where(T.c.instance_uuid == instance_uuid, T.c.started_at >= since)
+        .order_by(T.c.started_at, T.c.id)
+    )
+    return [VmRecovery.from_row(row) for row in rows]
+
+
+@reader
+def of_notification(tx: Transaction, notification_uuid: str) -> list[VmRecovery]:
+    """What the attempts of the notification have done, oldest first."""
+    rows = tx.connection.execute(
+        sa.select(T).where(T.c.notification_uuid == notification_uuid).order_by(T.c.id)
+    )
+    return [VmRecovery.from_row(row) for row in rows]
+
+
+def _is(notification_uuid: str, attempt: int, action: str) -> ColumnElement[bool]:
+    return sa.and_(
+        T.c.notification_uuid == notification_uuid,
+        T.c.attempt == attempt,
+        T.c.action == str(action),
+    )
