@@ -152,6 +152,7 @@ vm_recoveries = sa.Table(
     Column("action", String(16), nullable=False),
     Column("host", String(255), nullable=False),
     Column("started_at", PreciseTime, nullable=False),
+    Column("power_on_at", PreciseTime),
     Column("ended_at", PreciseTime),
     Column("outcome", String(16)),
     sa.UniqueConstraint(
@@ -329,6 +330,8 @@ class VmRecovery:
     """Where the VM was when it began."""
     started_at: datetime.datetime
     """By the engine's clock."""
+    power_on_at: datetime.datetime | None
+    """When Nova was asked to start the VM; what it reported before is about the guest before."""
     ended_at: datetime.datetime | None
     outcome: str | None
     """A word of the engine's; None: it has not ended, as far as is known."""

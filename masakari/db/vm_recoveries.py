@@ -52,6 +52,20 @@ def begin(
 
 
 @writer
+def power_on(tx: Transaction, *, notification_uuid: str, attempt: int) -> None:
+    """Nova is asked to start the VM now, for what the attempt is doing to it."""
+    tx.connection.execute(
+        sa.update(T)
+        .where(
+            T.c.notification_uuid == notification_uuid,
+            T.c.attempt == attempt,
+            T.c.ended_at.is_(None),
+        )
+        .values(power_on_at=tx.clock_now_precisely(), updated_at=tx.clock_now())
+    )
+
+
+@writer
 def end(
     tx: Transaction, *, notification_uuid: str, attempt: int, action: str, outcome: str
 ) -> bool:
@@ -77,6 +91,17 @@ def history(tx: Transaction, instance_uuid: str, *, since: datetime.datetime) ->
         .order_by(T.c.started_at, T.c.id)
     )
     return [VmRecovery.from_row(row) for row in rows]
+
+
+@reader
+def last_power_on(tx: Transaction, instance_uuid: str, *, but: str) -> datetime.datetime | None:
+    """When another notification than *but* last had Nova start the VM, or None."""
+    found: datetime.datetime | None = tx.connection.execute(
+        sa.select(sa.func.max(T.c.power_on_at)).where(
+            T.c.instance_uuid == instance_uuid, T.c.notification_uuid != but
+        )
+    ).scalar()
+    return found
 
 
 @reader

@@ -70,6 +70,7 @@ def create_vm_recoveries() -> None:
         sa.Column("action", sa.String(16), nullable=False),
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("started_at", PRECISE_TIME, nullable=False),
+        sa.Column("power_on_at", PRECISE_TIME),
         sa.Column("ended_at", PRECISE_TIME),
         sa.Column("outcome", sa.String(16)),
         sa.UniqueConstraint(
