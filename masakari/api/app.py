@@ -134,9 +134,9 @@ def _middleware(
 ) -> Iterable[Callable[[Application], Application]]:
     """Outermost first, each with the reason for its place."""
     # whatever goes wrong further in, the client gets an answer
-    yield faults.CatchAll
+    yield faults.catching_all
     # before everything that looks at the URL
-    yield faults.Utf8
+    yield faults.refusing_other_than_utf8
     # before everything that makes links or looks at the client's address
     yield lambda app: http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
     # load balancers have no token, and must not be told of anything below

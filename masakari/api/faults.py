@@ -10,7 +10,7 @@ import webob.exc
 
 from masakari import errors
 from masakari.api import jsontext
-from masakari.api.middleware import Environ, Middleware, StartResponse
+from masakari.api.middleware import Application, Environ, Middleware, StartResponse
 
 LOG = logging.getLogger(__name__)
 
@@ -76,30 +76,32 @@ def fault(status: int, message: str) -> webob.Response:
     return response
 
 
-class Utf8(Middleware):
-    """A URL that is not UTF-8 is refused; WebOb would raise wherever it is first looked at."""
+def refusing_other_than_utf8(application: Application) -> Application:
+    """Refuses URLs that are not UTF-8; WebOb would raise wherever it first looks at them."""
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Refuse or pass on."""
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             environ.get("PATH_INFO", "").encode("latin-1").decode()
             parse.unquote_plus(environ.get("QUERY_STRING", ""), errors="strict")
         except UnicodeError:
             refusal: Iterable[bytes] = fault(400, "The URL is not UTF-8")(environ, start_response)
             return refusal
-        return self._application(environ, start_response)
+        return application(environ, start_response)
+
+    return answer
 
 
-class CatchAll(Middleware):
-    """Whatever escapes becomes a 500, so that the connection stays usable."""
+def catching_all(application: Application) -> Application:
+    """Makes a 500 of whatever escapes, so that the connection stays usable."""
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass on."""
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            return self._application(environ, start_response)
+            return application(environ, start_response)
         except Exception as exc:
-            answer: Iterable[bytes] = of(exc)(environ, start_response)
-            return answer
+            response: Iterable[bytes] = of(exc)(environ, start_response)
+            return response
+
+    return answer
 
 
 _OF_LIBRARIES = {

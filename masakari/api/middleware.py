@@ -1,5 +1,6 @@
 """What our middleware has in common, and the types of WSGI."""
 
+import abc
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
-class Endpoint:
+class Endpoint(abc.ABC):
     """A WSGI application whose `answer` sees requests and gives responses."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -18,9 +19,9 @@ class Endpoint:
         answer: Iterable[bytes] = self.answer(webob.Request(environ))(environ, start_response)
         return answer
 
+    @abc.abstractmethod
     def answer(self, http: webob.Request) -> webob.Response:
         """The response."""
-        raise NotImplementedError
 
 
 class Middleware(Endpoint):
