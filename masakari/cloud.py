@@ -16,6 +16,8 @@ from masakari import errors
 
 MESSAGE_LIMIT = 300
 """So many characters of what Nova says are kept."""
+ACTIONS_LIMIT = 100
+"""So many of the things that were done to a VM are of interest, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +170,16 @@ class Cloud(Protocol):
         """
 
     def confirm_resize(self, server_id: str, *, leave: Leave = freely) -> None:
-        """Nova has accepted to forget where the VM was before `migrate`.
+        """Nova has accepted to forget where the VM was before `migrate`; idempotent until it did.
 
-        Raises CloudConflict while the VM is not `resized`, or the service of the host that it left
-        is down; CloudRefused with code 400 while that is being confirmed already.
+        Then the VM is active, or stopped where it was off.  Raises CloudConflict while the VM is
+        not `resized`, or while the service of the host that it left is down.
         """
 
     def actions(self, server_id: str) -> Sequence[Action]:
-        """What was done to the VM lately, newest first, one page; also of a deleted VM.
+        """The newest ACTIONS_LIMIT (or more) things that were done to the VM, newest first.
 
-        Raises CloudNotFound.
+        Also of a VM that was deleted.  Raises CloudNotFound.
         """
 
     def evacuate(self, server_id: str, host: str | None = None, *, leave: Leave = freely) -> None:

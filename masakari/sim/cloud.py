@@ -1,8 +1,9 @@
 """The simulated cloud, in memory: Nova as the engine sees it, with a ledger of what really runs.
 
-`SimCloud` is a `cloud.Cloud`; unlike a mock it says no where Nova would.  Build it with `add_host`
-and `add_server`, break it with `power_off`, `cut_network` and `add_fault`, look at `ledger`,
-`calls` and `left_locked`.  All times are those of the clock that it was given.
+`SimCloud` is a `cloud.Cloud`; unlike a mock it says no where Nova would.  Build it with `add_host`,
+`add_aggregate` and `add_server`, break it with `power_off`, `cut_network`, `crash` and `add_fault`,
+be a VM's owner with `owner_action`, look at `ledger`, `calls` and `left_locked`.  All times are
+those of the clock that it was given.
 """
 
 import datetime
@@ -12,9 +13,10 @@ from typing import TypeVar
 
 from masakari import clock as clock_
 from masakari import cloud, errors, retry
+from masakari.sim import aggregates, cloud_rows, owner, power
 from masakari.sim.compute import ComputeApi
 from masakari.sim.faults import ApiError, Call, Fault, Faults, Outcome
-from masakari.sim.records import Host, Move, Settings, Vm
+from masakari.sim.records import Settings
 from masakari.sim.site import Site
 
 __all__ = ["ApiError", "Call", "Fault", "Outcome", "Settings", "SimCloud"]
@@ -50,6 +52,25 @@ class SimCloud(Site):
         """Nothing goes wrong any more."""
         self._faults.clear()
 
+    def add_aggregate(self, name: str, hosts: Sequence[str] = (), zone: str | None = None) -> int:
+        """A host aggregate, which is an availability zone with *zone*; its id."""
+        with self.present():
+            return aggregates.create(self, name, tuple(hosts), zone)
+
+    def crash(self, server: str, *, noticed: bool = True) -> None:
+        """The VM (name or id) dies where it runs.
+
+        *noticed*: `crash_noticed_s` later Nova stops it, unless it has a task then; its record of
+        that names no user.
+        """
+        with self.present():
+            power.die(self, self.vm(server), noticed=noticed)
+
+    def owner_action(self, server: str, action: str) -> None:
+        """The VM's owner has asked Nova for the action; see owner.act.  Raises ApiError."""
+        with self.present():
+            owner.act(self, self.vm(server), action)
+
     def reset(self) -> None:
         """No hosts, no servers, no faults, a new ledger."""
         with self.mutex:
@@ -68,9 +89,9 @@ class SimCloud(Site):
             return self.ledger.violations(proof=proof)
 
     def left_locked(self) -> list[str]:
-        """Names of the VMs that are locked and were not at first, or the other way round."""
+        """Names of the VMs that are locked and whose owners did not lock them, or vice versa."""
         with self.present():
-            return [vm.name for vm in self.vms.values() if vm.locked != vm.locked_at_first]
+            return [vm.name for vm in self.vms.values() if vm.locked != vm.locked_by_owner]
 
     # ---- cloud.Cloud
 
@@ -82,7 +103,8 @@ class SimCloud(Site):
     def compute_services(self, host: str | None = None) -> Sequence[cloud.ComputeService]:
         """As Cloud."""
         return self._ask(
-            "list compute services", lambda: self.api.services(self._service_record, host)
+            "list compute services",
+            lambda: self.api.services(partial(cloud_rows.service, self), host),
         )
 
     def disable_service(
@@ -92,7 +114,7 @@ class SimCloud(Site):
         self._ask(
             f"disable the compute service of {service.host}",
             lambda: self.api.update_service(
-                self._service_record, service.id, status="disabled", reason=reason
+                partial(cloud_rows.service, self), service.id, status="disabled", reason=reason
             ),
             leave=leave,
         )
@@ -103,7 +125,9 @@ class SimCloud(Site):
         """As Cloud."""
         self._ask(
             f"enable the compute service of {service.host}",
-            lambda: self.api.update_service(self._service_record, service.id, status="enabled"),
+            lambda: self.api.update_service(
+                partial(cloud_rows.service, self), service.id, status="enabled"
+            ),
             leave=leave,
         )
 
@@ -114,7 +138,7 @@ class SimCloud(Site):
         while more:
             page, more = self._ask(
                 f"list the servers on {host}",
-                partial(self.api.servers, _server_record, host=host, marker=marker),
+                partial(self.api.servers, cloud_rows.server, host=host, marker=marker),
             )
             rows += page
             marker = rows[-1].id if rows else None
@@ -123,7 +147,7 @@ class SimCloud(Site):
     def server(self, server_id: str) -> cloud.Server:
         """As Cloud."""
         return self._ask(
-            f"show server {server_id}", lambda: self.api.server(_server_record, server_id)
+            f"show server {server_id}", lambda: self.api.server(cloud_rows.server, server_id)
         )
 
     def lock(self, server_id: str, reason: str, *, leave: cloud.Leave = cloud.freely) -> None:
@@ -160,6 +184,48 @@ class SimCloud(Site):
             leave,
         )
 
+    def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud."""
+        before = self.vms[server_id].host if server_id in self.vms else None
+
+        def is_done() -> bool:
+            vm = self.vms.get(server_id)
+            return vm is not None and (
+                vm.host != before
+                or vm.vm_state == "resized"
+                or (vm.task_state or "").startswith("resize_")
+            )
+
+        self._ask(
+            f"migrate server {server_id}", lambda: self.api.migrate(server_id), is_done, leave
+        )
+
+    def confirm_resize(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud."""
+
+        def is_done() -> bool:
+            vm = self.vms.get(server_id)
+            return vm is not None and (vm.vm_state != "resized" or vm.confirming)
+
+        try:
+            self._ask(
+                f"confirm the migration of server {server_id}",
+                lambda: self.api.confirm_resize(server_id),
+                is_done,
+                leave,
+            )
+        except errors.CloudRefused:
+            vm = self.vms.get(server_id)
+            if vm is None or not vm.confirming:
+                raise
+
+    def actions(self, server_id: str) -> Sequence[cloud.Action]:
+        """As Cloud."""
+        return self._ask(
+            f"list what was done to server {server_id}",
+            lambda: self.api.actions(cloud_rows.action, server_id, cloud.ACTIONS_LIMIT),
+        )
+
     def evacuate(
         self, server_id: str, host: str | None = None, *, leave: cloud.Leave = cloud.freely
     ) -> None:
@@ -188,7 +254,7 @@ class SimCloud(Site):
                 f"list the evacuations from {source}",
                 partial(
                     self.api.migrations,
-                    lambda m: (_migration_record(m), m.uuid),
+                    lambda m: (cloud_rows.migration(m), m.uuid),
                     source=source,
                     since=since,
                     marker=marker,
@@ -198,6 +264,36 @@ class SimCloud(Site):
             marker = rows[-1][1] if rows else None
         return [record for record, _ in rows]
 
+    def aggregates(self) -> Sequence[cloud.Aggregate]:
+        """As Cloud."""
+        return self._ask("list aggregates", lambda: self.api.aggregates(cloud_rows.aggregate))
+
+    def add_to_aggregate(
+        self, aggregate: cloud.Aggregate, host: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
+        """As Cloud."""
+        self._ask(
+            f"add host {host} to aggregate {aggregate.name}",
+            lambda: self.api.add_host(cloud_rows.aggregate, aggregate.id, host),
+            lambda: self._is_member(aggregate, host),
+            leave,
+        )
+
+    def remove_from_aggregate(
+        self, aggregate: cloud.Aggregate, host: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
+        """As Cloud."""
+        try:
+            self._ask(
+                f"remove host {host} from aggregate {aggregate.name}",
+                lambda: self.api.remove_host(cloud_rows.aggregate, aggregate.id, host),
+                lambda: not self._is_member(aggregate, host),
+                leave,
+            )
+        except (errors.CloudNotFound, errors.CloudConflict):
+            if self._is_member(aggregate, host):
+                raise
+
     # ---- within
 
     def _microversion(self) -> tuple[int, int]:
@@ -206,6 +302,10 @@ class SimCloud(Site):
     def _is(self, server_id: str, task_state: str, vm_state: str) -> bool:
         vm = self.vms.get(server_id)
         return vm is not None and (vm.task_state == task_state or vm.vm_state == vm_state)
+
+    def _is_member(self, aggregate: cloud.Aggregate, host: str) -> bool:
+        found = self.aggregate_records.get(aggregate.id)
+        return found is not None and host in found.hosts
 
     def _ask(
         self,
@@ -234,41 +334,3 @@ class SimCloud(Site):
         except retry.Transient as error:
             raise errors.CloudUnavailable(service="Nova", detail=error.detail) from None
         return answer  # type: ignore[return-value]  # None only where T is None
-
-    def _service_record(self, host: Host) -> cloud.ComputeService:
-        return cloud.ComputeService(
-            id=host.service_id,
-            host=host.name,
-            status="disabled" if host.disabled else "enabled",
-            state="up" if self.is_up(host) else "down",
-            forced_down=host.forced_down,
-            disabled_reason=host.disabled_reason,
-            updated_at=self.at(self.last_beat(host)).isoformat(timespec="microseconds"),
-        )
-
-
-def _server_record(vm: Vm) -> cloud.Server:
-    return cloud.Server(
-        id=vm.id,
-        name=vm.name,
-        host=vm.host,
-        vm_state=vm.vm_state,
-        task_state=vm.task_state,
-        power_state=vm.power_state,
-        locked=vm.locked,
-        locked_reason=vm.locked_reason,
-        metadata=dict(vm.metadata),
-        project_id=vm.project,
-    )
-
-
-def _migration_record(move: Move) -> cloud.Migration:
-    return cloud.Migration(
-        id=move.id,
-        server_id=move.vm.id,
-        source=move.source,
-        dest=move.dest,
-        status=move.status,
-        created_at=move.created.isoformat(timespec="seconds"),
-        updated_at=move.updated.isoformat(timespec="seconds") if move.updated else None,
-    )

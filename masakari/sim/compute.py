@@ -1,18 +1,20 @@
 """Nova's API as the simulated cloud answers it: one attempt, errors and all.
 
-Semantics and messages follow Nova's API (os-services, servers, actions, os-migrations); what comes
-over HTTP (`sim.http`) and what `SimCloud` asks directly goes through here, and so do the faults.
+Semantics and messages follow Nova's API (os-services, servers, actions, os-migrations,
+os-aggregates, os-instance-actions); what comes over HTTP (`sim.http`) and what `SimCloud` asks
+directly goes through here, and so do the faults.
 """
 
-import collections
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from masakari.sim import evacuation
-from masakari.sim.faults import ApiError, Call, Fault, Faults
-from masakari.sim.records import POWER_STATES, Host, Move, Vm
+from masakari.sim import aggregates, evacuation, migration, power
+from masakari.sim.faults import ApiError, Call, Fault, Faults, Outcome
+from masakari.sim.guards import check_state
+from masakari.sim.records import OPERATOR, Action, Aggregate, Host, Move, Vm
 from masakari.sim.site import Site
+from masakari.sim.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -21,20 +23,20 @@ STOPPED_AFTER_EVACUATION = (2, 95)
 
 
 class ComputeApi:
-    """The verbs; `calls` counts the requests by verb."""
+    """The verbs; *render* makes of a record what the caller wants, with the site locked."""
 
     def __init__(self, site: Site, faults: Faults) -> None:
         self._site = site
-        self._faults = faults
-        self.calls: collections.Counter[str] = collections.Counter()
-        self.in_flight = 0
-        self.peak_in_flight = 0
+        self._traffic = Traffic(site, faults)
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Requests by verb."""
+        return self._traffic.calls
 
     def forget_counts(self) -> None:
         """Count from nothing again."""
-        with self._site.mutex:
-            self.calls.clear()
-            self.peak_in_flight = self.in_flight
+        self._traffic.forget()
 
     # ---- reading
 
@@ -45,7 +47,7 @@ class ComputeApi:
             hosts = self._site.hosts.values()
             return [render(h) for h in hosts if host in (None, h.name)]
 
-        return self._perform(Call("compute_services", host=host), act)
+        return self._traffic.perform(Call("compute_services", host=host), act)
 
     def servers(
         self,
@@ -70,13 +72,26 @@ class ComputeApi:
             size = self._page_size(limit)
             return [render(vm) for vm in rows[:size]], len(rows) > size
 
-        return self._perform(Call("servers_on", host=host), act)
+        return self._traffic.perform(Call("servers_on", host=host), act)
 
     def server(self, render: Callable[[Vm], T], server_id: str) -> T:
         """One server."""
-        return self._perform(
+        return self._traffic.perform(
             self._about("server", server_id), lambda _: render(self._vm(server_id))
         )
+
+    def actions(
+        self, render: Callable[[Action], T], server_id: str, limit: int | None = None
+    ) -> list[T]:
+        """What was done to a server, newest first; also to one that was deleted."""
+
+        def act(_: list[Fault]) -> list[T]:
+            found = self._site.action_records.get(server_id)
+            if found is None:
+                raise ApiError(404, f"Instance {server_id} could not be found.")
+            return [render(a) for a in found[::-1][: self._page_size(limit)]]
+
+        return self._traffic.perform(self._about("actions", server_id), act)
 
     def migrations(
         self,
@@ -117,7 +132,7 @@ class ComputeApi:
             size = self._page_size(limit)
             return [render(m) for m in rows[:size]], len(rows) > size
 
-        return self._perform(Call("evacuations", server_id=server_id, host=source), act)
+        return self._traffic.perform(Call("evacuations", server_id=server_id, host=source), act)
 
     # ---- changing services
 
@@ -157,117 +172,137 @@ class ComputeApi:
             status or "", "force_down_service"
         )
         found = self._host_of(service_id)
-        return self._perform(Call(verb, host=found.name if found else None), act)
+        return self._traffic.perform(Call(verb, host=found.name if found else None), act)
+
+    # ---- aggregates
+
+    def aggregates(self, render: Callable[[Aggregate], T]) -> list[T]:
+        """All of them."""
+
+        def act(_: list[Fault]) -> list[T]:
+            return [render(a) for a in self._site.aggregate_records.values()]
+
+        return self._traffic.perform(Call("aggregates"), act)
+
+    def add_host(self, render: Callable[[Aggregate], T], aggregate: int, host: str) -> T:
+        """The aggregate as it is after the change."""
+        return self._traffic.perform(
+            Call("add_to_aggregate", host=host),
+            lambda _: render(aggregates.add_host(self._site, aggregate, host)),
+        )
+
+    def remove_host(self, render: Callable[[Aggregate], T], aggregate: int, host: str) -> T:
+        """The aggregate as it is after the change."""
+        return self._traffic.perform(
+            Call("remove_from_aggregate", host=host),
+            lambda _: render(aggregates.remove_host(self._site, aggregate, host)),
+        )
 
     # ---- actions on servers
 
-    def lock(self, server_id: str, reason: str | None = None) -> None:
+    def lock(self, server_id: str, reason: str | None = None, user: str = OPERATOR) -> None:
         """Lock; repeating it changes the reason only."""
 
-        def act(_: list[Fault]) -> None:
-            vm = self._vm(server_id)
+        def act(vm: Vm, _: list[Fault]) -> None:
+            self._site.record(vm, "lock", user)
             vm.locked = True
             vm.locked_reason = reason or vm.locked_reason
-            vm.updated = self._site.now()
 
-        self._perform(self._about("lock", server_id), act)
+        self._change("lock", server_id, act)
 
-    def unlock(self, server_id: str) -> None:
+    def unlock(self, server_id: str, user: str = OPERATOR) -> None:
         """Unlock, whoever has locked it."""
 
-        def act(_: list[Fault]) -> None:
-            vm = self._vm(server_id)
-            vm.locked, vm.locked_reason, vm.updated = False, None, self._site.now()
+        def act(vm: Vm, _: list[Fault]) -> None:
+            self._site.record(vm, "unlock", user)
+            vm.locked, vm.locked_reason = False, None
 
-        self._perform(self._about("unlock", server_id), act)
+        self._change("unlock", server_id, act)
 
-    def reset_state(self, server_id: str, state: str) -> None:
+    def reset_state(self, server_id: str, state: str, user: str = OPERATOR) -> None:
         """Nova's database says so from now on; nothing that runs is stopped."""
 
-        def act(_: list[Fault]) -> None:
-            vm = self._vm(server_id)
+        def act(vm: Vm, _: list[Fault]) -> None:
             if state not in ("active", "error"):
                 raise ApiError(400, f"Invalid input for field/attribute state. Value: {state}.")
-            vm.vm_state, vm.task_state, vm.updated = state, None, self._site.now()
+            self._site.record(vm, "resetState", user)
+            vm.vm_state, vm.task_state = state, None
 
-        self._perform(self._about("reset_state", server_id), act)
+        self._change("reset_state", server_id, act)
 
-    def stop(self, server_id: str) -> None:
+    def stop(self, server_id: str, user: str = OPERATOR) -> None:
         """Accepted: the host stops it, if it works."""
+        self._change_power("stop", server_id, user)
 
-        def act(faults: list[Fault]) -> None:
-            vm = self._vm(server_id)
-            self._check_state(vm, "stop", ("active", "error"))
-            self._change_power(vm, "powering-off", "stopped", faults)
-
-        self._perform(self._about("stop", server_id), act)
-
-    def start(self, server_id: str) -> None:
+    def start(self, server_id: str, user: str = OPERATOR) -> None:
         """Accepted: the host starts it, if it works."""
+        self._change_power("start", server_id, user)
 
-        def act(faults: list[Fault]) -> None:
-            vm = self._vm(server_id)
-            self._check_state(vm, "start", ("stopped",))
-            self._change_power(vm, "powering-on", "active", faults)
+    def migrate(self, server_id: str, user: str = OPERATOR) -> None:
+        """Accepted: the VM goes to another host, where it waits for being confirmed."""
 
-        self._perform(self._about("start", server_id), act)
+        def act(vm: Vm, faults: list[Fault]) -> None:
+            seconds, outcome = _duration(faults), _outcome(faults)
+            migration.ask(self._site, vm, user, seconds=seconds, outcome=outcome)
+
+        self._change("migrate", server_id, act)
+
+    def confirm_resize(self, server_id: str, user: str = OPERATOR) -> None:
+        """Accepted: the host that it left cleans up."""
+        self._change(
+            "confirm_resize", server_id, lambda vm, _: migration.confirm(self._site, vm, user)
+        )
 
     def evacuate(
-        self, server_id: str, host: str | None, microversion: tuple[int, int] = (2, 94)
+        self,
+        server_id: str,
+        host: str | None,
+        microversion: tuple[int, int] = (2, 94),
+        user: str = OPERATOR,
     ) -> None:
         """Accepted; the migration's record tells the rest."""
 
-        def act(faults: list[Fault]) -> None:
-            vm, site = self._vm(server_id), self._site
+        def act(vm: Vm, faults: list[Fault]) -> None:
+            site = self._site
             if host is not None and host not in site.hosts:
                 raise ApiError(404, f"Compute host {host} not found.")
             if host == vm.host:
                 raise ApiError(400, "The target host can't be the same one.")
             # whatever the task is: Nova 34 starts a second evacuation beside a running one
-            self._check_state(vm, "evacuate", ("active", "stopped", "error"), any_task=True)
-            if not vm.launched:
-                raise ApiError(
-                    409,
-                    f"Cannot 'evacuate' instance {vm.id} while it is in an abnormal state "
-                    "(launched_at None)",
-                )
+            check_state(vm, "evacuate", ("active", "stopped", "error"), any_task=True)
             if site.is_up(site.hosts[vm.host]):
                 raise ApiError(400, f"Compute service of {vm.host} is still in use.")
-            seconds = [f.duration_s for f in faults if f.duration_s is not None]
-            outcomes = [f.outcome for f in faults if f.outcome is not None]
+            seconds = _duration(faults)
+            site.record(vm, "evacuate", user)
             evacuation.begin(
                 site,
                 vm,
                 wanted=host,
-                seconds=seconds[0] if seconds else site.settings.evacuation_s,
-                outcome=outcomes[0] if outcomes else None,
+                seconds=site.settings.evacuation_s if seconds is None else seconds,
+                outcome=_outcome(faults),
                 ends_stopped=microversion >= STOPPED_AFTER_EVACUATION,
             )
 
-        self._perform(self._about("evacuate", server_id), act)
+        self._change("evacuate", server_id, act)
 
     # ---- within
 
-    def _perform(self, call: Call, act: Callable[[list[Fault]], T]) -> T:
-        """Count the call, let its faults happen, and do it."""
-        site = self._site
-        with site.mutex:
-            self.calls[call.verb] += 1
-            self.in_flight += 1
-            self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
-        try:
-            faults = self._faults.take(call, site.clock.monotonic())
-            latency = site.settings.latency_s + sum(f.latency_s for f in faults)
-            if latency > 0:
-                site.clock.sleep(latency)
-            _strike(faults, "before", call)
-            with site.present():
-                answer = act(faults)
-            _strike(faults, "after", call)
-            return answer
-        finally:
-            with site.mutex:
-                self.in_flight -= 1
+    def _change(self, verb: str, server_id: str, act: Callable[[Vm, list[Fault]], None]) -> None:
+        """A request that changes one VM."""
+
+        def change(faults: list[Fault]) -> None:
+            vm = self._vm(server_id)
+            act(vm, faults)
+            vm.updated = self._site.now()
+
+        self._traffic.perform(self._about(verb, server_id), change)
+
+    def _change_power(self, action: str, server_id: str, user: str) -> None:
+        def act(vm: Vm, faults: list[Fault]) -> None:
+            seconds, outcome = _duration(faults), _outcome(faults)
+            power.ask(self._site, vm, action, user, seconds=seconds, outcome=outcome)
+
+        self._change(action, server_id, act)
 
     def _about(self, verb: str, server_id: str) -> Call:
         vm = self._site.vms.get(server_id)
@@ -293,45 +328,11 @@ class ComputeApi:
         most = self._site.settings.max_limit
         return most if limit is None else min(limit, most)
 
-    def _check_state(
-        self, vm: Vm, action: str, vm_states: tuple[str, ...], *, any_task: bool = False
-    ) -> None:
-        for attribute, value, right in (
-            ("vm_state", vm.vm_state, vm.vm_state in vm_states),
-            ("task_state", vm.task_state, any_task or vm.task_state is None),
-        ):
-            if not right:
-                raise ApiError(
-                    409, f"Cannot '{action}' instance {vm.id} while it is in {attribute} {value}"
-                )
 
-    def _change_power(self, vm: Vm, task: str, becomes: str, faults: list[Fault]) -> None:
-        site = self._site
-        host = site.hosts[vm.host]
-        vm.task_state, vm.updated = task, site.now()
-        if not host.works:
-            return  # The request waits in the host's queue; nobody sees it end.
-        incarnation = host.incarnation
-
-        def change() -> None:
-            if not host.works or host.incarnation != incarnation or vm.task_state != task:
-                return
-            vm.vm_state, vm.task_state, vm.updated = becomes, None, site.now()
-            vm.power_state = POWER_STATES[becomes]
-            site.set_guest(host, vm, becomes == "active")
-
-        seconds = [f.duration_s for f in faults if f.duration_s is not None]
-        site.later(seconds[0] if seconds else site.settings.power_change_s, change)
+def _duration(faults: Sequence[Fault]) -> float | None:
+    """The first that a fault names."""
+    return next((f.duration_s for f in faults if f.duration_s is not None), None)
 
 
-def _strike(faults: list[Fault], when: str, call: Call) -> None:
-    """The hooks and errors that come at this moment; the first error ends the call."""
-    for fault in faults:
-        if fault.when != when:
-            continue
-        if fault.hook is not None:
-            fault.hook(call)
-        if fault.error is not None:
-            raise ApiError(
-                fault.error, "The server is not able to answer (injected)", fault.retry_after_s
-            )
+def _outcome(faults: Sequence[Fault]) -> Outcome | None:
+    return next((f.outcome for f in faults if f.outcome is not None), None)

@@ -7,7 +7,7 @@ migration is `done` last.
 
 from dataclasses import dataclass
 
-from masakari.sim import ledger
+from masakari.sim import ledger, scheduler
 from masakari.sim.faults import Outcome
 from masakari.sim.records import POWER_STATES, Host, Move, Vm
 from masakari.sim.site import Site
@@ -65,7 +65,7 @@ def _schedule(site: Site, evacuation: _Evacuation) -> None:
     move, vm = evacuation.move, evacuation.move.vm
     dest = None
     if evacuation.outcome is not Outcome.NO_HOST:
-        dest = choose(site, source=move.source, wanted=evacuation.wanted)
+        dest = scheduler.choose(site, source=move.source, wanted=evacuation.wanted, zone=vm.zone)
     if dest is None:
         _end(site, move, "error")
         vm.vm_state, vm.task_state, vm.updated = "error", None, site.now()
@@ -77,20 +77,6 @@ def _schedule(site: Site, evacuation: _Evacuation) -> None:
     if evacuation.outcome is not Outcome.HANG:
         wait = (SPAWNED - SCHEDULED) * evacuation.seconds
         site.later(wait, lambda: _spawn(site, evacuation, dest))
-
-
-def choose(site: Site, *, source: str, wanted: str | None) -> Host | None:
-    """Where the scheduler puts a VM: enabled, up, with room, fewest VMs; never on its source."""
-    fit = [
-        host
-        for host in site.hosts.values()
-        if host.name != source
-        and wanted in (None, host.name)
-        and not host.disabled
-        and site.is_up(host)
-        and (host.capacity is None or len(host.vms) + host.claims < host.capacity)
-    ]
-    return min(fit, key=lambda h: (len(h.vms) + h.claims, h.index), default=None)
 
 
 def _spawn(site: Site, evacuation: _Evacuation, dest: Host) -> None:

@@ -21,14 +21,14 @@ class ApiError(Exception):
 
 
 class Outcome(StrEnum):
-    """How an accepted evacuation ends, if not well."""
+    """How an accepted evacuation, migration, stop or start ends, if not well."""
 
     FAIL = "fail"
-    """The destination cannot start the VM: migration `failed`, server ERROR on its old host."""
+    """The VM cannot be moved, stopped or started: it is in error, on its old host."""
     ROLLBACK = "rollback"
-    """The destination has no room after all: migration `failed`, server as before."""
+    """It cannot, and Nova notices early: the VM is as before."""
     NO_HOST = "no-host"
-    """The scheduler finds none: migration `error`, server ERROR."""
+    """The scheduler finds none: an evacuated VM is in error, a migrated one as before."""
     HANG = "hang"
     """It never ends."""
 
@@ -68,9 +68,9 @@ class Fault:
     latency_s: float = 0.0
     """The answer takes so much longer."""
     outcome: Outcome | None = None
-    """Of an evacuation that is accepted."""
+    """Of an evacuation, a migration, a stop or a start that is accepted."""
     duration_s: float | None = None
-    """Of an evacuation or of a stop or start that is accepted."""
+    """Of the same."""
     hook: Callable[[Call], None] | None = None
     """Is called in the caller's thread."""
     skip: int = 0

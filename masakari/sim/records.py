@@ -1,4 +1,4 @@
-"""What the simulated cloud has on record: settings, VMs, migrations, hosts."""
+"""What the simulated cloud has on record: settings, VMs, migrations, hosts, aggregates."""
 
 import datetime
 import uuid
@@ -19,6 +19,10 @@ POWER_STATES = {
 }
 RUNNING_STATES = ("active", "error", "paused", "rescued", "resized")
 """In these vm_states a VM's guest exists in its host's memory."""
+OWNER = "owner"
+"""The user to whom every VM belongs."""
+OPERATOR = "masakari"
+"""The user who asks where nobody else is named."""
 
 
 @dataclass
@@ -31,8 +35,12 @@ class Settings:
     """A compute service reports so often."""
     evacuation_s: float = 2.0
     """An evacuation takes so long."""
+    migration_s: float = 1.0
+    """A cold migration takes so long."""
     power_change_s: float = 0.2
     """A stop or a start of a VM takes so long."""
+    crash_noticed_s: float = 1.0
+    """Nova sees so late that a VM has died; with libvirt 15 (virt/libvirt/host.py)."""
     boot_s: float = 0.0
     """From a host's power-on until its nova-compute has cleaned up."""
     latency_s: float = 0.0
@@ -63,7 +71,41 @@ class Vm:
     launched: bool = True
     locked: bool = False
     locked_reason: str | None = None
-    locked_at_first: bool = False
+    locked_by_owner: bool = False
+    boots_from_volume: bool = True
+    zone: str | None = None
+    """The availability zone in which it was wanted, if that was said."""
+    left: str | None = None
+    """The host that it has left by a cold migration which is not confirmed."""
+    confirming: bool = False
+
+
+@dataclass(eq=False)
+class Action:
+    """What was done to a VM, as Nova's database has it."""
+
+    name: str
+    user: str | None
+    """A user's name; None: nova-compute by itself."""
+    started: datetime.datetime
+    request_id: str
+    message: str | None = None
+
+
+@dataclass(eq=False)
+class Aggregate:
+    """A group of hosts as Nova's database has it."""
+
+    id: int
+    name: str
+    hosts: list[str]
+    metadata: dict[str, str]
+    created: datetime.datetime
+
+    @property
+    def zone(self) -> str | None:
+        """The availability zone that its hosts form."""
+        return self.metadata.get("availability_zone")
 
 
 @dataclass(eq=False)
@@ -112,7 +154,7 @@ class Host:
     vms: dict[str, Vm] = field(default_factory=dict)
     """The VMs that are here in Nova's opinion."""
     claims: int = 0
-    """Evacuations under way to here."""
+    """Evacuations and migrations under way to here."""
 
     @property
     def reachable(self) -> bool:

@@ -16,8 +16,11 @@ from masakari import clock as clock_
 from masakari.sim import ledger
 from masakari.sim.records import (
     NAMESPACE,
+    OWNER,
     POWER_STATES,
     RUNNING_STATES,
+    Action,
+    Aggregate,
     Host,
     Move,
     Settings,
@@ -45,6 +48,9 @@ class Site:
         self.vms: dict[str, Vm] = {}
         self._names: dict[str, Vm] = {}
         self.moves: dict[int, Move] = {}
+        self.aggregate_records: dict[int, Aggregate] = {}
+        self.action_records: dict[str, list[Action]] = {}
+        """{id of a VM: what was done to it, oldest first}; deleted VMs keep theirs."""
         self.ledger = ledger.Ledger(self.name_of)
         self._watchers: list[Callable[[str, bool], None]] = []
 
@@ -121,9 +127,14 @@ class Site:
         power_state: int | None = None,
         project: str = "demo",
         locked: bool = False,
+        boots_from_volume: bool = True,
+        zone: str | None = None,
         server_id: str | None = None,
     ) -> str:
-        """A VM on the host; its id follows from its name.  Names are unique here."""
+        """A VM on the host; its id follows from its name.  Names are unique here.
+
+        With *zone* the scheduler keeps it in that availability zone.
+        """
         with self.present():
             if name in self._names:
                 raise ValueError(f"there is a server {name} already")
@@ -142,9 +153,12 @@ class Site:
                 updated=self.now(),
                 launched=vm_state != "building",
                 locked=locked,
-                locked_at_first=locked,
+                locked_by_owner=locked,
+                boots_from_volume=boots_from_volume,
+                zone=zone,
             )
             self.vms[vm.id] = self._names[name] = where.vms[vm.id] = vm
+            self.record(vm, "create", OWNER)
             self.set_guest(where, vm, vm_state in RUNNING_STATES)
             return vm.id
 
@@ -157,6 +171,18 @@ class Site:
             where.vms.pop(vm.id, None)
             if where.works:
                 self.drop_guest(where, vm.id)
+
+    def record(self, vm: Vm, action: str, user: str | None) -> Action:
+        """What is being done to the VM from now on, by *user* or by Nova itself."""
+        number = next(self._sequence)
+        done = Action(action, user, self.now(), f"req-{uuid.uuid5(NAMESPACE, f'action-{number}')}")
+        self.action_records.setdefault(vm.id, []).append(done)
+        return done
+
+    def zone_of(self, host: str) -> str | None:
+        """The host's availability zone; None: it is in none but the default one."""
+        zones = (a.zone for a in self.aggregate_records.values() if host in a.hosts and a.zone)
+        return next(zones, None)
 
     def vm(self, server: str) -> Vm:
         """By name or id; KeyError if there is none."""

@@ -150,7 +150,7 @@ def test_evacuate_building_vm_reset_to_error_is_a_conflict(cloud, clock):
     kill(cloud, clock)
     cloud.reset_state(vm, "error")
 
-    with pytest.raises(errors.CloudConflict, match="launched_at"):
+    with pytest.raises(errors.CloudConflict, match="invalid state"):
         cloud.evacuate(vm)
 
 

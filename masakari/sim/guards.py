@@ -1,0 +1,33 @@
+"""Which states of a VM allow what: Nova's refusals, as its API words them."""
+
+from collections.abc import Collection
+
+from masakari.sim.faults import ApiError
+from masakari.sim.records import Vm
+
+
+def check_state(vm: Vm, action: str, vm_states: Collection[str], *, any_task: bool = False) -> None:
+    """Return if the VM is in one of *vm_states* without a task, and was launched once.
+
+    Nova: check_instance_state in compute/api.py, raise_http_conflict_for_instance_invalid_state
+    in api/openstack/common.py.
+    """
+    for attribute, value, right in (
+        ("vm_state", vm.vm_state, vm.vm_state in vm_states),
+        ("task_state", vm.task_state, any_task or vm.task_state is None),
+    ):
+        if not right:
+            raise ApiError(
+                409, f"Cannot '{action}' instance {vm.id} while it is in {attribute} {value}"
+            )
+    if not vm.launched:
+        raise ApiError(409, f"Instance {vm.id} is in an invalid state for '{action}'")
+
+
+def check_service(is_up: bool) -> None:
+    """Return if the service that must take part is up.
+
+    Nova: check_instance_host in compute/api.py, which does not name the host.
+    """
+    if not is_up:
+        raise ApiError(409, "Service is unavailable at this time.")

@@ -1,0 +1,109 @@
+"""How the simulated Nova stops and starts VMs, also by itself when one has died.
+
+Nova: stop_instance, start_instance, handle_lifecycle_event and _sync_instance_power_state in
+compute/manager.py.
+"""
+
+from dataclasses import dataclass
+
+from masakari.sim.faults import Outcome
+from masakari.sim.guards import check_state
+from masakari.sim.records import POWER_STATES, RUNNING_STATES, Host, Vm
+from masakari.sim.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one action does to a VM that stays where it is."""
+
+    allowed: tuple[str, ...]
+    """vm_states in which Nova accepts it (the decorators of compute/api.py)"""
+    task: str
+    """task_state until it is done"""
+    becomes: str
+    """vm_state then"""
+
+
+CHANGES = {
+    "stop": Change(("active", "error"), "powering-off", "stopped"),
+    "start": Change(("stopped",), "powering-on", "active"),
+    "reboot": Change(("active", "stopped", "paused", "suspended", "error"), "rebooting", "active"),
+    "pause": Change(("active",), "pausing", "paused"),
+    "unpause": Change(("paused",), "unpausing", "active"),
+    "suspend": Change(("active",), "suspending", "suspended"),
+    "resume": Change(("suspended",), "resuming", "active"),
+    "rescue": Change(("active", "stopped", "error"), "rescuing", "rescued"),
+    "unrescue": Change(("rescued",), "unrescuing", "active"),
+    "rebuild": Change(("active", "stopped", "error"), "rebuilding", "active"),
+}
+
+
+def ask(
+    site: Site,
+    vm: Vm,
+    action: str,
+    user: str | None,
+    *,
+    seconds: float | None = None,
+    outcome: Outcome | None = None,
+) -> None:
+    """Nova has accepted the action, and its host carries it out, if it works.
+
+    *outcome* FAIL: the VM is in error then; ROLLBACK: it is as before; HANG: that never ends.
+    """
+    change = CHANGES[action]
+    check_state(vm, action, change.allowed)
+    site.record(vm, action, user)
+    _begin(site, vm, change, seconds=seconds, outcome=outcome)
+
+
+def die(site: Site, vm: Vm, *, noticed: bool) -> None:
+    """The VM's guest ends where it runs; Nova notices a moment later, or not at all."""
+    host = site.hosts[vm.host]
+    if host.guests.get(vm.id):
+        site.set_guest(host, vm, False)
+    if noticed:
+        site.later(site.settings.crash_noticed_s, lambda: _sync(site, host, vm))
+
+
+def _sync(site: Site, host: Host, vm: Vm) -> None:
+    """Nova takes over that a guest is off; a VM with a task is left to that."""
+    is_off = vm.id in host.guests and not host.guests[vm.id]
+    if not host.works or vm.id not in host.vms or not is_off or vm.task_state is not None:
+        return
+    vm.power_state, vm.updated = POWER_STATES["stopped"], site.now()
+    if vm.vm_state in ("active", "paused"):
+        # An admin context of nova-compute's own: the action has neither user nor project.
+        site.record(vm, "stop", None)
+        _begin(site, vm, CHANGES["stop"])
+
+
+def _begin(
+    site: Site,
+    vm: Vm,
+    change: Change,
+    *,
+    seconds: float | None = None,
+    outcome: Outcome | None = None,
+) -> None:
+    host = site.hosts[vm.host]
+    was = vm.vm_state
+    vm.task_state, vm.updated = change.task, site.now()
+    if not host.works or outcome is Outcome.HANG:
+        return  # The request waits in the host's queue; nobody sees it end.
+    incarnation = host.incarnation
+
+    def end() -> None:
+        lost = not host.works or host.incarnation != incarnation
+        if lost or vm.id not in host.vms or vm.task_state != change.task:
+            return
+        vm.task_state, vm.updated = None, site.now()
+        if outcome is not None:
+            vm.vm_state = "error" if outcome is Outcome.FAIL else was
+            return
+        stays_off = change.task == "rebuilding" and was == "stopped"
+        vm.vm_state = was if stays_off else change.becomes
+        vm.power_state = POWER_STATES[vm.vm_state]
+        site.set_guest(host, vm, vm.vm_state in RUNNING_STATES)
+
+    site.later(site.settings.power_change_s if seconds is None else seconds, end)
