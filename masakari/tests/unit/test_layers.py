@@ -8,14 +8,14 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[2]
 
 WORDS = {"states", "errors", "clock", "context", "conf", "retry"}
-SEAMS = WORDS | {"cloud", "rpc"}
+SEAMS = WORDS | {"cloud", "rpc", "locks"}
 STORES = SEAMS | {"db", "nova"}
 PROGRAMS = STORES | {"api", "engine", "monitors", "sim"}
 
 # part of the package -> the other parts that it may import
 EDGES = {
     **dict.fromkeys(WORDS, WORDS),
-    **dict.fromkeys(["cloud", "rpc"], WORDS),
+    **dict.fromkeys(["cloud", "rpc", "locks"], WORDS),
     **dict.fromkeys(["db", "nova"], SEAMS),
     **dict.fromkeys(["api", "engine"], STORES),
     "monitors": STORES - {"db"},
@@ -45,6 +45,8 @@ LIBRARIES = {
     "cheroot": ["cmd", "sim.http"],
     "cotyledon": ["cmd"],
     "rich": ["sim"],
+    "tooz": ["locks"],
+    "yaml": ["engine.exclusions"],
 }
 
 
