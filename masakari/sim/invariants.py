@@ -1,14 +1,26 @@
 """What must hold after every simulated run, whatever its log says.
 
-These promises are checked by looking at the cloud's ledger and at the database; no expected log can
-make a broken one acceptable.
+These promises are checked by looking at the cloud's ledger, at what was done to each VM and at the
+database; no expected log can make a broken one acceptable.
 """
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Iterator, Sequence
 
 from masakari import db
+from masakari.cloud import Action
 from masakari.sim.system import System
-from masakari.states import OPEN_STATUSES, VMoveStatus
+from masakari.states import (
+    MIGRATION_ARRIVED,
+    OPEN_STATUSES,
+    NotificationType,
+    VMoveStatus,
+)
+
+Time = datetime.datetime
+
+SERVICE_USER = "masakari"
+"""As whom the engines act, in the simulated Nova's records."""
 
 
 def broken(system: System) -> list[str]:
@@ -20,18 +32,28 @@ def broken(system: System) -> list[str]:
         *_left_locked(system),
         *_not_settled(system),
         *_lost_on_the_way(system),
+        *_reserved_hosts(system),
+        *_maintenance(system),
+        *_too_often(system),
+        *_against_the_owner(system),
+        *_excluded(system),
         *_defects(system),
     ]
 
 
+# ---- evacuations
+
+
 def _unproven(system: System) -> Iterator[str]:
-    for what in system.unproven:
+    for what in system.audit.unproven:
         yield f"Nova was asked to evacuate {what} while no proof was stored"
+    for what in system.audit.not_held:
+        yield f"Nova was asked to evacuate {what}, which was not held for that recovery"
 
 
 def _too_many(system: System) -> Iterator[str]:
     limit = system.conf.host_failure_recovery_threads
-    for host, peak in system.peak_in_flight.items():
+    for host, peak in system.audit.peak_in_flight.items():
         if peak > limit:
             yield f"{peak} evacuations from {host} were in flight, {limit} are allowed"
 
@@ -39,6 +61,9 @@ def _too_many(system: System) -> Iterator[str]:
 def _left_locked(system: System) -> Iterator[str]:
     for name in system.cloud.left_locked():
         yield f"{name} was left locked, or unlocked although its owner had locked it"
+
+
+# ---- notifications and moves
 
 
 def _not_settled(system: System) -> Iterator[str]:
@@ -59,12 +84,122 @@ def _lost_on_the_way(system: System) -> Iterator[str]:
 
 
 def _unfinished(move: db.models.VMove) -> Iterator[str]:
+    what = f"the move of {move.instance_name} (attempt {move.attempt})"
     if move.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING):
-        yield f"the move of {move.instance_name} (attempt {move.attempt}) is {move.status}"
+        yield f"{what} is {move.status}"
     if move.locked:
-        yield f"the move of {move.instance_name} (attempt {move.attempt}) is marked as locked"
+        yield f"{what} is marked as locked"
     if move.status in (VMoveStatus.FAILED, VMoveStatus.IGNORED) and not move.message:
-        yield f"the move of {move.instance_name} ended {move.status} without a message"
+        yield f"{what} ended {move.status} without a message"
+
+
+# ---- hosts
+
+
+def _reserved_hosts(system: System) -> Iterator[str]:
+    """A reserved host is used by a VM that landed there, or it is as it was before."""
+    failed = {
+        n.source_host_uuid
+        for n in system.notifications()
+        if n.type == NotificationType.COMPUTE_HOST
+    }
+    for host in system.hosts():
+        if host.name not in system.reserved_hosts:
+            continue
+        if host.reserved:
+            yield from _kept(system, host)
+        elif host.uuid not in failed and not _landed_on(system, host.name):
+            yield f"{host.name} is not reserved any more, and no VM has landed there"
+
+
+def _kept(system: System, host: db.models.Host) -> Iterator[str]:
+    if host.reserved_for is not None:
+        yield f"{host.name} is reserved and still held for a recovery"
+    if not system.cloud.hosts[host.name].disabled:
+        yield f"{host.name} is reserved and its compute service is enabled"
+    joined = system.aggregates_of(host.name) - system.aggregates_at_first[host.name]
+    if joined:
+        yield f"{host.name} is reserved and still in {', '.join(sorted(joined))}"
+
+
+def _landed_on(system: System, host: str) -> bool:
+    return any(
+        move.dest == host and move.status in MIGRATION_ARRIVED
+        for move in system.cloud.moves.values()
+    )
+
+
+def _maintenance(system: System) -> Iterator[str]:
+    """Of all processes only nova-compute's end puts a host on maintenance."""
+    others = {
+        n.notification_uuid: n.payload.get("process_name")
+        for n in system.notifications()
+        if n.type == NotificationType.PROCESS and n.payload.get("process_name") != "nova-compute"
+    }
+    for host in system.hosts():
+        if host.on_maintenance and host.maintenance_by in others:
+            process = others[host.maintenance_by]
+            yield f"{host.name} was put on maintenance because of its process {process}"
+
+
+# ---- what was done to VMs
+
+
+def _too_often(system: System) -> Iterator[str]:
+    """No VM was restarted or relocated more often than it may within the window."""
+    options = system.conf.instance_failure
+    window = datetime.timedelta(seconds=options.restart_window)
+    for vm in system.cloud.vms.values():
+        restarts, relocations = _recoveries(system.cloud.actions(vm.id))
+        for what, times, limit in (
+            ("restarted", restarts, options.max_restarts),
+            ("relocated", relocations, options.max_relocations),
+        ):
+            most = _most_within(times, window)
+            if most > limit:
+                yield f"{vm.name} was {what} {most} times within the window, {limit} are allowed"
+
+
+def _recoveries(actions: Sequence[Action]) -> tuple[list[Time], list[Time]]:
+    """When our user restarted the VM and when it moved it, the start after a move included."""
+    restarts, relocations = [], []
+    is_moving = False
+    for action in reversed([a for a in actions if a.user_id == SERVICE_USER]):
+        if action.name == "migrate":
+            relocations.append(action.started_at)
+            is_moving = True
+        elif action.name == "start":
+            if not is_moving:
+                restarts.append(action.started_at)
+            is_moving = False
+    return restarts, relocations
+
+
+def _most_within(times: Sequence[Time], window: datetime.timedelta) -> int:
+    """So many of *times*, oldest first, lie within one window at most."""
+    return max((sum(begin <= t < begin + window for t in times) for begin in times), default=0)
+
+
+def _against_the_owner(system: System) -> Iterator[str]:
+    """Nobody but its owner starts a VM that its owner has stopped."""
+    for vm in system.cloud.vms.values():
+        stopped = False
+        for action in reversed(system.cloud.actions(vm.id)):
+            if action.user_id not in (None, SERVICE_USER):
+                stopped = action.name == "stop"
+            elif stopped and action.name == "start":
+                yield f"{vm.name} was started at {action.started_at}, stopped by its owner before"
+
+
+def _excluded(system: System) -> Iterator[str]:
+    """Nothing was done to a VM that is excluded from the start."""
+    for vm in system.cloud.vms.values():
+        rule = system.excluded(vm.id)
+        if rule is None:
+            continue
+        done = [a.name for a in system.cloud.actions(vm.id) if a.user_id == SERVICE_USER]
+        if done:
+            yield f"{vm.name} is excluded ({rule}), and still: {', '.join(done)}"
 
 
 def _defects(system: System) -> Iterator[str]:

@@ -59,7 +59,7 @@ def understand(language: Iterable[Phrase], text: str) -> Statement:
             parameters = {k: _value(k, v) for k, v in match.groupdict().items() if v is not None}
             return Statement(text, known, parameters)
     word = text.partition(" ")[0]
-    similar = [p.template for p in language if p.template.partition(" ")[0] == word]
+    similar = [p.template for p in language if _begins_with(p.template, word)]
     hint = f"say: {' or: '.join(similar)}" if similar else f"no statement begins with {word}"
     raise ScriptError(f"{text!r} is not understood; {hint}")
 
@@ -77,6 +77,11 @@ def names(text: str) -> list[str]:
             raise ScriptError(f"{word} is an empty range")
         found += [f"{match[1]}{number}" for number in range(first, last + 1)]
     return found
+
+
+def _begins_with(template: str, word: str) -> bool:
+    first = template.partition(" ")[0]
+    return word in first.partition("=")[2].split("|") if "=" in first else word == first
 
 
 def _compile(template: str) -> re.Pattern[str]:

@@ -1,6 +1,11 @@
-"""A host monitor in the simulation: its process, its way to the API, its second opinion."""
+"""Monitors in the simulation: a host monitor as a process, and the instance monitors of all hosts.
 
-from collections.abc import Collection, Mapping
+The host monitor is the production code, with its way to the API and its second opinion.  Instance
+monitors are no more than what one of them does when it sees a guest die.
+"""
+
+import functools
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -10,6 +15,7 @@ from masakari.monitors.hosts.second_opinion import Opinion, Sign
 from masakari.sim.clock import SimClock
 from masakari.sim.cloud import SimCloud
 from masakari.sim.processes import ApiServer, Response
+from masakari.states import Reason
 
 
 class HostMonitor:
@@ -81,3 +87,57 @@ class Knocks:
         if self._cloud.reachable(host):
             return Opinion(Sign.ALIVE, f"{host} answers")
         return Opinion(Sign.SILENT, f"{host} does not answer")
+
+
+class InstanceMonitors:
+    """Each host's monitor reports guests that have died, as long as its host lives.
+
+    It asks again while the API does not answer or the host is on maintenance.
+    """
+
+    NAME = "instmon"
+    TRIES = 12
+    PAUSE_S = 10.0
+
+    def __init__(
+        self, clock: SimClock, cloud: SimCloud, api: ApiServer, say: Callable[[str, str], None]
+    ) -> None:
+        self._clock = clock
+        self._cloud = cloud
+        self._api = api
+        self._say = say
+
+    def guest_died(self, server_id: str, name: str, host: str) -> None:
+        """The guest of the VM has died on the host; returns at once."""
+        died_at = self._clock.now().isoformat(timespec="microseconds")
+        body = {
+            "type": "VM",
+            "hostname": host,
+            "generated_time": died_at,
+            "payload": {
+                "event": "LIFECYCLE",
+                "instance_uuid": server_id,
+                "vir_domain_event": "STOPPED_FAILED",
+            },
+        }
+        tell = functools.partial(self._tell, name, host, body)
+        self._clock.spawn(tell, name=name, group=self.NAME)
+
+    def _tell(self, name: str, host: str, body: Mapping[str, Any]) -> None:
+        for left in reversed(range(self.TRIES)):
+            if not self._cloud.reachable(host):
+                return
+            try:
+                answer = self._api.request("POST", "/v1/notifications", {"notification": body})
+            except OSError as e:
+                outcome, is_final = str(e), False
+            else:
+                outcome = f"{answer.status} {answer.message}".strip()
+                is_final = answer.status < 500 and answer.reason != Reason.MAINTENANCE
+            again = "" if is_final or not left else f"; again in {self.PAUSE_S:g} s"
+            self._say(
+                self.NAME, f"{host}: the guest of {name} has died: reported ({outcome}){again}"
+            )
+            if is_final:
+                return
+            self._clock.sleep(self.PAUSE_S)

@@ -3,31 +3,42 @@
 `python -m masakari.sim --language` prints this table.
 """
 
-from masakari.sim import words
+from masakari.sim import mishaps, stage, words
 from masakari.sim.language import phrases
 
 PHRASES = phrases(
     {
         # the stage
-        "option NAME VALUE": words.option,
-        "nova NAME LIMIT": words.nova,
-        "segment NAME METHOD=auto|reserved_host|auto_priority|rh_priority": words.segment,
-        "no monitor": words.no_monitor,
-        "unregistered host HOSTS": words.unregistered,
-        "host HOSTS[ in SEGMENT]": words.host,
-        "vm VMS on HOST[ in STATE][ with task TASK][ HA=ha-enabled][ LOCKED=locked]": words.vm,
-        "engine NAME": words.engine,
-        "monitor NAME": words.monitor,
+        "option NAME VALUE": stage.option,
+        "nova NAME LIMIT": stage.nova,
+        "segment NAME METHOD=auto|reserved_host|auto_priority|rh_priority": stage.segment,
+        "no monitor": stage.no_monitor,
+        "unregistered host HOSTS": stage.unregistered,
+        "host HOSTS[ in SEGMENT]": stage.host,
+        "reserved HOSTS[ in SEGMENT]": stage.reserved,
+        "aggregate NAME[ zone ZONE] of HOSTS": stage.aggregate,
+        "vm VMS on HOST[ in STATE][ with task TASK][ of project PROJECT][ on DISK=local disk]"
+        "[ HA=ha-enabled][ LOCKED=locked]": stage.vm,
+        "exclude nothing by default": stage.no_default_exclusions,
+        "exclude WHAT=hosts|instances|projects|names TEXT": stage.exclude,
+        "engine NAME": stage.engine,
+        "monitor NAME": stage.monitor,
         # the cloud
-        "power HOSTS STATE=on|off": words.power,
-        "network of HOST STATE=cut|healed": words.network,
-        "nova-compute on HOST STATE=stopped|started": words.compute,
-        "nova answers CODE for DURATION s[ to VERB]": words.answers,
-        "evacuation of VMS fails[ TIMES times]": words.fails,
-        "evacuation of VMS hangs": words.hangs,
-        "evacuation of VMS takes DURATION s": words.takes,
-        "operator evacuates VMS": words.evacuated_by_hand,
-        "owner deletes VMS": words.delete,
+        "power HOSTS STATE=on|off": mishaps.power,
+        "network of HOST STATE=cut|healed": mishaps.network,
+        "nova-compute on HOST STATE=stopped|started": mishaps.compute,
+        "guest of VMS crashes[ UNNOTICED=unnoticed][ UNREPORTED=unreported]": mishaps.crash,
+        "guest of VMS crashes after each start[ TIMES times]": mishaps.crash_loop,
+        "nova answers CODE for DURATION s[ to VERB]": mishaps.answers,
+        "nova answers CODE TIMES times to VERB": mishaps.answers_times,
+        "WHAT=evacuation|migration|start|stop of VMS fails[ TIMES times]": mishaps.fails,
+        "WHAT=evacuation|migration of VMS hangs": mishaps.hangs,
+        "WHAT=evacuation|migration|start|stop of VMS takes DURATION s": mishaps.takes,
+        "operator evacuates VMS": mishaps.evacuated_by_hand,
+        "operator ACTION=disables|enables HOSTS": mishaps.switch_service,
+        "owner ACTION=stops|starts|reboots|locks|unlocks|pauses|rebuilds|resizes|deletes VMS": (
+            mishaps.owner
+        ),
         # Masakari
         "kill NAME": words.kill,
         "kill NAME WHEN=before|after VERB[ of VM]": words.kill_at,
@@ -39,7 +50,11 @@ PHRASES = phrases(
         "bus FAULT=loses|doubles TIMES": words.bus_fault,
         "NAME=database|bus|api away for DURATION s": words.away,
         "report HOST EVENT=stopped|started[ with status STATUS=normal|unknown]": words.report,
-        "report process PROCESS of HOST stopped": words.report_process,
-        "segment NAME STATE=enabled|disabled": words.set_segment,
+        "report process PROCESS of HOST EVENT=stopped|started": words.report_process,
+        "report event EVENT/DETAIL of VM[ from HOST]": words.report_event,
+        "segment NAME STATE=enabled|disabled|deleted": words.set_segment,
+        "maintenance of HOSTS STATE=on|off": words.set_maintenance,
+        "operator deregisters HOSTS": words.deregister,
+        "exclusions become TEXT": words.reload_exclusions,
     }
 )

@@ -32,15 +32,23 @@ class Service(Protocol):
 class Process:
     """A service that can be started, stopped and killed.
 
-    *make* builds the service, its connections included, for the given incarnation (1, 2, …).
+    *make* builds the service, its connections included, for the given incarnation (1, 2, …);
+    *died* is what others notice when it was killed.
     """
 
-    def __init__(self, clock: SimClock, name: str, make: Callable[[int], Service]) -> None:
+    def __init__(
+        self,
+        clock: SimClock,
+        name: str,
+        make: Callable[[int], Service],
+        died: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
         self.service: Service | None = None
         """None while it is down"""
         self._clock = clock
         self._make = make
+        self._died = died
         self._incarnation = 0
 
     @property
@@ -73,6 +81,7 @@ class Process:
     def kill(self) -> None:
         """It is gone, wherever it was; returns unless one of its own threads asks."""
         self.service = None
+        self._died()
         self._clock.kill(self.name)
 
 

@@ -3,7 +3,9 @@
 All of it is the production code; only cloud, clock, bus and the way to the API are simulated.
 """
 
+import contextlib
 import functools
+import json
 import pathlib
 import random
 import tempfile
@@ -15,22 +17,27 @@ from typing import Any, Self
 from oslo_config import cfg
 
 from masakari import conf as options
-from masakari import db
+from masakari import db, locks
 from masakari.api.app import make_app
 from masakari.db import migration, progress, session
+from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
-from masakari.sim import outage
+from masakari.errors import HostNameUnknown
+from masakari.sim import audit, outage
 from masakari.sim.clock import SimClock, SimExecutor
-from masakari.sim.cloud import Call, Fault, Settings, SimCloud
+from masakari.sim.cloud import Fault, Settings, SimCloud
 from masakari.sim.language import ScriptError
-from masakari.sim.monitoring import HostMonitor
+from masakari.sim.monitoring import HostMonitor, InstanceMonitors
 from masakari.sim.processes import ApiServer, Bus, Process
 from masakari.sim.story import Story
-from masakari.states import OPEN_STATUSES, NotificationStatus
+from masakari.states import OPEN_STATUSES
 
 QUIET_S = 100.0
 """After so long without a line nothing more is expected to happen."""
+
+RESERVED = "reserved for masakari"
+"""Why operators disable the compute service of a spare host."""
 
 DEFAULTS = {
     "auth_strategy": "noauth2",
@@ -64,26 +71,40 @@ class System:
         self.bus = Bus(clock, self._announced)
         self.engines: dict[str, Process] = {}
         self.monitors: dict[str, Process] = {}
-        self.unproven: list[str] = []
-        """Evacuations for which no proof was stored when Nova was asked."""
-        self.peak_in_flight: dict[str, int] = {}
-        """Evacuations at a time, by the host that they leave."""
         self.segments: dict[str, str] = {}
         """{name: uuid}, in the order of their registration"""
-        self.registered_hosts: list[str] = []
+        self.registered_hosts: dict[str, str] = {}
+        """{name: path in the API}, in the order of their registration"""
+        self.reserved_hosts: list[str] = []
+        """Those that were registered as reserved."""
+        self.rules: dict[str, Any] = {}
+        """What the exclusions file says at the start; empty: there is no file."""
+        self.aggregates_at_first: dict[str, frozenset[str]] = {}
+        """{host: names of the aggregates in which it was when the stage was set}"""
+        self._exclusions: dict[str, exclusions.Exclusions] = {}
+        """In force in each engine."""
+        self._excluded: exclusions.Exclusions | None = None
+        """In force all the time; None: they were replaced."""
+        self._held: dict[str, object] = {}
+        """The locks that engines hold."""
+        self._locks: dict[str, locks.MemoryLocks] = {}
+        """As each engine sees them."""
         self.default_monitor: str | None = "hostmon"
         """The monitor that there is if none is added."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        directory = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self._configure(directory / "masakari.sqlite")
+        self._directory = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self._configure(self._directory / "masakari.sqlite")
         # who checks is not disturbed by what is simulated
         self._auditor = self.database(outage.Outage(self.clock))
         self.api = ApiServer(self.clock, self._make_app)
+        self.instance_monitors = InstanceMonitors(self.clock, self.cloud, self.api, self.story.say)
         self._stack.enter_context(self.story)
         self.cloud.add_fault(Fault(times=None, hook=lambda _: self.clock.checkpoint()))
-        self.cloud.add_fault(Fault("evacuate", times=None, hook=self._audit_evacuate))
+        self.audit = audit.Audit(
+            self.cloud, self.clock, self._auditor, self.engines, self.notifications
+        )
         return self
 
     def __exit__(
@@ -100,7 +121,10 @@ class System:
     def add_engine(self, name: str) -> None:
         """There is an engine of that name; it starts with `begin`."""
         self.engines[name] = process = Process(
-            self.clock, name, functools.partial(self._make_engine, name)
+            self.clock,
+            name,
+            functools.partial(self._make_engine, name),
+            died=functools.partial(self._free_locks, name),
         )
 
         def recover(uuid: str) -> None:
@@ -119,6 +143,10 @@ class System:
             self.add_engine("engine-a")
         if not self.monitors and self.default_monitor:
             self.add_monitor(self.default_monitor)
+        if self.rules:
+            self._write_exclusions(json.dumps(self.rules))
+        self._excluded = exclusions.load(self.conf.engine.exclusions_file)
+        self.aggregates_at_first = {name: self.aggregates_of(name) for name in self.cloud.hosts}
         for process in [*self.engines.values(), *self.monitors.values()]:
             process.start()
         self.bus.deliver()
@@ -141,10 +169,19 @@ class System:
         self.story.names.know(made["uuid"], made["name"])
         return made
 
-    def operate(self, method: str, path: str, body: dict[str, Any]) -> None:
+    def operate(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
         """An operator asks the API for something; what it answers is told."""
         answer = self.api.request(method, path, body)
         self.story.say("api", f"answers {answer.status} {answer.message}".strip())
+
+    def reload_exclusions(self, text: str) -> None:
+        """The exclusions file says *text*, and each engine that is up gets SIGHUP."""
+        self._write_exclusions(text)
+        self._excluded = None
+        for process in self.engines.values():
+            if process.is_up:
+                reload = self._exclusions[process.name].reload
+                self.clock.spawn(reload, name="SIGHUP", group=process.name)
 
     # ---- what came out
 
@@ -163,12 +200,16 @@ class System:
         return [n for n in self.notifications() if n.status in OPEN_STATUSES]
 
     def moves(self, n: db.models.Notification) -> list[db.models.VMove]:
-        """The moves of all attempts of a notification."""
-        return [
-            move
-            for attempt in range(1, n.attempt + 1)
-            for move in db.vmoves.of_attempt(self._auditor, n.notification_uuid, attempt)
-        ]
+        """The moves of all attempts of a notification, in all their chapters, latest first."""
+        return db.vmoves.previous(self._auditor, n.notification_uuid, n.attempt + 1, 1)
+
+    def hosts(self) -> list[db.models.Host]:
+        """Those that are registered, in the order of their registration."""
+        found = []
+        for name in self.registered_hosts:
+            with contextlib.suppress(HostNameUnknown):  # it was deregistered
+                found.append(db.hosts.get_by_name(self._auditor, name))
+        return found
 
     def tell_outcome(self) -> None:
         """The last lines: what became of each notification, each VM, and odd hosts."""
@@ -182,17 +223,35 @@ class System:
         self._tell_hosts()
 
     def _tell_hosts(self) -> None:
-        """Each registered host that is not up, enabled and in service."""
-        for name in self.registered_hosts:
-            service = self.cloud.compute_services(name)[0]
+        """Each registered host that is not up, enabled and in service, or is or was reserved."""
+        for host in self.hosts():
+            service = self.cloud.compute_services(host.name)[0]
             odd = [service.state] if service.is_down else []
             odd += [] if service.is_enabled else [service.status]
-            if db.hosts.get_by_name(self._auditor, name).on_maintenance:
-                odd.append("on maintenance")
+            odd += ["on maintenance"] if host.on_maintenance else []
+            if host.name in self.reserved_hosts:
+                odd.append("reserved" if host.reserved else "reserved no more")
+            joined = self.aggregates_of(host.name) - self.aggregates_at_first[host.name]
+            odd += [f"joined {name}" for name in sorted(joined)]
             if odd:
-                self.story.conclude(f"{name}: {', '.join(odd)}")
+                self.story.conclude(f"{host.name}: {', '.join(odd)}")
+
+    def excluded(self, server_id: str) -> str | None:
+        """Why the VM was never to be touched, if so it was all the time."""
+        if self._excluded is None:
+            return None
+        return self._excluded.server(self.cloud.server(server_id))
+
+    def aggregates_of(self, host: str) -> frozenset[str]:
+        """The names of the aggregates in which the host is."""
+        return frozenset(a.name for a in self.cloud.aggregates() if host in a.hosts)
 
     # ---- within
+
+    def _write_exclusions(self, text: str) -> None:
+        path = self._directory / "exclusions.yaml"
+        path.write_text(text)
+        self.conf.set_override("exclusions_file", str(path), "engine")
 
     def _configure(self, path: pathlib.Path) -> None:
         options.register(self.conf)
@@ -231,6 +290,8 @@ class System:
         )
 
     def _make_engine(self, name: str, incarnation: int) -> Engine:
+        self._exclusions[name] = exclusions.load(self.conf.engine.exclusions_file)
+        self._locks[name] = locks.MemoryLocks(self._held)
         return Engine(
             World(
                 conf=self.conf,
@@ -240,30 +301,18 @@ class System:
                 clock=self.clock,
                 pool=lambda threads, what: SimExecutor(self.clock, threads, what),
                 owner=f"{name}#{incarnation}",
+                locks=self._locks[name],
+                exclusions=self._exclusions[name],
+                flows=flows.load(self.conf),
             )
         )
 
+    def _free_locks(self, engine: str) -> None:
+        """The lock backend has noticed that the engine is dead."""
+        self._locks[engine].close()
+
     def _make_monitor(self, incarnation: int) -> HostMonitor:
         return HostMonitor(self.conf, self.clock, self.cloud, self.api)
-
-    def _audit_evacuate(self, call: Call) -> None:
-        """Nova is asked to evacuate: was the proof stored before?  How many are under way?"""
-        if self.clock.group() not in self.engines or call.host is None:
-            return
-        proven = [
-            n
-            for n in self.notifications()
-            if n.status == NotificationStatus.RUNNING and n.proof and n.proof["host"] == call.host
-        ]
-        if not proven:
-            self.unproven.append(f"{call.server_name} from {call.host}")
-        else:
-            self.cloud.ledger.proof(call.host, self.clock.now())
-        flying = sum(
-            move.source == call.host and move.status in ("accepted", "pre-migrating")
-            for move in self.cloud.moves.values()
-        )
-        self.peak_in_flight[call.host] = max(self.peak_in_flight.get(call.host, 0), flying + 1)
 
 
 @functools.cache

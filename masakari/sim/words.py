@@ -1,174 +1,15 @@
-"""What the statements of scenario scripts do to a simulated system; see `phrases`."""
+"""The statements about what happens to Masakari, and what operators ask of it; see `phrases`."""
 
 import functools
 from collections.abc import Callable, Mapping
 
-from oslo_config import cfg
-
-from masakari.cloud import Cloud
-from masakari.sim.cloud import Call, Fault, Outcome
+from masakari.sim import named
+from masakari.sim.cloud import Call, Fault
 from masakari.sim.language import ScriptError
 from masakari.sim.processes import ApiServer
-from masakari.sim.records import POWER_STATES, Vm
 from masakari.sim.system import System
 
-# ---- the stage
-
-
-def option(system: System, name: str, value: str) -> None:
-    """Set a configuration option, GROUP.NAME or NAME; before everything else."""
-    group, _, option = name.rpartition(".")
-    try:
-        system.conf.set_override(option, value, group or None)
-    except (cfg.NoSuchOptError, cfg.NoSuchGroupError, ValueError) as e:
-        raise ScriptError(str(e)) from None
-
-
-def nova(system: System, name: str, limit: float) -> None:
-    """Set how the simulated Nova behaves; the names are those of sim.site.Settings."""
-    if not hasattr(system.cloud.settings, name):
-        raise ScriptError(f"Nova has no setting {name}")
-    setattr(system.cloud.settings, name, limit)
-
-
-def segment(system: System, name: str, method: str) -> None:
-    """Register a segment; the hosts that follow belong to it."""
-    body = {"name": name, "recovery_method": method, "service_type": "compute"}
-    segment = system.register("/v1/segments", "segment", body)
-    system.segments[name] = segment["uuid"]
-
-
-def host(system: System, hosts: list[str], segment: str | None = None) -> None:
-    """Compute hosts, registered in the last segment or in the one named."""
-    if not system.segments:
-        raise ScriptError("there is no segment yet")
-    uuid = _segment(system, segment or list(system.segments)[-1])
-    for name in hosts:
-        unregistered(system, [name])
-        body = {"name": name, "type": "COMPUTE", "control_attributes": "SSH"}
-        system.register(f"/v1/segments/{uuid}/hosts", "host", body)
-        system.registered_hosts.append(name)
-
-
-def unregistered(system: System, hosts: list[str]) -> None:
-    """Compute hosts that Nova knows and Masakari does not."""
-    for name in hosts:
-        if name in system.cloud.hosts:
-            raise ScriptError(f"there is a host {name} already")
-        system.cloud.add_host(name)
-
-
-def vm(
-    system: System,
-    vms: list[str],
-    host: str,
-    *,
-    state: str = "active",
-    task: str | None = None,
-    ha: str | None = None,
-    locked: str | None = None,
-) -> None:
-    """VMs on a host."""
-    where = _host(system, host)
-    if state not in POWER_STATES:
-        raise ScriptError(f"VMs are in no state {state}; there are {', '.join(POWER_STATES)}")
-    for name in vms:
-        if name in {vm.name for vm in system.cloud.vms.values()}:
-            raise ScriptError(f"there is a VM {name} already")
-        uuid = system.cloud.add_server(
-            where,
-            name,
-            vm_state=state,
-            task_state=task,
-            metadata={"HA_Enabled": "True"} if ha else {},
-            locked=locked is not None,
-        )
-        system.story.names.know(uuid, name)
-
-
-def engine(system: System, name: str) -> None:
-    """An engine; without any, there is one named engine-a."""
-    system.add_engine(name)
-
-
-def monitor(system: System, name: str) -> None:
-    """A host monitor; without any, there is one named hostmon."""
-    system.add_monitor(name)
-
-
-def no_monitor(system: System) -> None:
-    """There is no host monitor."""
-    system.default_monitor = None
-
-
-# ---- what happens to the cloud
-
-
-def power(system: System, hosts: list[str], state: str) -> None:
-    """Cut or restore the power of hosts."""
-    for name in hosts:
-        (system.cloud.power_off if state == "off" else system.cloud.power_on)(_host(system, name))
-
-
-def network(system: System, host: str, state: str) -> None:
-    """Cut or heal a host's network; its VMs go on running."""
-    name = _host(system, host)
-    (system.cloud.cut_network if state == "cut" else system.cloud.heal_network)(name)
-
-
-def compute(system: System, host: str, state: str) -> None:
-    """Stop or start nova-compute on a host; its VMs go on running."""
-    name = _host(system, host)
-    (system.cloud.stop_compute if state == "stopped" else system.cloud.start_compute)(name)
-
-
-def fails(system: System, vms: list[str], times: float = 1) -> None:
-    """The next evacuations of VMs fail on their destination."""
-    for name in vms:
-        system.cloud.add_fault(
-            Fault("evacuate", server=_vm(system, name).name, times=int(times), outcome=Outcome.FAIL)
-        )
-
-
-def hangs(system: System, vms: list[str]) -> None:
-    """The next evacuation of each VM never ends."""
-    for name in vms:
-        system.cloud.add_fault(
-            Fault("evacuate", server=_vm(system, name).name, outcome=Outcome.HANG)
-        )
-
-
-def takes(system: System, vms: list[str], duration: float) -> None:
-    """The evacuation of VMs takes so many seconds."""
-    for name in vms:
-        system.cloud.add_fault(
-            Fault("evacuate", server=_vm(system, name).name, times=None, duration_s=duration)
-        )
-
-
-def answers(system: System, code: float, duration: float, verb: str = "*") -> None:
-    """Nova answers every request (or one verb of cloud.Cloud) with an HTTP error."""
-    now = system.clock.monotonic()
-    system.cloud.add_fault(
-        Fault(_verb(verb), error=int(code), times=None, start=now, until=now + duration)
-    )
-
-
-def evacuated_by_hand(system: System, vms: list[str]) -> None:
-    """An operator has Nova evacuate VMs, and answers for the host being dead."""
-    for name in vms:
-        vm = _vm(system, name)
-        system.cloud.ledger.proof(vm.host, system.clock.now())
-        system.cloud.evacuate(vm.id)
-
-
-def delete(system: System, vms: list[str]) -> None:
-    """Their owner deletes VMs."""
-    for name in vms:
-        system.cloud.delete_server(_vm(system, name).id)
-
-
-# ---- what happens to Masakari
+# ---- its processes
 
 
 def kill(system: System, name: str) -> None:
@@ -265,6 +106,9 @@ def away(system: System, name: str, duration: float) -> None:
     system.clock.call_at(system.clock.monotonic() + duration, end, name="back", group="sim")
 
 
+# ---- what is reported, and what operators change
+
+
 def report(system: System, host: str, event: str, status: str = "NORMAL") -> None:
     """An operator posts a notification about a host."""
     payload = {
@@ -275,44 +119,46 @@ def report(system: System, host: str, event: str, status: str = "NORMAL") -> Non
     _post(system, "COMPUTE_HOST", host, payload)
 
 
-def report_process(system: System, process: str, host: str) -> None:
-    """An operator posts a notification about a process."""
-    _post(system, "PROCESS", host, {"process_name": process, "event": "STOPPED"})
+def report_process(system: System, process: str, host: str, event: str) -> None:
+    """A process monitor posts a notification about a process."""
+    _post(system, "PROCESS", host, {"process_name": process, "event": event.upper()})
+
+
+def report_event(system: System, event: str, detail: str, vm: str, host: str | None = None) -> None:
+    """An instance monitor posts an event of libvirt's about a VM (from the host named)."""
+    guest = named.vm(system, vm)
+    payload = {"event": event, "instance_uuid": guest.id, "vir_domain_event": detail}
+    _post(system, "VM", host or guest.host, payload)
 
 
 def set_segment(system: System, name: str, state: str) -> None:
-    """An operator switches recovery on or off for a segment."""
-    body = {"segment": {"enabled": state == "enabled"}}
-    system.operate("PUT", f"/v1/segments/{_segment(system, name)}", body)
+    """An operator switches recovery on or off for a segment, or deletes it."""
+    path = f"/v1/segments/{named.segment(system, name)}"
+    if state == "deleted":
+        system.operate("DELETE", path)
+    else:
+        system.operate("PUT", path, {"segment": {"enabled": state == "enabled"}})
+
+
+def set_maintenance(system: System, hosts: list[str], state: str) -> None:
+    """An operator puts hosts on maintenance, or back in service."""
+    for name in hosts:
+        body = {"host": {"on_maintenance": state == "on"}}
+        system.operate("PUT", named.registration(system, name), body)
+
+
+def deregister(system: System, hosts: list[str]) -> None:
+    """An operator deletes hosts from their segment."""
+    for name in hosts:
+        system.operate("DELETE", named.registration(system, name))
+
+
+def reload_exclusions(system: System, text: str) -> None:
+    """The exclusions file is replaced, and every engine gets SIGHUP."""
+    system.reload_exclusions(text)
 
 
 # ---- within
-
-
-def _host(system: System, name: str) -> str:
-    if name not in system.cloud.hosts:
-        raise ScriptError(f"there is no host {name}")
-    return name
-
-
-def _vm(system: System, name: str) -> Vm:
-    try:
-        return system.cloud.vm(name)
-    except KeyError:
-        raise ScriptError(f"there is no VM {name}") from None
-
-
-def _segment(system: System, name: str) -> str:
-    try:
-        return system.segments[name]
-    except KeyError:
-        raise ScriptError(f"there is no segment {name}") from None
-
-
-def _verb(name: str) -> str:
-    if name != "*" and not callable(getattr(Cloud, name, None)):
-        raise ScriptError(f"cloud.Cloud has no verb {name}")
-    return name
 
 
 def _post(system: System, kind: str, host: str, payload: Mapping[str, str]) -> None:
@@ -351,4 +197,4 @@ def _at_call(
             act()
             system.clock.sleep(0)  # the caller dies or stops here
 
-    system.cloud.add_fault(Fault(_verb(verb), server=vm, when=when, times=None, hook=strike))
+    system.cloud.add_fault(Fault(named.verb(verb), server=vm, when=when, times=None, hook=strike))
