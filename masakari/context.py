@@ -7,6 +7,6 @@ class RequestContext(context.RequestContext):  # type: ignore[misc]  # oslo.cont
     """oslo.context's, under our name; `is_admin` follows the policy `context_is_admin`."""
 
 
-def admin_context() -> RequestContext:
-    """A context of our own, for work that no request asked for; it has a new request id."""
-    return RequestContext(is_admin=True, overwrite=False)
+def admin_context(request_id: str | None = None) -> RequestContext:
+    """A context of our own; without *request_id*, for work that no request asked for."""
+    return RequestContext(is_admin=True, overwrite=False, request_id=request_id)

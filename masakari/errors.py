@@ -1,6 +1,6 @@
 """Every exception: a message template, the HTTP status it becomes, and a reason for machines."""
 
-from masakari.states import Reason
+from masakari.states import NotificationStatus, Reason
 
 
 class MasakariError(Exception):
@@ -215,10 +215,29 @@ class LeftAlone(MasakariError):
     template = "{message}"
 
 
-class RecoveryIgnored(MasakariError):
-    """There is nothing to recover after all; the notification becomes `ignored`."""
+class RecoveryEnded(MasakariError):
+    """The notification ends as *ends_as*, and is not tried again."""
 
     template = "{message}"
+    ends_as: NotificationStatus
+
+
+class RecoveryIgnored(RecoveryEnded):
+    """There is nothing to recover after all."""
+
+    ends_as = NotificationStatus.IGNORED
+
+
+class RecoverySkipped(RecoveryEnded):
+    """There was nothing to do, and that is well."""
+
+    ends_as = NotificationStatus.FINISHED
+
+
+class GivenUp(RecoveryEnded):
+    """Everything that may be tried was tried."""
+
+    ends_as = NotificationStatus.FAILED
 
 
 class HostTaken(RecoveryIgnored):
@@ -233,12 +252,6 @@ class HostReturned(RecoveryIgnored):
 
     template = "{sign}; nothing was moved."
     reason = Reason.HOST_RETURNED
-
-
-class RecoverySkipped(MasakariError):
-    """There was nothing to do; the notification becomes `finished`."""
-
-    template = "{message}"
 
 
 class NoReservedHost(RecoveryError):
@@ -259,12 +272,6 @@ class VMNotRecovered(RecoveryError):
 
     template = "{message}"
     reason = Reason.VM_NOT_RECOVERED
-
-
-class GivenUp(MasakariError):
-    """No further try is made; the notification becomes `failed`."""
-
-    template = "{message}"
 
 
 class LeaseLost(MasakariError):

@@ -115,7 +115,7 @@ def _follow(
             continue
         done = sum(f.done() for f in futures)
         if done < len(futures):
-            say(f"{done} of {len(futures)} VMs done.", 0.95 * done / len(futures))
+            say(f"{done} of {len(futures)} VMs done.", done / len(futures))
             said_at = now
 
 
@@ -132,6 +132,7 @@ class Evacuation:
         self._id = move.instance_uuid
         self._plan = treatment(move.vm_state, move.task_state, move.power_state)
         self._locked = move.locked
+        self._wanted = job.spare.name if job.spare else None
 
     def run(self) -> None:
         """The move has ended, and the VM is not locked by us any more.
@@ -254,7 +255,7 @@ class Evacuation:
         db.vmoves.start(world.database, self._move.uuid, lock=self._locked)
         for last in (False, False, True):
             try:
-                world.cloud.evacuate(self._id, leave=self._may_begin)
+                world.cloud.evacuate(self._id, self._wanted, leave=self._may_begin)
                 break
             except CloudUnavailable:
                 if self._watcher.recorded(self._id, flight, world.conf.nova.timeout):
@@ -339,6 +340,8 @@ class Evacuation:
             message=message,
             locked=self._locked and not self._unlock(),
         )
+        if self._job.spare is not None:
+            self._job.spare.landed(dest)
         (LOG.warning if status == VMoveStatus.FAILED else LOG.info)(
             "VM %s (%s): %s%s%s",
             self._move.instance_name,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from masakari.db.models import Host, Notification
 from masakari.states import (
+    OPEN_STATUSES,
     Event,
     HostStatus,
     NotificationStatus,
     NotificationType,
+    ProcessAction,
     Reason,
-    RecoveryMethod,
 )
 
 
@@ -24,13 +25,24 @@ class Facts:
 
     host: Host | None
     """None: deleted since, or its segment was"""
+    is_under_way: bool = False
+    """VMs are on their way already"""
+    excluded: str | None = None
+    """the rule that excludes the host"""
+    started_again: bool = False
+    """its STARTED was reported after this notification, and nothing was done about this one"""
+    maintained_by: Notification | None = None
+    """another notification, whose recovery has put the host on maintenance"""
+    answer: str | None = None
+    """for a VM's event a vm_events.VmEventAction, for a process's a ProcessAction"""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The notification ends so, without anything having been done."""
+    """The notification ends so."""
 
     status: NotificationStatus
+    """ERROR: another try is made, later"""
     reason: Reason
     text: str
 
@@ -47,26 +59,25 @@ def host_is_registered(n: Notification, facts: Facts) -> Verdict | None:
 
 
 def segment_is_enabled(n: Notification, facts: Facts) -> Verdict | None:
-    """Does the operator want recovery in this segment?"""
+    """Does the operator want recovery in this segment?  What was begun is brought to its end."""
     assert facts.host is not None  # noqa: S101  an earlier gate has seen to it
-    if facts.host.failover_segment.enabled:
+    if facts.host.failover_segment.enabled or facts.is_under_way:
         return None
     name = facts.host.failover_segment.name
     return _ignore(Reason.SEGMENT_DISABLED, f"Recovery is disabled for segment {name}.")
 
 
-def type_is_supported(n: Notification, facts: Facts) -> Verdict | None:
-    """Is it a kind of failure that this release recovers from?"""
-    if n.type == NotificationType.COMPUTE_HOST:
+def host_is_not_excluded(n: Notification, facts: Facts) -> Verdict | None:
+    """Does no rule of the operator's keep us away from the host?"""
+    if facts.excluded is None or facts.is_under_way:
         return None
-    return _ignore(
-        Reason.NOT_SUPPORTED,
-        f"This release does not act on notifications of type {n.type}; nothing was touched.",
-    )
+    return _ignore(Reason.EXCLUDED, f"The host is excluded from recovery: {facts.excluded}.")
 
 
 def host_is_known_dead(n: Notification, facts: Facts) -> Verdict | None:
-    """Does the monitor vouch for what it says about the host?"""
+    """Of a host: does the monitor vouch for what it says about it?"""
+    if n.type != NotificationType.COMPUTE_HOST:
+        return None
     status = n.payload.get("host_status")
     if status == HostStatus.NORMAL:
         return None
@@ -76,50 +87,75 @@ def host_is_known_dead(n: Notification, facts: Facts) -> Verdict | None:
     )
 
 
-def event_asks_for_recovery(n: Notification, facts: Facts) -> Verdict | None:
-    """Did the host stop?"""
+def event_is_known(n: Notification, facts: Facts) -> Verdict | None:
+    """Did a host or a process stop or start; or is it an event of a VM that asks for recovery?"""
     event = n.payload.get("event")
-    if event == Event.STOPPED:
+    if n.type != NotificationType.VM:
+        if event in (Event.STOPPED, Event.STARTED):
+            return None
+        return _ignore(Reason.UNKNOWN_EVENT, f"Event {event} is not one that asks for recovery.")
+    if facts.answer == "restart":
         return None
-    if event == Event.STARTED:
-        return Verdict(
-            NotificationStatus.FINISHED,
-            Reason.HOST_STARTED,
-            "The host has started: recorded, there is nothing to recover.",
-        )
-    return _ignore(Reason.UNKNOWN_EVENT, f"Event {event} is not one that asks for recovery.")
-
-
-def method_is_supported(n: Notification, facts: Facts) -> Verdict | None:
-    """Is the segment's recovery method one that this release knows how to carry out?"""
-    assert facts.host is not None  # noqa: S101  an earlier gate has seen to it
-    method = facts.host.failover_segment.recovery_method
-    if method == RecoveryMethod.AUTO:
-        return None
+    detail = n.payload.get("vir_domain_event")
     return _ignore(
-        Reason.NOT_SUPPORTED,
-        f"This release does not recover by method {method}; nothing was touched.",
+        Reason.UNKNOWN_EVENT, f"Event {event}/{detail} of a VM does not ask for recovery."
     )
 
 
-def host_is_ours_to_handle(n: Notification, facts: Facts) -> Verdict | None:
-    """Has nobody else taken the host out of service: an operator, or another notification?"""
+def process_matters(n: Notification, facts: Facts) -> Verdict | None:
+    """Is something to be done, or at least said, when this process fails?"""
+    if n.type != NotificationType.PROCESS or facts.answer != ProcessAction.IGNORE:
+        return None
+    name = n.payload.get("process_name")
+    return _ignore(Reason.PROCESS_RECORDED, f"Failures of process {name} are to be ignored.")
+
+
+def has_not_started_again(n: Notification, facts: Facts) -> Verdict | None:
+    """Is it still down, as far as monitors say?"""
+    if not facts.started_again:
+        return None
+    what = "process" if n.type == NotificationType.PROCESS else "host"
+    return _ignore(
+        Reason.CANCELLED, f"The {what} was reported started again before anything was done."
+    )
+
+
+def no_operator_has_taken_the_host(n: Notification, facts: Facts) -> Verdict | None:
+    """Has no operator put the host on maintenance?"""
     host = facts.host
     assert host is not None  # noqa: S101  an earlier gate has seen to it
-    if not host.on_maintenance or host.maintenance_by == n.notification_uuid:
+    if not host.on_maintenance or n.payload.get("event") == Event.STARTED:
         return None
-    by = f"notification {host.maintenance_by}" if host.maintenance_by else "an operator"
-    return _ignore(Reason.MAINTENANCE, f"Host {host.name} was put on maintenance by {by}.")
+    if host.maintenance_by == n.notification_uuid or facts.maintained_by is not None:
+        return None
+    return _ignore(Reason.MAINTENANCE, f"Host {host.name} is on maintenance.")
+
+
+def no_recovery_has_taken_the_host(n: Notification, facts: Facts) -> Verdict | None:
+    """Is the host not being recovered as a whole already?"""
+    by = facts.maintained_by
+    if by is None or by.type != NotificationType.COMPUTE_HOST:
+        return None  # what has failed is more than a process
+    if n.payload.get("event") == Event.STARTED:
+        return None
+    what = f"The host was put on maintenance by notification {by.notification_uuid}."
+    if n.type != NotificationType.VM:
+        return _ignore(Reason.MAINTENANCE, what)
+    if by.status not in OPEN_STATUSES:
+        return None  # the VM itself tells where it is, and whether it can be helped
+    return Verdict(NotificationStatus.ERROR, Reason.HOST_FAILED, what)
 
 
 GATES: tuple[Callable[[Notification, Facts], Verdict | None], ...] = (
     host_is_registered,
     segment_is_enabled,
-    type_is_supported,
+    host_is_not_excluded,
     host_is_known_dead,
-    event_asks_for_recovery,
-    method_is_supported,
-    host_is_ours_to_handle,
+    event_is_known,
+    process_matters,
+    has_not_started_again,
+    no_operator_has_taken_the_host,
+    no_recovery_has_taken_the_host,
 )
 
 

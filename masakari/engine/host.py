@@ -1,11 +1,17 @@
 """The steps of a host failure.  Class names and progress are what clients see."""
 
+from collections.abc import Sequence
+
 from masakari import cloud, db
-from masakari.cloud import ComputeService
+from masakari.cloud import ComputeService, Server
 from masakari.db.models import VMove
-from masakari.engine import death, evacuation, selection
+from masakari.engine import death, evacuation, selection, storage
 from masakari.engine.step import Step
+from masakari.errors import ReservedHostUnusable, VMsNotRecovered
 from masakari.states import VMoveStatus
+
+MOST_NAMED = 10
+"""So many VMs are named in a message; the vmoves tell of all."""
 
 
 class DisableComputeServiceTask(Step):
@@ -39,48 +45,101 @@ class PrepareHAEnabledInstancesTask(Step):
 
     def execute(self, host_name: str) -> None:
         """List the VMs and choose."""
-        world, n = self.job.world, self.job.notification
+        job, world, n = self.job, self.job.world, self.job.notification
         options = world.conf.host_failure
         self.say(f"Listing the VMs of host {host_name}.", 0.0)
         servers = world.cloud.servers_on(host_name)
-        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt, 1)
-        chosen = selection.select(
-            servers,
-            source=host_name,
+        self.say(f"VMs on host {host_name}: {len(servers)}.", 0.3)
+        rules = selection.Rules(
             ha_key=options.ha_enabled_instance_metadata_key,
             all_servers=options.evacuate_all_instances,
             ignore_error=options.ignore_instances_in_error_state,
-            before=selection.earliest(before),
+            has_local_disks=storage.is_local(options, host_name, world.cloud),
+            excluded=world.exclusions.server,
         )
-        self.job.lease.check()
-        moves = db.vmoves.prepare(world.database, n.notification_uuid, n.attempt, 1, chosen)
-        taken = sum(m.status != VMoveStatus.IGNORED for m in moves)
-        enabled = sum(
-            selection.is_ha_enabled(s, options.ha_enabled_instance_metadata_key) for s in servers
+        self._tell_of(servers, rules)
+        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt, job.chapter)
+        chosen = selection.select(servers, host_name, rules, selection.earliest(before))
+        job.lease.check()
+        moves = db.vmoves.prepare(
+            world.database, n.notification_uuid, n.attempt, job.chapter, chosen
         )
-        self.say(f"VMs on host {host_name}: {len(servers)}, HA-enabled: {enabled}.", 0.7)
-        self.say(f"VMs to be recovered: {taken}, left alone: {len(moves) - taken}.", 1.0)
+        taken = [m for m in moves if m.status != VMoveStatus.IGNORED]
+        left = len(moves) - len(taken)
+        self.say(f"VMs to be recovered: {len(taken)}, left alone: {left}.", 0.8)
+        self.say(f"To be evacuated: {_named(taken)}." if taken else "No VM is to be moved.", 1.0)
+
+    def _tell_of(self, servers: Sequence[Server], rules: selection.Rules) -> None:
+        enabled = [s for s in servers if selection.is_ha_enabled(s, rules.ha_key)]
+        if rules.ignore_error:
+            broken = sum(s.vm_state == "error" for s in enabled)
+            self.say(f"HA-enabled VMs in vm_state error, left alone: {broken}.", 0.4)
+        self.say(f"HA-enabled VMs: {len(enabled)}.", 0.6)
+        self.say(f"VMs that are not HA-enabled: {len(servers) - len(enabled)}.", 0.7)
 
 
 class EvacuateInstancesTask(Step):
-    """Every move of this attempt has ended."""
+    """Every move of this chapter has ended."""
 
     def execute(self, host_name: str) -> None:
-        """Evacuate all that wait, at most `host_failure_recovery_threads` at a time."""
-        job, world = self.job, self.job.world
-        n = job.notification
-        sign = _look_for_life(self, cloud.service_of(world.cloud, host_name))
+        """Evacuate all that wait, at most `host_failure_recovery_threads` at a time.
+
+        Raises VMsNotRecovered when not all have arrived.
+        """
+        job = self.job
+        sign = _look_for_life(self, cloud.service_of(job.world.cloud, host_name))
         waiting = [
-            m
-            for m in db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
-            if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
+            m for m in self._moves() if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
-        self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
-        sign = evacuation.evacuate_all(job, waiting, self.say, sign) or sign
+        self.say(f"VMs to be evacuated from host {host_name} now: {_named(waiting)}.", 0.0)
+        if waiting:
+            self._prepare_reserved_host(waiting)
+        sign = evacuation.evacuate_all(job, waiting, self._said, sign) or sign
         if sign is not None:
             self._release(host_name, sign)
-        moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
-        self.say(_summary(moves), 1.0)
+        moves = self._moves()
+        moved = [m for m in moves if m.status == VMoveStatus.SUCCEEDED]
+        failed = [m for m in moves if m.status == VMoveStatus.FAILED]
+        if moved:
+            self.say(f"Recovered: {_named(moved)}.", 0.7)
+        if failed:
+            self.say(f"Not recovered: {_named(failed)}.", 0.7)
+        left = len(moves) - len(moved) - len(failed)
+        self.say(f"VMs recovered: {len(moved)}, failed: {len(failed)}, left alone: {left}.", 1.0)
+        if failed:
+            raise VMsNotRecovered(
+                failed=len(failed),
+                total=len(moves),
+                host=host_name,
+                detail=f"{failed[0].instance_name}: {failed[0].message}",
+            )
+
+    def _moves(self) -> list[VMove]:
+        job, n = self.job, self.job.notification
+        return db.vmoves.of_chapter(job.world.database, n.notification_uuid, n.attempt, job.chapter)
+
+    def _prepare_reserved_host(self, waiting: Sequence[VMove]) -> None:
+        job = self.job
+        if job.spare is None:
+            return
+        try:
+            job.spare.prepare(self.say)
+        except ReservedHostUnusable as e:
+            for move in waiting:
+                if move.status == VMoveStatus.PENDING:
+                    db.vmoves.finish(
+                        job.world.database,
+                        move.uuid,
+                        status=VMoveStatus.FAILED,
+                        message=str(e),
+                        locked=move.locked,
+                    )
+            self.say(str(e), 1.0)
+            raise
+
+    def _said(self, message: str, share: float) -> None:
+        """How far the evacuations are; the rest is said after them."""
+        self.say(message, 0.3 + 0.4 * share)
 
     def _release(self, host_name: str, sign: str) -> None:
         """Should the host die for good now, the report of it is accepted."""
@@ -96,12 +155,11 @@ class EvacuateInstancesTask(Step):
         )
 
 
-def _summary(moves: list[VMove]) -> str:
-    count = {s: sum(m.status == s for m in moves) for s in VMoveStatus}
-    return (
-        f"VMs recovered: {count[VMoveStatus.SUCCEEDED]}, failed: {count[VMoveStatus.FAILED]}, "
-        f"left alone: {count[VMoveStatus.IGNORED]}."
-    )
+def _named(moves: Sequence[VMove]) -> str:
+    """How many VMs those are, and the first of them."""
+    first = ", ".join(f"{m.instance_name} ({m.instance_uuid})" for m in moves[:MOST_NAMED])
+    more = f" and {len(moves) - MOST_NAMED} more" if len(moves) > MOST_NAMED else ""
+    return f"{len(moves)}: {first}{more}" if moves else "0"
 
 
 def _look_for_life(step: Step, service: ComputeService) -> str | None:

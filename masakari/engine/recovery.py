@@ -1,5 +1,6 @@
 """What happens to one notification, from the claim to its final status.  Read this first."""
 
+import contextlib
 import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,19 +8,19 @@ from contextlib import contextmanager
 from oslo_log import log
 
 from masakari import db
-from masakari.db.models import Notification
-from masakari.engine import flows, gates, runner
+from masakari.db.models import Host, Notification
+from masakari.engine import gates, patience, process, stories, vm_events
+from masakari.engine.gates import Verdict
 from masakari.engine.leases import Lease, Leases
 from masakari.engine.world import Job, World
 from masakari.errors import (
     DatabaseUnavailable,
-    HostTaken,
     LeaseLost,
     MasakariError,
-    RecoveryIgnored,
-    VMsNotRecovered,
+    NotificationNotFound,
+    RecoveryEnded,
 )
-from masakari.states import NotificationStatus, Reason, VMoveStatus
+from masakari.states import Event, NotificationStatus, NotificationType, Reason, VMoveStatus
 
 LOG = log.getLogger(__name__)
 
@@ -29,6 +30,8 @@ MESSAGE_LENGTH = 1000
 
 def recover(world: World, leases: Leases, uuid: str) -> None:
     """Recover from one notification, or say why not.  Safe to call twice, on two engines."""
+    if patience.is_delayed(world, uuid):
+        return
     asked_at = world.clock.monotonic()
     n = db.leases.claim(world.database, uuid, owner=world.owner, lease_s=leases.lease_s)
     if n is None:
@@ -36,23 +39,56 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)
     with leases.hold(uuid, asked_at) as lease, settling(world, n, lease) as outcome:
         host = db.hosts.find(world.database, n.source_host_uuid)
-        verdict = gates.judge(n, gates.Facts(host=host))
-        if verdict is not None and verdict.reason == Reason.SEGMENT_DISABLED:
-            verdict = None if _is_under_way(world, n) else verdict
-        if verdict is not None or host is None:
-            outcome.judged(verdict)
-            return
-        if not db.hosts.begin_maintenance(world.database, host.uuid, by=n.notification_uuid):
-            raise HostTaken(host=host.name)
-        job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
-        runner.run(job, flows.story(job))
-        outcome.finished()
+        verdict = gates.judge(n, facts(world, n, host))
+        if verdict is None and host is not None:
+            job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
+            verdict = stories.tell(job)
+        outcome.judged(verdict)
+
+
+def facts(world: World, n: Notification, host: Host | None) -> gates.Facts:
+    """What the gates want to know; a recovery that is under way passes those of its beginning."""
+    if host is None:
+        return gates.Facts(host=None)
+    under_way = _is_under_way(world, n)
+    return gates.Facts(
+        host=host,
+        is_under_way=under_way,
+        excluded=world.exclusions.host(host.name),
+        started_again=n.attempt == 1 and not under_way and _has_started_again(world, n),
+        maintained_by=_maintained_by(world, n, host),
+        answer=_answer(world, n),
+    )
 
 
 def _is_under_way(world: World, n: Notification) -> bool:
     """VMs are on their way: what was begun is brought to its end, and nothing more is begun."""
     moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
     return any(m.status == VMoveStatus.ONGOING or m.locked for m in moves)
+
+
+def _has_started_again(world: World, n: Notification) -> bool:
+    if n.type == NotificationType.VM or n.payload.get("event") != Event.STOPPED:
+        return False
+    return db.notifications.started_after(world.database, n)
+
+
+def _maintained_by(world: World, n: Notification, host: Host) -> Notification | None:
+    if host.maintenance_by in (None, n.notification_uuid):
+        return None
+    with contextlib.suppress(NotificationNotFound):
+        return db.notifications.get(world.database, str(host.maintenance_by))
+    return None
+
+
+def _answer(world: World, n: Notification) -> str | None:
+    if n.type == NotificationType.VM:
+        overrides = world.conf.instance_failure.events
+        said = n.payload.get("event", ""), n.payload.get("vir_domain_event", "")
+        return vm_events.action_for(*said, overrides)
+    if n.type == NotificationType.PROCESS:
+        return process.answer(world.conf, n.payload.get("process_name", "")).action
+    return None
 
 
 class Outcome:
@@ -64,48 +100,30 @@ class Outcome:
         self._notification = notification
         self.status = NotificationStatus.ERROR
         self.message = str(Reason.UNEXPECTED)
+        self.not_before: datetime.datetime | None = None
 
-    def judged(self, verdict: gates.Verdict | None) -> None:
-        """A gate was shut."""
+    def judged(self, verdict: Verdict | None) -> None:
+        """A gate was shut, or the story was told to its end."""
         assert verdict is not None  # noqa: S101  a host that is not there shuts the first gate
-        self.end(verdict.status, verdict.reason, verdict.text)
-
-    def finished(self) -> None:
-        """The story was told to its end: this attempt's moves say how it went."""
-        n = self._notification
-        moves = db.vmoves.of_attempt(self._world.database, n.notification_uuid, n.attempt)
-        failed = [m for m in moves if m.status not in (VMoveStatus.SUCCEEDED, VMoveStatus.IGNORED)]
-        if failed:
-            first = failed[0]
-            raise VMsNotRecovered(
-                failed=len(failed),
-                total=len(moves),
-                host=first.source_host,
-                detail=f"{first.instance_name} ({first.instance_uuid}): {first.message}",
-            )
-        moved = sum(m.status == VMoveStatus.SUCCEEDED for m in moves)
-        if not moved:
-            text = f"No VM was to be recovered ({len(moves)} left alone)."
-            self.end(NotificationStatus.FINISHED, Reason.NOTHING_TO_DO, text)
-            return
-        left = f", {len(moves) - moved} left alone" if moved < len(moves) else ""
-        text = f"{moved} of {len(moves)} VMs recovered{left}."
-        self.end(NotificationStatus.FINISHED, Reason.RECOVERED, text)
+        if verdict.status == NotificationStatus.ERROR:
+            self.failed(verdict.reason, verdict.text)
+        else:
+            self.end(verdict.status, verdict.reason, verdict.text)
 
     def failed(self, reason: Reason | None, text: str) -> None:
-        """A try failed: there is another one, unless this was the last.
+        """A try failed: there is another one, unless this was the last."""
+        reason = reason or Reason.UNEXPECTED
+        try_ = patience.next_try(self._world, self._notification, reason)
+        if try_ is None:
+            self.end(NotificationStatus.FAILED, reason, text)
+        else:
+            self.not_before = try_.not_before
+            self.end(NotificationStatus.ERROR, reason, text, f" {try_.text}")
 
-        While Nova is away no try is the last one.
-        """
-        limit = self._world.conf.engine.retry_limit
-        last = self._notification.attempt >= limit and reason != Reason.CLOUD_UNAVAILABLE
-        status = NotificationStatus.FAILED if last else NotificationStatus.ERROR
-        self.end(status, reason or Reason.UNEXPECTED, text)
-
-    def end(self, status: NotificationStatus, reason: Reason, text: str) -> None:
-        """It ends so."""
+    def end(self, status: NotificationStatus, reason: Reason, text: str, then: str = "") -> None:
+        """It ends so; *then*: what comes next."""
         self.status = status
-        self.message = f"{reason}: {text}"[:MESSAGE_LENGTH]
+        self.message = f"{reason}: {text}"[: MESSAGE_LENGTH - len(then)] + then
 
 
 @contextmanager
@@ -121,8 +139,8 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
             yield outcome
         except (LeaseLost, DatabaseUnavailable):
             raise
-        except RecoveryIgnored as e:
-            outcome.end(NotificationStatus.IGNORED, e.reason or Reason.UNEXPECTED, str(e))
+        except RecoveryEnded as e:
+            outcome.end(e.ends_as, e.reason or Reason.UNEXPECTED, str(e))
         except MasakariError as e:
             lease.check()  # what fails because we were told to stop is no verdict
             outcome.failed(e.reason, str(e))
@@ -138,14 +156,13 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
 
 
 def _settle(world: World, uuid: str, outcome: Outcome) -> None:
-    pause_s = world.conf.process_unfinished_notifications_interval
     settled = db.leases.settle(
         world.database,
         uuid,
         owner=world.owner,
         status=outcome.status,
         message=outcome.message,
-        not_before=world.clock.now() + datetime.timedelta(seconds=pause_s),
+        not_before=outcome.not_before,
     )
     if not settled:
         raise LeaseLost(notification=uuid)

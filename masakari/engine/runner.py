@@ -1,10 +1,11 @@
-"""Running a story as a TaskFlow flow, persisted in the logbook of its notification.
+"""Running a chapter as a TaskFlow flow, persisted in the logbook of its notification.
 
-Logbook uuid = notification uuid, one flow detail per attempt.  An attempt whose engine died is
-resumed: the step that was running is run again with the results of those before it.
+Logbook uuid = notification uuid, one flow detail per chapter of each attempt.  A chapter whose
+engine died is resumed: the step that was running is run again with the results of those before it.
 """
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from oslo_log import log
@@ -14,67 +15,84 @@ from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 
 from masakari import db
-from masakari.engine.flows import Story
+from masakari.engine.flows import Chapter
+from masakari.engine.step import Step
 from masakari.engine.world import Job
 from masakari.errors import DatabaseUnavailable
 
 LOG = log.getLogger(__name__)
 
 
-def run(job: Job, story: Story) -> None:
+def told(job: Job) -> dict[str, int]:
+    """{name: number} of the chapters that this attempt has begun, here or in an engine before."""
+    with _store(job) as connection:
+        book = _book(job, "", connection)
+        metas = [detail.meta or {} for detail in book]
+    return {
+        meta["name"]: meta["chapter"]
+        for meta in metas
+        if meta.get("attempt") == job.notification.attempt and "chapter" in meta
+    }
+
+
+def run(job: Job, chapter: Chapter) -> None:
     """Every step has run, in this engine or in one before it.
 
     Raises what a step raised, LeaseLost and DatabaseUnavailable.
     """
+    with _store(job) as connection:
+        book = _book(job, chapter.book, connection)
+        left = _unfinished(job, book)
+        if left is not None and left.state == states.SUCCESS:
+            return
+        engine = _resumed(job, chapter, book, left)
+        if engine is None:
+            engine = _load(job, chapter, book, _new_detail(job, chapter, connection, book))
+        for step in chapter.steps:
+            details = engine.storage.get_task_progress_details(step.name)
+            if details and isinstance(step, Step):
+                step.remember(details["details"]["progress_details"])
+        engine.run()
+
+
+@contextlib.contextmanager
+def _store(job: Job) -> Iterator[Any]:  # TaskFlow is untyped
+    """A connection to the store of progress.  Raises DatabaseUnavailable."""
     try:
-        _run(job, story)
+        with contextlib.closing(job.world.progress.get_connection()) as connection:
+            yield connection
     except db.progress.StoreAway as e:
         raise DatabaseUnavailable from e.__cause__
 
 
-def _run(job: Job, story: Story) -> None:
-    with contextlib.closing(job.world.progress.get_connection()) as connection:
-        book = _book(job, story, connection)
-        left = _unfinished(job, book)
-        if left is not None and left.state == states.SUCCESS:
-            return
-        engine = _resumed(job, story, book, left)
-        if engine is None:
-            engine = _load(job, story, book, _new_detail(job, story, connection, book))
-    for step in story.steps:
-        details = engine.storage.get_task_progress_details(step.name)
-        if details:
-            step.remember(details["details"]["progress_details"])
-    engine.run()
-
-
-def _book(job: Job, story: Story, connection: Any) -> Any:  # TaskFlow is untyped
-    """The logbook of the notification."""
+def _book(job: Job, name: str, connection: Any) -> Any:
+    """The logbook of the notification; a new one is of that *name*."""
     uuid = job.notification.notification_uuid
     try:
         return connection.get_logbook(uuid)
     except exceptions.NotFound:
-        return models.LogBook(story.book, uuid=uuid)
+        return models.LogBook(name, uuid=uuid)
 
 
 def _unfinished(job: Job, book: Any) -> Any:
-    """This attempt's flow detail that did not fail, or None."""
+    """The chapter's flow detail that did not fail, or None."""
     found = [
         detail
         for detail in book
         if (detail.meta or {}).get("attempt") == job.notification.attempt
+        and (detail.meta or {}).get("chapter", 1) == job.chapter
         and detail.state != states.FAILURE
         and all(atom.state != states.FAILURE for atom in detail)
     ]
     return found[-1] if found else None
 
 
-def _resumed(job: Job, story: Story, book: Any, detail: Any) -> Any:
+def _resumed(job: Job, chapter: Chapter, book: Any, detail: Any) -> Any:
     """An engine that goes on where a dead one was, or None where it cannot be told."""
     if detail is None:
         return None
     try:
-        return _load(job, story, book, detail)
+        return _load(job, chapter, book, detail)
     except Exception as e:  # died between two writes of TaskFlow: steps look before they act anyway
         LOG.info(
             "notification %s: begun anew, its steps cannot be resumed (%s)",
@@ -84,28 +102,27 @@ def _resumed(job: Job, story: Story, book: Any, detail: Any) -> Any:
         return None
 
 
-def _new_detail(job: Job, story: Story, connection: Any, book: Any) -> Any:
-    detail = models.FlowDetail(story.flow, uuidutils.generate_uuid())
+def _new_detail(job: Job, chapter: Chapter, connection: Any, book: Any) -> Any:
+    detail = models.FlowDetail(chapter.flow, uuidutils.generate_uuid())
     detail.meta = {
         "attempt": job.notification.attempt,
-        "steps": [step.name for step in story.steps],
+        "chapter": job.chapter,
+        "name": chapter.name,
+        "steps": [step.name for step in chapter.steps],
     }
     book.add(detail)
     connection.save_logbook(book)
     return book.find(detail.uuid)
 
 
-def _load(job: Job, story: Story, book: Any, detail: Any) -> Any:
+def _load(job: Job, chapter: Chapter, book: Any, detail: Any) -> Any:
     engine = engines.load(
-        linear_flow.Flow(story.flow).add(*story.steps),
+        linear_flow.Flow(chapter.flow).add(*chapter.steps),
         flow_detail=detail,
         book=book,
         backend=job.world.progress,
         engine="serial",
-        store={
-            "host_name": job.host.name,
-            "notification_uuid": job.notification.notification_uuid,
-        },
+        store=dict(chapter.store),
         never_resolve=True,  # nothing is undone by going back; the next attempt goes on
     )
     engine.compile()

@@ -1,11 +1,13 @@
 """One engine: its threads, and what they do while it runs."""
 
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 from oslo_log import log
 
+from masakari import db
 from masakari.engine import recovery, sweeps
 from masakari.engine.leases import Leases
 from masakari.engine.world import World
@@ -14,7 +16,9 @@ from masakari.errors import MasakariError
 LOG = log.getLogger(__name__)
 
 HOUSEKEEPING_THREADS = 3
-"""Besides the recoveries: one thread renews leases, one looks for work, one removes locks."""
+"""Besides the recoveries: one thread renews leases, one looks for work, one tidies up."""
+SHORTEST_PAUSE_S = 0.2
+"""Between two searches for work."""
 
 
 class Engine:
@@ -38,8 +42,8 @@ class Engine:
         pool = world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, "recovery")
         pool.submit(self._leases.run)
         if world.conf.periodic_enable:
-            pool.submit(self._each, self._look_for_work)
-            pool.submit(self._each, self._remove_locks)
+            pool.submit(self._each, self._look_for_work, self._until_next_try)
+            pool.submit(self._each, self._tidy_up)
         self._pool = pool
         LOG.info("engine %s: started", world.owner)
 
@@ -80,16 +84,20 @@ class Engine:
             with self._lock:
                 self._active.discard(uuid)
 
-    def _each(self, sweep: Callable[[], None]) -> None:
-        """Do it each `sweep_interval` seconds until `stop`."""
+    def _each(
+        self, sweep: Callable[[], None], pause_s: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """Do it each `sweep_interval` seconds, or earlier after *pause_s*, until `stop`."""
         while not self._stop.is_set():
+            pause = self._world.conf.engine.sweep_interval
             try:
                 sweep()
+                pause = min(pause, pause_s())
             except MasakariError as e:
                 LOG.warning("sweep: %s", e)
             except Exception:
                 LOG.exception("sweep: unexpected error")
-            self._stop.wait(self._world.conf.engine.sweep_interval)
+            self._stop.wait(pause)
 
     def _look_for_work(self) -> None:
         clock, conf = self._world.clock, self._world.conf
@@ -98,5 +106,13 @@ class Engine:
             sweeps.expired(self._world)
             self._expire_at = clock.monotonic() + conf.check_expired_notifications_interval
 
-    def _remove_locks(self) -> None:
+    def _until_next_try(self) -> float:
+        """Seconds until something that waits may be claimed."""
+        at = db.leases.next_due(self._world.database)
+        if at is None:
+            return math.inf
+        return max(SHORTEST_PAUSE_S, (at - self._world.clock.now()).total_seconds())
+
+    def _tidy_up(self) -> None:
         sweeps.forgotten_locks(self._world, self._stop)
+        sweeps.forgotten_reserved_hosts(self._world, self._stop)

@@ -1,5 +1,8 @@
 """Steps of a recovery: TaskFlow tasks that say what they do."""
 
+import inspect
+from typing import Any
+
 from oslo_log import log
 from taskflow import task
 
@@ -11,35 +14,47 @@ MOST_DETAILS = 40
 """Progress entries kept per step: TaskFlow rewrites them all with each one (64 KiB on MySQL)."""
 DETAIL_LENGTH = 500
 """Longest message of a progress entry, in characters."""
+TASKFLOW = frozenset(inspect.signature(task.Task).parameters)
+"""What a task of TaskFlow can be told."""
 
 
 class Step(task.Task):
     """A step of a story.  It looks before it acts: to resume it is to run it again.
 
-    Live objects come by the constructor; what `execute` takes and returns is stored, so it is
-    JSON.  The name of the class is the name that the API shows.
+    Live objects come by `join`; what `execute` takes and returns is stored, so it is JSON.  The
+    name of the class is the name that the API shows.
     """
 
-    def __init__(self, job: Job) -> None:
-        """Have said nothing."""
-        super().__init__(name=type(self).__name__)
-        self.job = job
+    job: Job
+    """what the step is part of, from `join` on"""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Have said nothing.  Of *kwargs* only those of taskflow.task.Task count."""
+        known = {name: value for name, value in kwargs.items() if name in TASKFLOW}
+        super().__init__(**{"name": type(self).__name__, **known})
         self._details: list[dict[str, str]] = []
         self._progress = 0.0
+
+    def join(self, job: Job) -> None:
+        """Be part of that job."""
+        self.job = job
 
     def remember(self, details: list[dict[str, str]]) -> None:
         """An engine that died had said this already."""
         self._details = list(details)
+        self._progress = max((float(d["progress"]) for d in details), default=0.0)
 
     def say(self, message: str, progress: float) -> None:
         """Log *message* and store it as progress (0 to 1, never going back) of this step."""
-        LOG.info("notification %s: %s", self.job.notification.notification_uuid, message)
-        self._progress = max(self._progress, progress)
+        n = self.job.notification
+        LOG.info("notification %s: %s", n.notification_uuid, message)
+        self._progress = max(self._progress, min(progress, 1.0))
         self._details.append(
             {
                 "timestamp": self.job.world.clock.now().isoformat(" ", "microseconds"),
                 "progress": str(self._progress),
                 "message": message[:DETAIL_LENGTH],
+                "request_id": n.request_id or "",
             }
         )
         if len(self._details) > MOST_DETAILS:
@@ -49,3 +64,10 @@ class Step(task.Task):
             task.EVENT_UPDATE_PROGRESS,
             {"progress": self._progress, "progress_details": list(self._details)},
         )
+
+
+class Noop(Step):
+    """Nothing: for flows of which a part is to be empty."""
+
+    def execute(self) -> None:
+        """Return."""

@@ -6,6 +6,7 @@ from oslo_log import log
 
 from masakari import db
 from masakari.clock import Event
+from masakari.engine import reserved
 from masakari.engine.world import World
 from masakari.errors import CloudNotFound, CloudUnavailable, MasakariError
 
@@ -42,3 +43,18 @@ def forgotten_locks(world: World, stop: Event) -> None:
             continue
         db.vmoves.unlocked(world.database, move.uuid)
         LOG.info("VM %s (%s): unlocked", move.instance_name, move.instance_uuid)
+
+
+def forgotten_reserved_hosts(world: World, stop: Event) -> None:
+    """Reserved hosts that a recovery had taken, and neither used nor given back, are given back."""
+    for host in db.hosts.forgotten_reserved(world.database):
+        if stop.is_set():
+            return
+        with world.locks.hold(f"reserved-host-{host.uuid}") as is_ours:
+            if not is_ours:
+                continue
+            try:
+                reserved.give_back(world, host)
+            except CloudUnavailable as e:
+                LOG.warning("reserved host %s is given back later: %s", host.name, e)
+                return

@@ -1,9 +1,11 @@
 """Everything that the engine may touch, in one frozen object that is passed down."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
@@ -11,7 +13,13 @@ from masakari.clock import Clock
 from masakari.cloud import Cloud
 from masakari.db.models import Host, Notification
 from masakari.db.session import Database
+from masakari.engine.exclusions import Exclusions
 from masakari.engine.leases import Lease
+from masakari.locks import Locks
+
+if TYPE_CHECKING:
+    from masakari.engine.flows import Flows
+    from masakari.engine.reserved import Spare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +36,11 @@ class World:
     """pool(threads, name): a new pool of threads, to be used in a `with` block"""
     owner: str
     """the name under which this engine holds leases; differs after each start"""
+    locks: Locks
+    exclusions: Exclusions
+    """what is never touched"""
+    flows: Flows
+    """which steps a recovery takes"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +53,12 @@ class Job:
     lease: Lease
     claimed_at: float
     """monotonic: what an engine before us sent, it sent earlier"""
+    chapter: int = 1
+    """counts the flows of this attempt"""
+    spare: Spare | None = None
+    """the reserved host that takes the VMs; None: Nova chooses where they go"""
+
+    @property
+    def uuid(self) -> str:
+        """Of the notification."""
+        return self.notification.notification_uuid

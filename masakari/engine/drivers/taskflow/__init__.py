@@ -1,0 +1,1 @@
+"""Import paths that third parties know from OpenStack's Masakari."""

@@ -1,0 +1,74 @@
+"""Crash loops: what is tried for a VM that failed, given how often that was tried before."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from masakari import db
+from masakari.db.models import VmRecovery
+from masakari.engine.world import Job
+from masakari.states import VmAction
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often a VM is brought back within a window of time."""
+
+    restarts: int
+    relocations: int
+
+
+def decide(before: Sequence[VmRecovery], limits: Limits) -> VmAction:
+    """The next action after those *before*, all of them within the window.  Pure."""
+    if sum(r.action == VmAction.RESTART for r in before) < limits.restarts:
+        return VmAction.RESTART
+    if sum(r.action == VmAction.RELOCATE for r in before) < limits.relocations:
+        return VmAction.RELOCATE
+    return VmAction.GIVE_UP
+
+
+def plan(job: Job) -> VmAction:
+    """What this attempt does; one that was begun goes on with what it had begun."""
+    mine = [r for r in _mine(job) if r.attempt == job.notification.attempt]
+    if mine:
+        return VmAction(mine[-1].action)
+    return decide(_within_window(job), _limits(job))
+
+
+def after_failed_restart(job: Job) -> VmAction:
+    """What this attempt does after its restart failed: RESTART means nothing more."""
+    limits = _limits(job)
+    moves = sum(r.action == VmAction.RELOCATE for r in _within_window(job))
+    if moves < limits.relocations:
+        return VmAction.RELOCATE
+    return VmAction.RESTART
+
+
+def complaint(job: Job) -> str:
+    """Why nothing more is tried, in one sentence."""
+    conf, before = job.world.conf.instance_failure, _within_window(job)
+    restarts = sum(r.action == VmAction.RESTART for r in before)
+    moves = sum(r.action == VmAction.RELOCATE for r in before)
+    return (
+        f"The VM failed again after {restarts} restarts and {moves} relocations within "
+        f"{conf.restart_window} s; it is left in error until somebody looks."
+    )
+
+
+def _limits(job: Job) -> Limits:
+    conf = job.world.conf.instance_failure
+    return Limits(conf.max_restarts, conf.max_relocations)
+
+
+def _within_window(job: Job) -> list[VmRecovery]:
+    world = job.world
+    window = datetime.timedelta(seconds=world.conf.instance_failure.restart_window)
+    return db.vm_recoveries.history(
+        world.database,
+        job.notification.payload["instance_uuid"],
+        since=world.clock.now() - window,
+    )
+
+
+def _mine(job: Job) -> list[VmRecovery]:
+    return db.vm_recoveries.of_notification(job.world.database, job.uuid)

@@ -1,0 +1,341 @@
+"""The steps of a VM's failure.  Class names and progress are what clients see.
+
+A VM is restarted where it is: stopped, started, confirmed.  Where that is allowed it is moved by
+cold migration instead; it is never evacuated, because its host lives.  Before each step we look
+whether that is still ours to do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from oslo_log import log
+
+from masakari import cloud, db
+from masakari.clock import wait_until
+from masakari.cloud import Action, Server
+from masakari.db.models import Notification
+from masakari.engine import selection, vm_checks
+from masakari.engine.step import Step
+from masakari.engine.world import Job
+from masakari.errors import (
+    CloudConflict,
+    CloudNotFound,
+    RecoveryError,
+    RecoveryIgnored,
+    RecoverySkipped,
+    VMNotRecovered,
+)
+from masakari.states import NotificationStatus, Reason, VmAction
+
+LOG = log.getLogger(__name__)
+
+SOONEST_S = 0.2
+"""First pause between two looks at a VM, in seconds; they grow up to `verify_interval`."""
+
+
+class InstanceStep(Step):
+    """A step that is about one VM."""
+
+    action: VmAction
+    """what the step is part of"""
+
+    def look(self) -> Server:
+        """The VM, which is idle and may be acted upon.  Raises what says why it may not."""
+        server = self._await("to become idle", lambda s: s.task_state is None, _power_off_s)
+        problem = vm_checks.judge(server, self._facts(server))
+        if problem is not None:
+            self.say(problem.text, 1.0)
+            ends = problem.status == NotificationStatus.FINISHED
+            raise (RecoverySkipped if ends else RecoveryIgnored)(
+                problem.text, reason=problem.reason
+            )
+        return server
+
+    def await_state(self, wanted: str, timeout_s: Callable[[Job], float]) -> Server:
+        """The VM in vm_state *wanted*, idle.  Raises VMNotRecovered, also when it is in error."""
+
+        def is_there(server: Server) -> bool:
+            if server.vm_state == "error" and server.task_state is None and wanted != "error":
+                raise VMNotRecovered(f"Awaited vm_state {wanted}, and Nova put the VM in error.")
+            return server.vm_state == wanted and server.task_state is None
+
+        return self._await(f"vm_state {wanted}", is_there, timeout_s)
+
+    def begin(self) -> None:
+        """The action is counted, and on record before anything is done."""
+        job = self.job
+        db.vm_recoveries.begin(
+            job.world.database,
+            instance_uuid=_vm(job.notification),
+            notification_uuid=job.uuid,
+            attempt=job.notification.attempt,
+            action=self.action,
+            host=job.host.name,
+        )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this notification has acted on the VM, in this attempt or in one before."""
+        return bool(db.vm_recoveries.of_notification(self.job.world.database, self.job.uuid))
+
+    def server(self) -> Server:
+        """The VM as it is now, if it and its host are ours to look after.
+
+        Raises RecoveryIgnored when it is gone, RecoveryError when its host has failed.
+        """
+        job = self.job
+        job.lease.check()
+        failed = db.notifications.host_failure_pending(job.world.database, job.host.uuid)
+        if failed is not None:
+            raise RecoveryError(
+                f"Host {job.host.name} has failed as a whole; notification {failed} comes first.",
+                reason=Reason.HOST_FAILED,
+            )
+        try:
+            return job.world.cloud.server(_vm(job.notification))
+        except CloudNotFound:
+            self.say("The VM does not exist any more.", 1.0)
+            raise RecoveryIgnored(
+                "The VM does not exist any more.", reason=Reason.VM_GONE
+            ) from None
+
+    # ---- within
+
+    def _await(
+        self, what: str, is_there: Callable[[Server], bool], timeout_s: Callable[[Job], float]
+    ) -> Server:
+        world, seen = self.job.world, list[Server]()
+
+        def look() -> bool:
+            seen.append(self.server())
+            return is_there(seen[-1])
+
+        timeout = timeout_s(self.job)
+        every = world.conf.verify_interval
+        if not wait_until(world.clock, look, timeout, every, soonest=SOONEST_S):
+            last = seen[-1]
+            raise VMNotRecovered(
+                f"Awaited the VM {what} for {timeout:g} s, last seen vm_state {last.vm_state}"
+                + (f", task_state {last.task_state}." if last.task_state else ".")
+            )
+        return seen[-1]
+
+    def _facts(self, server: Server) -> vm_checks.Facts:
+        world, n = self.job.world, self.job.notification
+        options = world.conf.instance_failure
+        begun = self.has_begun
+        actions: Sequence[Action] = () if begun else world.cloud.actions(server.id)
+        return vm_checks.Facts(
+            host=self.job.host.name,
+            excluded=world.exclusions.server(server),
+            is_enabled=options.process_all_instances
+            or selection.is_ha_enabled(server, options.ha_enabled_instance_metadata_key),
+            ha_key=options.ha_enabled_instance_metadata_key,
+            newest_action=actions[0] if actions else None,
+            restarted_at=db.vm_recoveries.last_power_on(
+                world.database, server.id, but=self.job.uuid
+            ),
+            event_at=n.generated_time,
+            has_begun=begun,
+        )
+
+
+class StopInstanceTask(InstanceStep):
+    """The VM is off, and may be started."""
+
+    action = VmAction.RESTART
+
+    def execute(self, instance_uuid: str) -> None:
+        """Check, count, stop, wait."""
+        job, nova = self.job, self.job.world.cloud
+        server = self.look()
+        _require_service(job)
+        self.begin()
+        self.say(f"Stopping VM {server.name} ({instance_uuid}).", 0.5)
+        if server.vm_state == "resized":
+            nova.reset_state(instance_uuid, "active", leave=job.lease.check)
+        if server.vm_state != "stopped":
+            self._stop(instance_uuid)
+            self.await_state("stopped", _power_off_s)
+        self.say(f"VM {server.name} is stopped.", 1.0)
+
+    def _stop(self, instance_uuid: str) -> None:
+        try:
+            self.job.world.cloud.stop(instance_uuid, leave=self.job.lease.check)
+        except CloudConflict as e:
+            # Nova's own power-state sync may have been quicker
+            server = self.server()
+            if server.vm_state != "stopped" and server.task_state is None:
+                raise VMNotRecovered(str(e)) from e
+
+
+class StartInstanceTask(InstanceStep):
+    """Nova has accepted to start the VM."""
+
+    action = VmAction.RESTART
+
+    def execute(self, instance_uuid: str) -> None:
+        """Start it, unless it runs."""
+        job = self.job
+        server = self.look()
+        if server.vm_state == "active":  # an engine before us had started it
+            self.say(f"VM {server.name} has started.", 1.0)
+            return
+        if server.vm_state != "stopped":
+            raise VMNotRecovered(f"The VM cannot be started in vm_state {server.vm_state}.")
+        self.say(f"Starting VM {server.name} ({instance_uuid}).", 0.5)
+        start(job, instance_uuid)
+        self.say(f"Nova starts VM {server.name}.", 1.0)
+
+
+class ConfirmInstanceActiveTask(InstanceStep):
+    """The VM is active."""
+
+    action = VmAction.RESTART
+
+    def execute(self, instance_uuid: str) -> None:
+        """Wait for it."""
+        self.say(f"Waiting for VM {instance_uuid} to be active.", 0.5)
+        server = self.await_state("active", _power_on_s)
+        self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
+
+
+class MigrateInstanceTask(InstanceStep):
+    """The VM is active on another host, to which Nova has moved it."""
+
+    action = VmAction.RELOCATE
+
+    def execute(self, instance_uuid: str) -> None:
+        """Do what its state asks for next, until it is there."""
+        job = self.job
+        if not any(
+            r.action == VmAction.RELOCATE and r.attempt == job.notification.attempt
+            for r in db.vm_recoveries.of_notification(job.world.database, job.uuid)
+        ):
+            self.look()
+            _require_service(job)
+            self.begin()
+        self.say(f"Moving VM {instance_uuid} off host {job.host.name}.", 0.0)
+        asked: list[bool] = []
+        server = self._await(
+            "to be active on another host", lambda s: self._advance(s, asked), _relocation_s
+        )
+        self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
+
+    def _advance(self, server: Server, asked: list[bool]) -> bool:
+        """Whether it is there; if not, the next request is made when Nova is idle."""
+        if server.task_state is not None:
+            return False
+        if server.host != self.job.host.name:
+            return self._arrive(server)
+        if asked:
+            raise VMNotRecovered(
+                f"Nova did not move the VM: it is on host {server.host}, "
+                f"vm_state {server.vm_state}."
+            )
+        if self._leave(server):
+            asked.append(True)
+        return False
+
+    def _arrive(self, server: Server) -> bool:
+        """Whether it runs on the other host; if not, what is missing is asked for."""
+        match server.vm_state:
+            case "active":
+                return True
+            case "resized":
+                self.say(f"VM {server.name} is on host {server.host}: confirming.", 0.6)
+                self.job.world.cloud.confirm_resize(server.id, leave=self.job.lease.check)
+            case "stopped":
+                self.say(f"Starting VM {server.name} on host {server.host}.", 0.8)
+                start(self.job, server.id)
+            case state:
+                raise VMNotRecovered(f"The VM is on host {server.host}, in vm_state {state}.")
+        return False
+
+    def _leave(self, server: Server) -> bool:
+        """Whether Nova was asked to move it; if not, it is made ready for that."""
+        nova, leave = self.job.world.cloud, self.job.lease.check
+        match server.vm_state:
+            case "stopped":
+                self.say(f"Nova chooses another host for VM {server.name}.", 0.3)
+                nova.migrate(server.id, leave=leave)
+                return True
+            case "active":
+                nova.stop(server.id, leave=leave)
+            case "error" | "resized":
+                nova.reset_state(server.id, "active", leave=leave)
+            case state:
+                raise VMNotRecovered(f"The VM cannot be moved in vm_state {state}.")
+        return False
+
+
+class LeaveInstanceInErrorTask(InstanceStep):
+    """The VM is in vm_state error, for its owner to see."""
+
+    action = VmAction.GIVE_UP
+
+    def execute(self, instance_uuid: str) -> None:
+        """Reset its state."""
+        server = self.look()
+        self.begin()
+        if server.vm_state != "error":
+            self.job.world.cloud.reset_state(instance_uuid, "error", leave=self.job.lease.check)
+        self.say(f"VM {server.name} fails again and again: left in vm_state error.", 1.0)
+
+
+@contextmanager
+def counted(job: Job, action: VmAction) -> Iterator[None]:
+    """How the action ended is on record, if it had begun."""
+    outcome = "failed"
+    try:
+        yield
+        outcome = "succeeded"
+    except RecoveryIgnored:
+        outcome = "superseded"
+        raise
+    finally:
+        if not job.lease.is_lost:
+            db.vm_recoveries.end(
+                job.world.database,
+                notification_uuid=job.uuid,
+                attempt=job.notification.attempt,
+                action=action,
+                outcome=outcome,
+            )
+
+
+def start(job: Job, instance_uuid: str) -> None:
+    """Nova has accepted to start the VM; that it was asked is on record before."""
+    db.vm_recoveries.power_on(
+        job.world.database, notification_uuid=job.uuid, attempt=job.notification.attempt
+    )
+    try:
+        job.world.cloud.start(instance_uuid, leave=job.lease.check)
+    except CloudConflict as e:
+        raise VMNotRecovered(str(e)) from e
+
+
+def _require_service(job: Job) -> None:
+    """Nova can reach the host.  Raises RecoveryError."""
+    service = cloud.service_of(job.world.cloud, job.host.name)
+    if service.is_down:
+        raise RecoveryError(
+            f"The compute service of host {job.host.name} is down: nothing can be done there.",
+            reason=Reason.SERVICE_DOWN,
+        )
+
+
+def _vm(n: Notification) -> str:
+    return n.payload["instance_uuid"]
+
+
+def _power_off_s(job: Job) -> float:
+    return float(job.world.conf.wait_period_after_power_off)
+
+
+def _power_on_s(job: Job) -> float:
+    return float(job.world.conf.wait_period_after_power_on)
+
+
+def _relocation_s(job: Job) -> float:
+    return float(job.world.conf.instance_failure.relocation_timeout)

@@ -1,0 +1,80 @@
+"""When to act: after a delay that a sign of life may end, and again after a failure."""
+
+import datetime
+from dataclasses import dataclass
+
+from oslo_config import cfg
+from oslo_log import log
+
+from masakari import db
+from masakari.db.models import Notification
+from masakari.engine.world import World
+from masakari.states import Event, NotificationStatus, NotificationType, Reason
+
+LOG = log.getLogger(__name__)
+
+GROUPS = {
+    NotificationType.COMPUTE_HOST: "host_failure",
+    NotificationType.VM: "instance_failure",
+    NotificationType.PROCESS: "process_failure",
+}
+NOT_COUNTED = frozenset({Reason.CLOUD_UNAVAILABLE, Reason.HOST_FAILED})
+"""Not the fault of what failed: such a try never is the last, and the pauses do not grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """The next try of a notification."""
+
+    not_before: datetime.datetime
+    text: str
+    """when and which it is, for people"""
+
+
+def is_delayed(world: World, uuid: str) -> bool:
+    """Whether it is too early to act; then the notification says until when."""
+    if not any(_delay_s(world.conf, type_) for type_ in GROUPS):
+        return False
+    n = db.notifications.get(world.database, uuid)
+    delay_s = _delay_s(world.conf, n.type)
+    if not delay_s or n.status != NotificationStatus.NEW or n.created_at is None:
+        return False
+    if n.payload.get("event") == Event.STARTED:
+        return False
+    until = n.created_at + datetime.timedelta(seconds=delay_s)
+    if until <= world.clock.now():
+        return False
+    message = f"{Reason.DELAYED}: Nothing is done before {_told(until)}, in case it comes back."
+    if db.leases.postpone(world.database, uuid, until=until, message=message):
+        LOG.info("notification %s: %s", uuid, message)
+    return True
+
+
+def next_try(world: World, n: Notification, reason: Reason) -> Try | None:
+    """When the next try comes after one that failed because of *reason*; None: there is none."""
+    conf = world.conf
+    is_counted = reason not in NOT_COUNTED
+    limit = _of_type(conf, n.type, "retry_limit")
+    limit = conf.engine.retry_limit if limit is None else limit
+    if is_counted and n.attempt >= limit:
+        return None
+    first: int = conf.process_unfinished_notifications_interval
+    growth = 2 ** min(n.attempt - 1, 20) if is_counted else 1
+    pause_s = min(first * growth, max(first, conf.engine.retry_backoff_max))
+    at = world.clock.now() + datetime.timedelta(seconds=pause_s)
+    which = f"try {n.attempt + 1} of {limit}" if is_counted else f"try {n.attempt + 1}"
+    return Try(at, f"Next: {which}, at {_told(at)}.")
+
+
+def _delay_s(conf: cfg.ConfigOpts, type_: str) -> float:
+    own = _of_type(conf, type_, "recovery_delay")
+    return float(conf.engine.recovery_delay if own is None else own)
+
+
+def _of_type(conf: cfg.ConfigOpts, type_: str, option: str) -> float | None:
+    value: float | None = conf[GROUPS[NotificationType(type_)]][option]
+    return value
+
+
+def _told(moment: datetime.datetime) -> str:
+    return f"{moment.isoformat(' ', 'seconds')} UTC"

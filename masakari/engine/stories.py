@@ -1,0 +1,223 @@
+"""What is done about each kind of notification: the stories, told from chapters.
+
+A chapter is one flow of steps (`flows`), run by `runner`.  After each the database says what is
+left to do, so a story that is told again, by another engine, goes on where it was.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from oslo_log import log
+
+from masakari import db
+from masakari.db.models import VMove
+from masakari.engine import escalation, flows, instance, process, reserved, runner
+from masakari.engine.flows import Factory
+from masakari.engine.gates import Verdict
+from masakari.engine.world import Job
+from masakari.errors import (
+    GivenUp,
+    HostTaken,
+    NoReservedHost,
+    RecoverySkipped,
+    ReservedHostUnusable,
+    VMNotRecovered,
+    VMsNotRecovered,
+)
+from masakari.states import (
+    Event,
+    NotificationStatus,
+    NotificationType,
+    Reason,
+    RecoveryMethod,
+    VmAction,
+    VMoveStatus,
+)
+
+LOG = log.getLogger(__name__)
+
+
+def tell(job: Job) -> Verdict:
+    """How it ended well.  Raises what says how it did not."""
+    n = job.notification
+    is_start = n.payload.get("event") == Event.STARTED
+    match n.type:
+        case NotificationType.COMPUTE_HOST:
+            return host_started(job) if is_start else HostStory(job).tell()
+        case NotificationType.VM:
+            return vm_failed(job)
+        case _:
+            return process.started(job) if is_start else process_stopped(job)
+
+
+# ---- hosts
+
+
+class HostStory:
+    """A compute host died; its VMs come back elsewhere."""
+
+    def __init__(self, job: Job) -> None:
+        """Nothing is done yet, unless an engine before us began."""
+        self._job = job
+        self._told = runner.told(job)
+        self._nothing_reserved: NoReservedHost | None = None
+
+    def tell(self) -> Verdict:
+        """By the segment's method; each way is gone only for VMs that have not arrived."""
+        job = self._job
+        if not db.hosts.begin_maintenance(job.world.database, job.host.uuid, by=job.uuid):
+            raise HostTaken(host=job.host.name)
+        ways: Mapping[str, Sequence[Callable[[], None]]] = {
+            RecoveryMethod.AUTO: (self.anywhere,),
+            RecoveryMethod.RESERVED_HOST: (self.onto_reserved_hosts,),
+            RecoveryMethod.AUTO_PRIORITY: (self.anywhere, self.onto_reserved_hosts),
+            RecoveryMethod.RH_PRIORITY: (self.onto_reserved_hosts, self.anywhere),
+        }
+        is_over = False
+        for way in ways[job.host.failover_segment.recovery_method]:
+            if not is_over:
+                way()
+                is_over = self._is_over()
+        return self._verdict()
+
+    def anywhere(self) -> None:
+        """Nova's scheduler chooses where the VMs go."""
+        self._chapter("anywhere", self._job.world.flows.host_auto.all)
+
+    def onto_reserved_hosts(self) -> None:
+        """One reserved host after the other takes the VMs that have not arrived."""
+        parts = self._job.world.flows.host_reserved
+        self._chapter("before reserved hosts", parts.pre)
+        tried: list[str] = []
+        while not tried or not self._is_over():
+            try:
+                with reserved.taken(self._job, tried) as spare:
+                    tried.append(spare.name)
+                    self._chapter(
+                        f"onto reserved host {spare.name}", parts.main, spare, tried=tuple(tried)
+                    )
+            except NoReservedHost as e:
+                self._nothing_reserved = e
+                LOG.warning("notification %s: %s", self._job.uuid, e)
+                return
+        self._chapter("after reserved hosts", parts.post)
+
+    def _chapter(
+        self,
+        name: str,
+        factories: Sequence[Factory],
+        spare: reserved.Spare | None = None,
+        tried: Sequence[str] = (),
+    ) -> None:
+        """Its steps are run; VMs that did not arrive are left to the next one."""
+        if not factories:
+            return
+        number = self._told.setdefault(name, len(self._told) + 1)
+        job = dataclasses.replace(self._job, chapter=number, spare=spare)
+        store: dict[str, Any] = (
+            {"reserved_host": spare.name, "reserved_host_list": list(tried)} if spare else {}
+        )
+        try:
+            runner.run(job, flows.host_chapter(job, name, factories, **store))
+        except (VMsNotRecovered, ReservedHostUnusable) as e:
+            LOG.warning("notification %s: %s: %s", self._job.uuid, name, e)
+
+    def _moves(self) -> list[VMove]:
+        n = self._job.notification
+        return db.vmoves.of_attempt(self._job.world.database, n.notification_uuid, n.attempt)
+
+    def _is_over(self) -> bool:
+        return not self._job_left(self._moves()) and self._has_chosen()
+
+    def _has_chosen(self) -> bool:
+        """Whether a chapter came as far as to list the VMs."""
+        return any(not name.startswith(("before", "after")) for name in self._told)
+
+    @staticmethod
+    def _job_left(moves: Sequence[VMove]) -> list[VMove]:
+        done = (VMoveStatus.SUCCEEDED, VMoveStatus.IGNORED)
+        return [m for m in moves if m.status not in done]
+
+    def _verdict(self) -> Verdict:
+        """This attempt's moves say how it went."""
+        if not self._has_chosen() and self._nothing_reserved is not None:
+            raise self._nothing_reserved
+        moves = self._moves()
+        left = self._job_left(moves)
+        if left:
+            more = f"; {self._nothing_reserved}" if self._nothing_reserved else ""
+            raise VMsNotRecovered(
+                failed=len(left),
+                total=len(moves),
+                host=self._job.host.name,
+                detail=f"{left[0].instance_name} ({left[0].instance_uuid}): "
+                f"{left[0].message}{more}",
+            )
+        moved = sum(m.status == VMoveStatus.SUCCEEDED for m in moves)
+        alone = len(moves) - moved
+        if not moved:
+            text = f"No VM was to be recovered ({alone} left alone)."
+            return Verdict(NotificationStatus.FINISHED, Reason.NOTHING_TO_DO, text)
+        rest = f", {alone} left alone" if alone else ""
+        text = f"{moved} of {len(moves)} VMs recovered{rest}."
+        return Verdict(NotificationStatus.FINISHED, Reason.RECOVERED, text)
+
+
+def host_started(job: Job) -> Verdict:
+    """The host is up: what a failed process had marked is undone; VMs stay where they are."""
+    text = "The host has started: recorded, there is nothing to recover."
+    if db.hosts.end_process_maintenance(job.world.database, job.host.uuid):
+        text = "The host has started: the maintenance that a failed process had begun is over."
+    return Verdict(NotificationStatus.FINISHED, Reason.HOST_STARTED, text)
+
+
+# ---- VMs
+
+
+def vm_failed(job: Job) -> Verdict:
+    """A VM failed: it is restarted, moved where that is allowed, or left in error."""
+    told = runner.told(job)
+
+    def chapter(action: VmAction, factories: Sequence[Factory]) -> None:
+        number = told.setdefault(str(action), len(told) + 1)
+        ours = dataclasses.replace(job, chapter=number)
+        with instance.counted(ours, action):
+            runner.run(ours, flows.instance_chapter(ours, str(action), factories))
+
+    action = escalation.plan(job)
+    if action == VmAction.RESTART:
+        try:
+            chapter(action, job.world.flows.instance.all)
+        except VMNotRecovered as e:
+            action = escalation.after_failed_restart(job)
+            if action == VmAction.RESTART:
+                raise
+            LOG.warning("notification %s: %s", job.uuid, e)
+    if action == VmAction.RELOCATE:
+        chapter(action, (instance.MigrateInstanceTask,))
+    if action == VmAction.GIVE_UP:
+        chapter(action, (instance.LeaveInstanceInErrorTask,))
+        raise GivenUp(escalation.complaint(job), reason=Reason.CRASH_LOOP)
+    where = job.world.cloud.server(job.notification.payload["instance_uuid"]).host
+    done = "restarted" if action == VmAction.RESTART else "moved and started"
+    return Verdict(
+        NotificationStatus.FINISHED, Reason.RECOVERED, f"The VM was {done}, on host {where}."
+    )
+
+
+# ---- processes
+
+
+def process_stopped(job: Job) -> Verdict:
+    """A process of a compute host failed."""
+    name = job.notification.payload["process_name"]
+    answer = process.answer(job.world.conf, name)
+    if not answer.disables:
+        LOG.warning("process %s on host %s has failed; nothing is done", name, job.host.name)
+        raise RecoverySkipped(
+            f"Process {name} on host {job.host.name} has failed: recorded, nothing is done.",
+            reason=Reason.PROCESS_RECORDED,
+        )
+    runner.run(job, flows.process_chapter(job, "process", job.world.flows.process.all))
+    return process.disabled(job, answer)
