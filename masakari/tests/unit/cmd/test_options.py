@@ -83,6 +83,98 @@ def configure(keep_logging: None, tmp_path: pathlib.Path) -> Configure:
             "[oslo_messaging_rabbit]\nheartbeat_rate = $nobody",
             "[oslo_messaging_rabbit] heartbeat_rate: no such option nobody",
         ),
+        (
+            "[taskflow_driver_recovery_flows]\n"
+            "host_auto_failure_recovery_tasks = main:['a'],during:['b']",
+            "[taskflow_driver_recovery_flows] host_auto_failure_recovery_tasks: "
+            "'during' is not one of pre, main, post",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\nhost_rh_failure_recovery_tasks = {main:['a']}",
+            "[taskflow_driver_recovery_flows] host_rh_failure_recovery_tasks: "
+            "\"{main:['a']}\" is not of the form pre:[...],main:[...],post:[...]",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\ninstance_failure_recovery_tasks = main:['a'",
+            "[taskflow_driver_recovery_flows] instance_failure_recovery_tasks: "
+            "\"main:['a'\" is not of the form pre:[...],main:[...],post:[...]",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\nprocess_failure_recovery_tasks = main:['a',]",
+            "[taskflow_driver_recovery_flows] process_failure_recovery_tasks: "
+            "'' is not the name of a task",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\nprocess_failure_recovery_tasks = main:['a\"]",
+            "[taskflow_driver_recovery_flows] process_failure_recovery_tasks: "
+            "'\\'a\"' is not the name of a task",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\n"
+            "process_failure_recovery_tasks = main:['a'],main:['b']",
+            "[taskflow_driver_recovery_flows] process_failure_recovery_tasks: "
+            "'main' is given twice",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\n"
+            "process_failure_recovery_tasks = pre:['a'],main:['b','a']",
+            "[taskflow_driver_recovery_flows] process_failure_recovery_tasks: "
+            "the task a is named twice",
+        ),
+        (
+            "[taskflow_driver_recovery_flows]\nprocess_failure_recovery_tasks =",
+            "[taskflow_driver_recovery_flows] process_failure_recovery_tasks: "
+            "no task is named; to do nothing, name no_op",
+        ),
+        (
+            "[instance_failure]\nevents = WATCHDOG/WATCHDOG_RESET:reboot",
+            "[instance_failure] events: WATCHDOG/WATCHDOG_RESET: "
+            "'reboot' is not one of restart, ignore",
+        ),
+        (
+            "[instance_failure]\nevents = WATCHDOG_RESET:restart",
+            "[instance_failure] events: 'WATCHDOG_RESET' is not of the form EVENT/DETAIL",
+        ),
+        (
+            "[instance_failure]\nevents = REBOOT/UNKNOWN",
+            "[instance_failure] events: 'REBOOT/UNKNOWN' is not of the form "
+            "EVENT/DETAIL:restart|ignore",
+        ),
+        (
+            "[process_failure]\nprocesses = ntpd:stop",
+            "[process_failure] processes: ntpd: 'stop' is not one of ignore, disable, notify",
+        ),
+        (
+            "[process_failure]\nprocesses = :ignore",
+            "[process_failure] processes: '' is not of the form PROCESS",
+        ),
+        (
+            "[process_failure]\nprocesses = ntpd:ignore,ntpd:notify",
+            "[process_failure] processes: 'ntpd' is given twice",
+        ),
+        (
+            "[process_failure]\nother_processes = disabled",
+            "[process_failure] other_processes: Valid values are [ignore, disable, notify], "
+            "but found 'disabled'",
+        ),
+        (
+            "[host_failure]\nephemeral_storage = remote",
+            "[host_failure] ephemeral_storage: Valid values are [shared, local], "
+            "but found 'remote'",
+        ),
+        (
+            "[host_failure]\nephemeral_storage_by_aggregate = rack1:yes",
+            "[host_failure] ephemeral_storage_by_aggregate: rack1: "
+            "'yes' is not one of shared, local",
+        ),
+        (
+            "[host_failure]\nrecovery_delay = -1",
+            "[host_failure] recovery_delay: Should be greater than or equal to 0",
+        ),
+        (
+            "[engine]\nretry_limit = 0",
+            "[engine] retry_limit: Should be greater than or equal to 1",
+        ),
     ],
 )
 def test_impossible_value_is_refused_and_named(
