@@ -189,10 +189,11 @@ def _entries(
     if not isinstance(node, yaml.SequenceNode):
         raise _Wrong(_line(node), f"{key}: {_shown(node)} is not a list")
     for item in node.value:
-        if not isinstance(item, yaml.ScalarNode) or item.tag != "tag:yaml.org,2002:str":
-            raise _Wrong(_line(item), f"{key}: {_shown(item)} is not text")
-        if not item.value.strip():
+        is_text = isinstance(item, yaml.ScalarNode) and item.tag == "tag:yaml.org,2002:str"
+        if _is_null(item) or (is_text and not item.value.strip()):
             raise _Wrong(_line(item), f"{key}: an entry is empty")
+        if not is_text:
+            raise _Wrong(_line(item), f"{key}: {_shown(item)} is not text")
         try:
             yield convert(item.value)
         except ValueError as e:

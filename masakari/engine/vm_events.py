@@ -59,6 +59,7 @@ _LIFECYCLE = {
     "STARTED_RESTORED": _ignore("It was resumed from a file: a sign of life."),
     "STARTED_FROM_SNAPSHOT": _ignore("It was started from a snapshot, by an operator."),
     "STARTED_WAKEUP": _ignore("It woke up from its sleep: a sign of life."),
+    "STARTED_RECREATED": _ignore("libvirt has replaced its QEMU process: a sign of life."),
     "SUSPENDED_PAUSED": _ignore("Its owner or Nova has paused it."),
     "SUSPENDED_MIGRATED": _ignore("It is paused at the end of a live migration."),
     "SUSPENDED_IOERROR": _ignore(
