@@ -112,8 +112,8 @@ def sentence(error: Exception) -> str:
     return " ".join(problem(error).split())
 
 
-def wait_for_signal(conf: cfg.ConfigOpts) -> None:
-    """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again."""
+def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: None) -> None:
+    """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again, then calls *reload*."""
     waited = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     # The wake-up descriptor wakes this thread whichever thread the kernel gives a signal to.
     ours, python = socket.socketpair()
@@ -131,6 +131,7 @@ def wait_for_signal(conf: cfg.ConfigOpts) -> None:
                 return
             if received == signal.SIGHUP:
                 _read_again(conf)
+                reload()
 
 
 def _read_again(conf: cfg.ConfigOpts) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, nova, rpc
+from masakari import db, locks, nova, rpc
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
 from masakari.cmd import common
 from masakari.cmd import database as database_
+from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 
@@ -29,7 +30,10 @@ def pool(threads: int, name: str) -> Executor:
 
 
 def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) -> World:
-    """The real surroundings of an engine of this process."""
+    """The real surroundings of an engine of this process.  Raises ConfigInvalid.
+
+    Who ends the process closes `locks`.
+    """
     return World(
         conf=conf,
         database=database,
@@ -38,7 +42,20 @@ def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) 
         clock=clock,
         pool=pool,
         owner=f"{conf.DEFAULT.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+        exclusions=exclusions.load(conf.engine.exclusions_file),
+        flows=flows.load(conf),
+        locks=locks.connect(conf, clock),
     )
+
+
+def warn(conf: cfg.ConfigOpts) -> None:
+    """Say which choice that may lose a VM's disk the operator has not made."""
+    if conf.host_failure.ephemeral_storage is None:
+        LOG.warning(
+            "[host_failure] ephemeral_storage is not set: every host is taken to reach the disks "
+            "of all VMs; where that is not so, evacuated VMs that do not boot from a volume lose "
+            "their data: set it to shared or local"
+        )
 
 
 class BusListener:
@@ -92,13 +109,16 @@ def serve(conf: cfg.ConfigOpts) -> None:
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
     cloud = nova.connect(conf, pauses)
     database = database_.connect(conf, clock)
-    engine = Engine(make_world(conf, clock, database, cloud))
+    world = make_world(conf, clock, database, cloud)
+    warn(conf)
+    engine = Engine(world)
     engine.start()
     listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)
     listener.start()
-    common.wait_for_signal(conf)
+    common.wait_for_signal(conf, world.exclusions.reload)
     listener.stop()
     engine.let_go()
     pauses.interrupt()
     engine.stop()
+    world.locks.close()
     database.dispose()

@@ -14,6 +14,8 @@ QUIET = (
     "oslo_db.sqlalchemy.exc_filters=CRITICAL",
     # two lines for each look at the version; db sync says from where to where it went
     "alembic.runtime.migration=WARNING",
+    # each of its connections; of what it cannot do, the locks tell
+    "kazoo=WARNING",
 )
 """Loggers of libraries that say too much."""
 

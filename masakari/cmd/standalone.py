@@ -57,7 +57,9 @@ def serve(conf: cfg.ConfigOpts) -> None:
     )
     database = database_.connect(conf, clock)
     db.migration.sync(conf)
-    recovery = Engine(engine.make_world(conf, clock, database, cloud))
+    world = engine.make_world(conf, clock, database, cloud)
+    engine.warn(conf)
+    recovery = Engine(world)
     application = api.make_application(conf, clock, database, bus)
     web = server.Server(conf, application, listener, tls)
     hears = engine.BusListener(lambda: rpc.server(conf, bus, recovery.recover), clock)
@@ -72,7 +74,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     for thread in threads:
         thread.start()
     LOG.info("listening on %s port %d", *listener.getsockname()[:2])
-    common.wait_for_signal(conf)
+    common.wait_for_signal(conf, world.exclusions.reload)
     stop_monitor.set()
     recovery.let_go()
     pauses.interrupt()
@@ -81,6 +83,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     recovery.stop()
     for thread in threads:
         thread.join()
+    world.locks.close()
     database.dispose()
 
 
