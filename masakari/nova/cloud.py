@@ -2,7 +2,7 @@
 
 import datetime
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from masakari import cloud, errors
 from masakari.nova.client import Client, Json
@@ -16,8 +16,8 @@ class NovaCloud:
 
     Requests are repeated while Nova or Keystone give no usable answer, up to the client's retries.
     Reading, locking, unlocking, enabling, disabling and resetting the state are idempotent and are
-    repeated blindly; stopping and starting only after a look at what became of the attempt before;
-    evacuating not at all while that is not known.
+    repeated blindly; evacuating not at all while it is not known what became of the attempt before;
+    everything else only after a look at that.
     """
 
     def __init__(self, client: Client) -> None:
@@ -99,6 +99,50 @@ class NovaCloud:
         """As Cloud."""
         self._change_power("os-start", server_id, leave, "powering-on", "active")
 
+    def actions(self, server_id: str) -> Sequence[cloud.Action]:
+        """As Cloud.  Before 2.58 Nova tells of all."""
+        path = f"/servers/{server_id}/os-instance-actions"
+        if self._client.microversion >= (2, 58):
+            path = _path(path, {"limit": str(cloud.ACTIONS_LIMIT)})
+        document = self._client.get(f"list what was done to server {server_id}", path)
+        return [_action(row) for row in document["instanceActions"]]
+
+    # ---- cold migrations
+
+    def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud.
+
+        Where an answer was lost and the server shows no trace of a migration, it is asked for
+        again: if the first request is on its way yet, Nova refuses one of the two, because it sets
+        task_state in one step with the check that it is null (resize in compute/api.py,
+        save(expected_task_state=[None])).
+        """
+        before = self.server(server_id).host
+
+        def is_done() -> bool:
+            server = self.server(server_id)
+            return (
+                server.host != before
+                or server.vm_state == "resized"
+                or (server.task_state or "").startswith("resize_")
+            )
+
+        self._act("migrate", server_id, leave, done=is_done)
+
+    def confirm_resize(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud."""
+
+        def is_done() -> bool:
+            return self.server(server_id).vm_state != "resized"
+
+        try:
+            self._act("confirmResize", server_id, leave, done=is_done)
+        except errors.CloudRefused as refused:
+            # "Instance has not been resized.": its migration is not `finished`, but `confirming`
+            # since an earlier request (confirm_resize in compute/api.py), maybe ours.
+            if refused.details["code"] != 400:
+                raise
+
     # ---- evacuations
 
     def evacuate(
@@ -140,13 +184,63 @@ class NovaCloud:
         )
         return sorted((_migration(row) for row in rows), key=lambda m: m.id, reverse=True)
 
+    # ---- aggregates
+
+    def aggregates(self) -> Sequence[cloud.Aggregate]:
+        """As Cloud; they come in one answer, however many there are."""
+        rows = self._client.get("list aggregates", "/os-aggregates")["aggregates"]
+        return [_aggregate(row) for row in rows]
+
+    def add_to_aggregate(
+        self, aggregate: cloud.Aggregate, host: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
+        """As Cloud."""
+        self._client.change(
+            f"add host {host} to aggregate {aggregate.name}",
+            "POST",
+            f"/os-aggregates/{aggregate.id}/action",
+            {"add_host": {"host": host}},
+            done=lambda: self._is_member(aggregate, host),
+            leave=leave,
+        )
+
+    def remove_from_aggregate(
+        self, aggregate: cloud.Aggregate, host: str, *, leave: cloud.Leave = cloud.freely
+    ) -> None:
+        """As Cloud."""
+        try:
+            self._client.change(
+                f"remove host {host} from aggregate {aggregate.name}",
+                "POST",
+                f"/os-aggregates/{aggregate.id}/action",
+                {"remove_host": {"host": host}},
+                done=lambda: not self._is_member(aggregate, host),
+                leave=leave,
+            )
+        except (errors.CloudNotFound, errors.CloudConflict):
+            # 404 where it is no member, and even 409 where its VMs are in another zone: that is
+            # what Nova checks first (remove_host_from_aggregate in compute/api.py).
+            if self._is_member(aggregate, host):
+                raise
+
+    def _is_member(self, aggregate: cloud.Aggregate, host: str) -> bool:
+        return any(host in a.hosts for a in self.aggregates() if a.id == aggregate.id)
+
     # ---- within
 
-    def _act(self, name: str, server_id: str, leave: cloud.Leave, argument: Json = None) -> None:
-        """One of the actions that may be repeated blindly."""
+    def _act(
+        self,
+        name: str,
+        server_id: str,
+        leave: cloud.Leave,
+        argument: Json = None,
+        *,
+        done: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """An action on the server; without *done* one that may be repeated blindly."""
         path = f"/servers/{server_id}/action"
         self._client.change(
-            f"{name} server {server_id}", "POST", path, {name: argument}, leave=leave
+            f"{name} server {server_id}", "POST", path, {name: argument}, done=done, leave=leave
         )
 
     def _change_power(
@@ -156,10 +250,7 @@ class NovaCloud:
             server = self.server(server_id)
             return server.task_state == task_state or server.vm_state == vm_state
 
-        path = f"/servers/{server_id}/action"
-        self._client.change(
-            f"{name} server {server_id}", "POST", path, {name: None}, done=done, leave=leave
-        )
+        self._act(name, server_id, leave, done=done)
 
 
 def _require(action: str, is_filtered: bool) -> None:
@@ -204,6 +295,28 @@ def _server(row: Json) -> cloud.Server:
         locked_reason=row.get("locked_reason"),
         metadata=row.get("metadata") or {},
         project_id=row.get("tenant_id"),
+        user_id=row.get("user_id"),
+        boots_from_volume=row.get("image") == "",
+    )
+
+
+def _action(row: Json) -> cloud.Action:
+    return cloud.Action(
+        name=row["action"],
+        user_id=row["user_id"],
+        started_at=_utc(row["start_time"]),
+        request_id=row["request_id"],
+        message=row["message"],
+    )
+
+
+def _aggregate(row: Json) -> cloud.Aggregate:
+    return cloud.Aggregate(
+        id=row["id"],
+        name=row["name"],
+        hosts=tuple(row["hosts"]),
+        availability_zone=row["availability_zone"],
+        metadata=row["metadata"],
     )
 
 
@@ -217,3 +330,11 @@ def _migration(row: Json) -> cloud.Migration:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def _utc(text: str) -> datetime.datetime:
+    """A time of Nova's as UTC, naive; without a zone it is UTC."""
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)

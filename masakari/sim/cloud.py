@@ -205,7 +205,7 @@ class SimCloud(Site):
 
         def is_done() -> bool:
             vm = self.vms.get(server_id)
-            return vm is not None and (vm.vm_state != "resized" or vm.confirming)
+            return vm is not None and vm.vm_state != "resized"
 
         try:
             self._ask(
@@ -214,9 +214,8 @@ class SimCloud(Site):
                 is_done,
                 leave,
             )
-        except errors.CloudRefused:
-            vm = self.vms.get(server_id)
-            if vm is None or not vm.confirming:
+        except errors.CloudRefused as refused:
+            if refused.details["code"] != 400:
                 raise
 
     def actions(self, server_id: str) -> Sequence[cloud.Action]:

@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     """It cannot, and Nova notices early: the VM is as before."""
     NO_HOST = "no-host"
     """The scheduler finds none: an evacuated VM is in error, a migrated one as before."""
+    STRAND = "strand"
+    """A migration only: its new host cannot start the VM, which is in error there."""
     HANG = "hang"
     """It never ends."""
 

@@ -1,4 +1,4 @@
-"""Which states of a VM allow what: Nova's refusals, as its API words them."""
+"""Who may do what, and which states of a VM allow it: Nova's refusals, as its API words them."""
 
 from collections.abc import Collection
 
@@ -31,3 +31,9 @@ def check_service(is_up: bool) -> None:
     """
     if not is_up:
         raise ApiError(409, "Service is unavailable at this time.")
+
+
+def check_admin(is_admin: bool) -> None:
+    """Return if who asks may do what only administrators may."""
+    if not is_admin:
+        raise ApiError(403, "Policy doesn't allow this action to be performed.")

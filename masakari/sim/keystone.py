@@ -43,6 +43,11 @@ class Token:
     expires: datetime.datetime
 
     @property
+    def is_admin(self) -> bool:
+        """Whether Nova's default policies call the user an administrator."""
+        return "admin" in self.roles
+
+    @property
     def project_id(self) -> str:
         """Empty without a project."""
         return project_id(self.project) if self.project else ""
@@ -51,6 +56,11 @@ class Token:
 def project_id(name: str) -> str:
     """A project's id follows from its name."""
     return uuid.uuid5(NAMESPACE, f"project-{name}").hex
+
+
+def user_id(name: str) -> str:
+    """A user's id follows from its name."""
+    return uuid.uuid5(NAMESPACE, f"user-{name}").hex
 
 
 class Keystone:
@@ -166,7 +176,7 @@ class Keystone:
             "expires_at": f"{token.expires.isoformat(timespec='microseconds')}Z",
             "is_domain": False,
             "user": {
-                "id": uuid.uuid5(NAMESPACE, f"user-{token.user}").hex,
+                "id": user_id(token.user),
                 "name": token.user,
                 "domain": DEFAULT_DOMAIN,
                 "password_expires_at": None,

@@ -41,8 +41,9 @@ def ask(
 ) -> None:
     """Nova has accepted to move the VM; *name* is that of the action, `resize` if it is one.
 
-    *outcome* FAIL: its host cannot hand it over, and it is off and in error there; ROLLBACK or
-    NO_HOST: it is as before; HANG: that never ends.
+    *outcome* FAIL: its host cannot hand it over, and it is off and in error there; STRAND: its new
+    host cannot start it, and it is off and in error there; ROLLBACK or NO_HOST: it is as before;
+    HANG: that never ends.
     """
     source = site.hosts[vm.host]
     check_state(vm, name, ("active", "stopped"))
@@ -122,6 +123,9 @@ def _move(site: Site, migration: _Migration, dest: Host, incarnation: int) -> No
 def _finish(site: Site, migration: _Migration, dest: Host, incarnation: int) -> None:
     vm = migration.vm
     if not _goes_on(migration, "resize_finish", dest, incarnation):
+        return
+    if migration.outcome is Outcome.STRAND:
+        _fail(site, migration, "error")
         return
     runs = migration.was != "stopped"
     site.set_guest(dest, vm, runs)

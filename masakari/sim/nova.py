@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
-from masakari.sim import nova_rows
+from masakari.sim import nova_actions, nova_rows
 from masakari.sim.cloud import SimCloud
 from masakari.sim.faults import ApiError
+from masakari.sim.guards import check_admin
 from masakari.sim.keystone import Keystone, Token
 from masakari.sim.records import NAMESPACE, Vm
 from masakari.sim.wire import Json, Request, Response
@@ -26,7 +27,6 @@ ERROR_KEYS = {
     500: "computeFault",
     503: "serviceUnavailable",
 }
-ADMIN_ONLY = ("evacuate", "os-resetState")
 
 
 class Nova:
@@ -97,24 +97,33 @@ class Nova:
 
     def _route(self, request: Request, path: str, token: Token, version: Version) -> Response:
         parts = path.split("/")
-        routes: dict[tuple[str, str, int], Callable[[], Response]] = {
-            ("GET", "os-services", 1): lambda: self._services(request, token, version),
-            ("PUT", "os-services", 2): lambda: self._put_service(request, parts, token, version),
-            ("GET", "servers", 1): lambda: self._servers(request, token, version, _brief),
-            ("GET", "servers", 2): lambda: self._server(request, parts, token, version),
-            ("POST", "servers", 3): lambda: self._action(request, parts, token, version),
-            ("GET", "os-migrations", 1): lambda: self._migrations(request, token, version),
-            ("GET", "os-aggregates", 1): lambda: Response(200, {"aggregates": []}),
-            ("GET", "os-hypervisors", 1): self._hypervisors,
-            ("GET", "os-hypervisors", 2): self._hypervisors,
+        routes: dict[tuple[str, str], Callable[[], Response]] = {
+            ("GET", "os-services"): lambda: self._services(request, token, version),
+            ("PUT", "os-services/*"): lambda: self._put_service(request, parts, token, version),
+            ("GET", "servers"): lambda: self._servers(request, token, version, _brief),
+            ("GET", "servers/*"): lambda: self._server(request, parts, token, version),
+            ("POST", "servers/*/action"): lambda: nova_actions.act(
+                self._cloud.api, parts[1], request.json(), token, version
+            ),
+            ("GET", "servers/*/os-instance-actions"): lambda: self._actions(
+                request, parts, token, version
+            ),
+            ("GET", "os-migrations"): lambda: self._migrations(request, token, version),
+            ("GET", "os-aggregates"): lambda: self._aggregates(token, version),
+            ("POST", "os-aggregates/*/action"): lambda: self._change_aggregate(
+                request, parts, token, version
+            ),
+            ("GET", "os-hypervisors"): self._hypervisors,
+            ("GET", "os-hypervisors/*"): self._hypervisors,
         }
-        route = routes.get((request.method, parts[0], len(parts)))
-        if route is None or (len(parts) == 3 and parts[2] != "action"):
+        shape = "/".join([parts[0], *["*" for _ in parts[1:2]], *parts[2:]])
+        route = routes.get((request.method, shape))
+        if route is None:
             raise ApiError(404, "The resource could not be found.")
         return route()
 
     def _services(self, request: Request, token: Token, version: Version) -> Response:
-        _admin(token)
+        check_admin(token.is_admin)
         if request.query.get("binary", "nova-compute") != "nova-compute":
             return Response(200, {"services": []})
         rows = self._cloud.api.services(
@@ -126,7 +135,7 @@ class Nova:
     def _put_service(
         self, request: Request, parts: list[str], token: Token, version: Version
     ) -> Response:
-        _admin(token)
+        check_admin(token.is_admin)
         if version < (2, 53):
             raise ApiError(404, "Unknown action")
         body = request.json()
@@ -149,7 +158,7 @@ class Nova:
         row = self._cloud.api.server(
             lambda vm: nova_rows.server(self._cloud, vm, version), parts[1]
         )
-        if not _is_admin(token) and row["tenant_id"] != token.project_id:
+        if not token.is_admin and row["tenant_id"] != token.project_id:
             raise ApiError(404, f"Instance {parts[1]} could not be found.")
         return Response(200, {"server": row})
 
@@ -161,8 +170,8 @@ class Nova:
         render: Callable[[Vm, Version], Json],
     ) -> Response:
         query = request.query
-        everyones = _is_admin(token) and query.get("all_tenants", "0").lower() in ("1", "true", "")
-        host = query.get("host") if _is_admin(token) else None
+        everyones = token.is_admin and query.get("all_tenants", "0").lower() in ("1", "true", "")
+        host = query.get("host") if token.is_admin else None
         rows, more = self._cloud.api.servers(
             lambda vm: render(vm, version),
             host=host,
@@ -175,39 +184,40 @@ class Nova:
             document["servers_links"] = [self._next(request, rows[-1]["id"])]
         return Response(200, document)
 
-    def _action(
+    def _actions(
         self, request: Request, parts: list[str], token: Token, version: Version
     ) -> Response:
-        ((name, argument),) = request.json().items()
-        if name in ADMIN_ONLY:
-            _admin(token)
-        server_id, api, asked = parts[1], self._cloud.api, argument or {}
-        if name == "evacuate":
-            return self._evacuate(server_id, asked, version)
-        if name == "lock" and version < (2, 73) and asked:
-            raise ApiError(400, "Invalid input for field/attribute lock.")
-        acts: dict[str, Callable[[], None]] = {
-            "lock": lambda: api.lock(server_id, asked.get("locked_reason")),
-            "unlock": lambda: api.unlock(server_id),
-            "os-resetState": lambda: api.reset_state(server_id, asked["state"]),
-            "os-stop": lambda: api.stop(server_id),
-            "os-start": lambda: api.start(server_id),
-        }
-        if name not in acts:
-            raise ApiError(400, f"There is no such action: {name}")
-        acts[name]()
-        return Response(202)
+        server_id = parts[1]
+        if not token.is_admin:
+            self._server(request, parts[:2], token, version)
+        rows = self._cloud.api.actions(
+            lambda done: nova_rows.action(done, server_id, version),
+            server_id,
+            int(request.query["limit"]) if "limit" in request.query else None,
+        )
+        return Response(200, {"instanceActions": rows})
 
-    def _evacuate(self, server_id: str, asked: Json, version: Version) -> Response:
-        known = {"host", "adminPass"} | (set() if version >= (2, 14) else {"onSharedStorage"})
-        known |= {"force"} if (2, 29) <= version < (2, 68) else set()
-        if set(asked) - known:
-            raise ApiError(400, f"Additional properties are not allowed: {set(asked) - known}")
-        self._cloud.api.evacuate(server_id, asked.get("host"), version)
-        return Response(200, None if version >= (2, 14) else {"adminPass": "x"})
+    def _aggregates(self, token: Token, version: Version) -> Response:
+        check_admin(token.is_admin)
+        rows = self._cloud.api.aggregates(lambda group: nova_rows.aggregate(group, version))
+        return Response(200, {"aggregates": rows})
+
+    def _change_aggregate(
+        self, request: Request, parts: list[str], token: Token, version: Version
+    ) -> Response:
+        check_admin(token.is_admin)
+        ((name, argument),) = request.json().items()
+        api = self._cloud.api
+        verbs = {"add_host": api.add_host, "remove_host": api.remove_host}
+        if name not in verbs:
+            raise ApiError(400, f"There is no such action: {name}")
+        row = verbs[name](
+            lambda group: nova_rows.aggregate(group, version), int(parts[1]), argument["host"]
+        )
+        return Response(200, {"aggregate": row})
 
     def _migrations(self, request: Request, token: Token, version: Version) -> Response:
-        _admin(token)
+        check_admin(token.is_admin)
         query, pages = request.query, version >= (2, 59)
         if query.get("migration_type", "evacuation") != "evacuation":
             return Response(200, {"migrations": []})
@@ -263,15 +273,6 @@ def _fault(error: ApiError) -> Response:
     key = ERROR_KEYS.get(error.code, "computeFault")
     headers = {} if error.retry_after_s is None else {"Retry-After": f"{error.retry_after_s:g}"}
     return Response(error.code, {key: {"code": error.code, "message": error.message}}, headers)
-
-
-def _is_admin(token: Token) -> bool:
-    return "admin" in token.roles
-
-
-def _admin(token: Token) -> None:
-    if not _is_admin(token):
-        raise ApiError(403, "Policy doesn't allow this action to be performed.")
 
 
 def _utc(text: str) -> datetime.datetime:

@@ -2,13 +2,17 @@
 
 import uuid
 
-from masakari.sim.keystone import project_id
-from masakari.sim.records import NAMESPACE, Host, Move, Vm
+from masakari.sim.keystone import project_id, user_id
+from masakari.sim.records import NAMESPACE, OWNER, Action, Aggregate, Host, Move, Vm
 from masakari.sim.site import Site
 from masakari.sim.wire import Json
 
 Version = tuple[int, int]
 
+DEFAULT_ZONE = "nova"
+"""The availability zone of hosts that are in none."""
+IMAGE_ID = str(uuid.uuid5(NAMESPACE, "image"))
+"""Of every server that does not boot from a volume."""
 STATUSES = {
     "active": "ACTIVE",
     "building": "BUILD",
@@ -29,7 +33,7 @@ def service(site: Site, host: Host, version: Version) -> Json:
         "id": host.service_id if version >= (2, 53) else host.index + 1,
         "binary": "nova-compute",
         "host": host.name,
-        "zone": "nova",
+        "zone": site.zone_of(host.name) or DEFAULT_ZONE,
         "status": "disabled" if host.disabled else "enabled",
         "state": "up" if site.is_up(host) else "down",
         "updated_at": site.at(site.last_beat(host)).isoformat(timespec="microseconds"),
@@ -50,7 +54,7 @@ def server(site: Site, vm: Vm, version: Version) -> Json:
         "name": vm.name,
         "status": "REBUILD" if rebuilds else STATUSES[vm.vm_state],
         "tenant_id": project_id(vm.project),
-        "user_id": uuid.uuid5(NAMESPACE, f"user-{vm.project}").hex,
+        "user_id": user_id(OWNER),
         "metadata": vm.metadata,
         "hostId": uuid.uuid5(NAMESPACE, vm.host).hex,
         "created": created,
@@ -59,7 +63,7 @@ def server(site: Site, vm: Vm, version: Version) -> Json:
         "accessIPv4": "",
         "accessIPv6": "",
         "links": [],
-        "image": "",
+        "image": "" if vm.boots_from_volume else {"id": IMAGE_ID, "links": []},
         "flavor": {
             "original_name": "m1.small",
             "vcpus": 1,
@@ -72,7 +76,7 @@ def server(site: Site, vm: Vm, version: Version) -> Json:
         "key_name": None,
         "config_drive": "",
         "OS-DCF:diskConfig": "MANUAL",
-        "OS-EXT-AZ:availability_zone": "nova",
+        "OS-EXT-AZ:availability_zone": site.zone_of(vm.host) or DEFAULT_ZONE,
         "OS-EXT-SRV-ATTR:host": vm.host,
         "OS-EXT-SRV-ATTR:hypervisor_hostname": node,
         "OS-EXT-SRV-ATTR:instance_name": f"instance-{vm.serial:08x}",
@@ -117,4 +121,39 @@ def migration(site: Site, move: Move, version: Version) -> Json:
         row["uuid"] = move.uuid
     if version >= (2, 80):
         row |= {"project_id": project_id(move.vm.project), "user_id": None}
+    return row
+
+
+def action(done: Action, server_id: str, version: Version) -> Json:
+    """A row of os-instance-actions."""
+    started = done.started.replace(microsecond=0).isoformat(timespec="microseconds")
+    row = {
+        "action": done.name,
+        "instance_uuid": server_id,
+        "request_id": done.request_id,
+        "user_id": done.user and user_id(done.user),
+        "project_id": done.user and project_id(done.user),
+        "start_time": started,
+        "message": done.message,
+    }
+    if version >= (2, 58):
+        row["updated_at"] = started
+    return row
+
+
+def aggregate(group: Aggregate, version: Version) -> Json:
+    """A row of os-aggregates."""
+    row = {
+        "id": group.id,
+        "name": group.name,
+        "hosts": list(group.hosts),
+        "availability_zone": group.zone,
+        "metadata": group.metadata,
+        "created_at": group.created.isoformat(timespec="microseconds"),
+        "updated_at": None,
+        "deleted_at": None,
+        "deleted": False,
+    }
+    if version >= (2, 41):
+        row["uuid"] = str(uuid.uuid5(NAMESPACE, f"aggregate-{group.id}"))
     return row

@@ -5,6 +5,7 @@ import datetime
 import pytest
 
 from masakari import errors
+from masakari.cloud import Aggregate
 from masakari.tests.contract import worlds
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -106,6 +107,8 @@ def test_servers_on_tells_all_about_them(world, cloud, source, vm):
     assert server.metadata["HA_Enabled"] == "True"
     assert server.name
     assert server.project_id
+    assert server.user_id
+    assert not server.boots_from_volume
     assert cloud.server(vm) == server
 
 
@@ -123,8 +126,22 @@ def test_servers_on_unknown_host_are_none(cloud, vm):
         lambda cloud: cloud.stop(NOBODY),
         lambda cloud: cloud.start(NOBODY),
         lambda cloud: cloud.evacuate(NOBODY),
+        lambda cloud: cloud.migrate(NOBODY),
+        lambda cloud: cloud.confirm_resize(NOBODY),
+        lambda cloud: cloud.actions(NOBODY),
     ],
-    ids=["server", "lock", "unlock", "reset_state", "stop", "start", "evacuate"],
+    ids=[
+        "server",
+        "lock",
+        "unlock",
+        "reset_state",
+        "stop",
+        "start",
+        "evacuate",
+        "migrate",
+        "confirm_resize",
+        "actions",
+    ],
 )
 def test_unknown_server_is_not_found(cloud, verb):
     with pytest.raises(errors.CloudNotFound, match=NOBODY):
@@ -174,6 +191,231 @@ def test_stop_of_stopped_vm_is_a_conflict(world, cloud, vm):
 
     with pytest.raises(errors.CloudConflict):
         cloud.stop(vm)
+
+
+# ---- what was done to a server
+
+
+def test_actions_are_told_newest_first_with_who_asked(world, cloud, vm):
+    cloud.stop(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+    world.clock.sleep(1)
+    cloud.start(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+    start, stop, create = cloud.actions(vm)
+
+    assert [a.name for a in (start, stop, create)] == ["start", "stop", "create"]
+    assert create.user_id == cloud.server(vm).user_id
+    assert start.user_id == stop.user_id
+    assert stop.user_id not in (None, create.user_id)
+    assert create.started_at <= stop.started_at < start.started_at
+    assert start.message is None
+    assert len({start.request_id, stop.request_id, create.request_id}) == 3
+
+
+def test_actions_are_timed_in_utc(world, cloud, vm):
+    (create,) = cloud.actions(vm)
+
+    assert create.started_at.tzinfo is None
+    assert abs(world.clock.now() - create.started_at) < datetime.timedelta(minutes=1)
+
+
+def test_actions_name_nobody_when_nova_stops_a_dead_vm(world, cloud, vm):
+    world.crash(vm)
+
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+
+    (stop, *_) = cloud.actions(vm)
+    assert (stop.name, stop.user_id) == ("stop", None)
+
+
+def test_actions_name_the_owner_who_stops_a_vm(world, cloud, vm):
+    world.owner_stops(vm)
+
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+
+    (stop, *_) = cloud.actions(vm)
+    assert (stop.name, stop.user_id) == ("stop", cloud.server(vm).user_id)
+
+
+# ---- cold migrations
+
+
+def migrate_and_wait(world, vm):
+    world.cloud.migrate(vm)
+    world.eventually(lambda: world.cloud.server(vm).vm_state == "resized")
+
+
+def test_migrate_and_confirm_moves_the_vm(world, cloud, source, vm):
+    migrate_and_wait(world, vm)
+    resized = cloud.server(vm)
+    cloud.confirm_resize(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+    server = cloud.server(vm)
+    assert (resized.task_state, resized.power_state) == (None, 1)
+    assert resized.host in world.hosts[1:]
+    assert (server.host, server.task_state, server.power_state) == (resized.host, None, 1)
+    assert cloud.servers_on(source) == []
+    assert [a.name for a in cloud.actions(vm)] == ["confirmResize", "migrate", "create"]
+
+
+def test_migrate_a_stopped_vm_leaves_it_stopped(world, cloud, source, vm):
+    cloud.stop(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+
+    migrate_and_wait(world, vm)
+    resized = cloud.server(vm)
+    cloud.confirm_resize(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+
+    assert (resized.power_state, cloud.server(vm).power_state) == (4, 4)
+    assert cloud.server(vm).host != source
+
+
+def test_migrate_a_locked_vm(world, cloud, source, vm):
+    cloud.lock(vm, "recovery 1")
+
+    migrate_and_wait(world, vm)
+
+    assert cloud.server(vm).locked
+
+
+def test_migrate_again_at_once_is_a_conflict(cloud, vm):
+    cloud.migrate(vm)
+
+    with pytest.raises(errors.CloudConflict, match="while it is in"):
+        cloud.migrate(vm)
+
+
+def test_migrate_a_vm_in_error_is_a_conflict(cloud, vm):
+    cloud.reset_state(vm, "error")
+
+    with pytest.raises(errors.CloudConflict, match="vm_state error"):
+        cloud.migrate(vm)
+
+
+def test_migrate_while_service_is_down_is_a_conflict(world, cloud, source, vm):
+    world.kill(source)
+
+    with pytest.raises(errors.CloudConflict, match="unavailable"):
+        cloud.migrate(vm)
+
+
+def test_migrate_without_another_host_leaves_the_vm_as_it_was(world, cloud, source, vm):
+    for host in world.hosts[1:]:
+        cloud.disable_service(service(cloud, host), "full")
+
+    cloud.migrate(vm)
+    world.eventually(lambda: cloud.server(vm).task_state is None)
+
+    server = cloud.server(vm)
+    assert (server.vm_state, server.host, server.power_state) == ("active", source, 1)
+    world.eventually(lambda: cloud.actions(vm)[0].message == "Error")
+
+
+def test_confirm_resize_of_vm_that_was_not_moved_is_a_conflict(cloud, vm):
+    with pytest.raises(errors.CloudConflict, match="vm_state active"):
+        cloud.confirm_resize(vm)
+
+
+def test_confirm_resize_while_service_it_left_is_down_is_a_conflict(world, cloud, source, vm):
+    migrate_and_wait(world, vm)
+    world.kill(source)
+
+    with pytest.raises(errors.CloudConflict, match="unavailable"):
+        cloud.confirm_resize(vm)
+
+    assert cloud.server(vm).vm_state == "resized"
+
+
+# ---- aggregates
+
+
+def aggregate(cloud, name):
+    return next(a for a in cloud.aggregates() if a.name == name)
+
+
+def test_aggregates_tells_all_about_them(world, cloud):
+    world.add_aggregate("rack", world.hosts[:2])
+    world.add_aggregate("room", world.hosts[2:], zone="az2")
+
+    rack, room = aggregate(cloud, "rack"), aggregate(cloud, "room")
+
+    assert rack.id != room.id
+    assert (set(rack.hosts), rack.availability_zone) == (set(world.hosts[:2]), None)
+    assert (set(room.hosts), room.availability_zone) == (set(world.hosts[2:]), "az2")
+    assert (rack.metadata, room.metadata) == ({}, {"availability_zone": "az2"})
+
+
+def test_add_to_aggregate_and_remove_again(world, cloud):
+    world.add_aggregate("rack", world.hosts[:1])
+    rack, host = aggregate(cloud, "rack"), world.hosts[1]
+
+    cloud.add_to_aggregate(rack, host)
+    joined = aggregate(cloud, "rack").hosts
+    for _ in range(2):
+        cloud.remove_from_aggregate(rack, host)
+
+    assert set(joined) == {world.hosts[0], host}
+    assert aggregate(cloud, "rack").hosts == (world.hosts[0],)
+
+
+def test_add_to_aggregate_member_is_a_conflict(world, cloud, source):
+    world.add_aggregate("rack", [source])
+
+    with pytest.raises(errors.CloudConflict, match="already has host"):
+        cloud.add_to_aggregate(aggregate(cloud, "rack"), source)
+
+
+def test_add_to_aggregate_of_another_zone_is_a_conflict(world, cloud, source):
+    world.add_aggregate("here", [source], zone="az1")
+    world.add_aggregate("there", zone="az2")
+
+    with pytest.raises(errors.CloudConflict, match="already in availability zone"):
+        cloud.add_to_aggregate(aggregate(cloud, "there"), source)
+
+    assert aggregate(cloud, "there").hosts == ()
+
+
+@pytest.mark.usefixtures("vm")
+def test_add_to_aggregate_that_changes_the_zone_of_vms_is_a_conflict(world, cloud, source):
+    world.add_aggregate("there", zone="az2")
+
+    with pytest.raises(errors.CloudConflict, match=r"would change from 'None' to 'az2'"):
+        cloud.add_to_aggregate(aggregate(cloud, "there"), source)
+
+
+def test_add_to_aggregate_unknown_host_is_not_found(world, cloud):
+    world.add_aggregate("rack")
+
+    with pytest.raises(errors.CloudNotFound, match="nowhere"):
+        cloud.add_to_aggregate(aggregate(cloud, "rack"), "nowhere")
+
+
+def test_aggregate_that_is_gone_is_not_found_and_has_no_members(cloud, source):
+    gone = Aggregate(id=999999, name="gone", hosts=(source,))
+
+    with pytest.raises(errors.CloudNotFound, match="999999"):
+        cloud.add_to_aggregate(gone, source)
+    cloud.remove_from_aggregate(gone, source)
+
+
+@pytest.mark.usefixtures("vm")
+def test_remove_from_aggregate_that_changes_the_zone_of_vms_is_a_conflict(world, cloud, source):
+    # Nova refuses it for hosts with VMs, which may come after the host
+    world.add_aggregate("plain", [source])
+    world.add_aggregate("other", world.hosts[1:2], zone="az2")
+    world.boot(world.hosts[1])
+
+    with pytest.raises(errors.CloudConflict, match=r"would change from 'az2' to 'None'"):
+        cloud.remove_from_aggregate(aggregate(cloud, "other"), world.hosts[1])
+    cloud.remove_from_aggregate(aggregate(cloud, "plain"), source)
+    cloud.remove_from_aggregate(aggregate(cloud, "other"), source)
+
+    assert aggregate(cloud, "plain").hosts == ()
+    assert aggregate(cloud, "other").hosts == world.hosts[1:2]
 
 
 # ---- evacuations

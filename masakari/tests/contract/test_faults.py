@@ -5,8 +5,11 @@ import datetime
 import pytest
 
 from masakari import errors
+from masakari.cloud import Aggregate
 from masakari.sim.cloud import Fault
 from masakari.tests.contract import worlds
+
+RACK = Aggregate(id=1, name="rack", hosts=())
 
 
 @pytest.fixture(params=["memory", "http"])
@@ -185,7 +188,144 @@ def test_start_accepted_but_answer_lost_is_done(world, cloud, vm):
     world.eventually(lambda: cloud.server(vm).vm_state == "active")
 
 
+@pytest.mark.parametrize("code", [0, 500, 503, 504])
+def test_migrate_accepted_but_answer_lost_is_done(world, cloud, vm, code):
+    world.sim.add_fault(Fault("migrate", error=code, when="after"))
+
+    cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 1
+    world.eventually(lambda: cloud.server(vm).vm_state == "resized")
+
+
+def test_migrate_accepted_and_over_before_the_next_look_is_done(world, cloud, vm):
+    """Somebody has confirmed it meanwhile, as Nova does itself with resize_confirm_window."""
+    world.sim.settings.migration_s = 0.1
+
+    def confirm(_):
+        for act in (lambda: None, lambda: world.sim.api.confirm_resize(vm)):
+            world.clock.sleep(1)
+            act()
+        world.clock.sleep(1)
+
+    world.sim.add_fault(Fault("migrate", error=504, when="after", hook=confirm))
+
+    cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 1
+    assert cloud.server(vm).vm_state == "active"
+    assert cloud.server(vm).host != "compute-1"
+
+
+def test_migrate_that_did_not_reach_nova_is_repeated(world, cloud, vm):
+    world.sim.add_fault(Fault("migrate", error=503, times=2))
+
+    cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 3
+    assert [a.name for a in cloud.actions(vm)] == ["migrate", "create"]
+
+
+def test_confirm_resize_accepted_but_answer_lost_is_done(world, cloud, vm):
+    cloud.migrate(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "resized")
+    world.sim.settings.power_change_s = 5
+    world.sim.add_fault(Fault("confirm_resize", error=504, when="after"))
+
+    cloud.confirm_resize(vm)
+
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+    assert [a.name for a in cloud.actions(vm)].count("confirmResize") == 1
+
+
+def test_confirm_resize_again_while_it_is_under_way_is_nothing(world, cloud, vm):
+    cloud.migrate(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "resized")
+
+    for _ in range(2):
+        cloud.confirm_resize(vm)
+
+    assert [a.name for a in cloud.actions(vm)].count("confirmResize") == 1
+
+
+def test_add_to_aggregate_carried_out_but_answer_lost_is_done(world, cloud):
+    world.add_aggregate("rack")
+    (rack,) = cloud.aggregates()
+    world.sim.add_fault(Fault("add_to_aggregate", error=0, when="after"))
+
+    cloud.add_to_aggregate(rack, "compute-1")
+
+    assert world.sim.calls["add_to_aggregate"] == 1
+    assert cloud.aggregates()[0].hosts == ("compute-1",)
+
+
+def test_remove_from_aggregate_carried_out_but_answer_lost_is_done(world, cloud):
+    world.add_aggregate("rack", ["compute-1"])
+    (rack,) = cloud.aggregates()
+    world.sim.add_fault(Fault("remove_from_aggregate", error=504, when="after"))
+
+    cloud.remove_from_aggregate(rack, "compute-1")
+
+    assert world.sim.calls["remove_from_aggregate"] == 1
+    assert cloud.aggregates()[0].hosts == ()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda cloud, vm, leave: cloud.migrate(vm, leave=leave),
+        lambda cloud, vm, leave: cloud.confirm_resize(vm, leave=leave),
+        lambda cloud, vm, leave: cloud.add_to_aggregate(RACK, "compute-1", leave=leave),
+        lambda cloud, vm, leave: cloud.remove_from_aggregate(RACK, "compute-1", leave=leave),
+    ],
+    ids=["migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate"],
+)
+def test_change_is_not_made_without_leave(world, cloud, vm, verb):
+    def leave():
+        raise errors.LeaseLost(notification="n")
+
+    with pytest.raises(errors.LeaseLost):
+        verb(cloud, vm, leave)
+
+    changes = ("migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate")
+    assert not any(world.sim.calls[change] for change in changes)
+
+
+# ---- many actions
+
+
+def test_actions_are_the_newest_hundred(world, cloud, vm):
+    for _ in range(150):
+        world.sim.lock(vm, "again")
+
+    found = cloud.actions(vm)
+
+    assert [a.name for a in found] == ["lock"] * 100
+
+
+def test_actions_of_a_deleted_vm_are_told(world, cloud, vm):
+    world.sim.owner_action(vm, "delete")
+
+    assert [a.name for a in cloud.actions(vm)] == ["delete", "create"]
+    with pytest.raises(errors.CloudNotFound):
+        cloud.server(vm)
+
+
+def test_server_that_boots_from_a_volume_says_so(world, cloud):
+    vm = world.sim.add_server("compute-1", "database", boots_from_volume=True)
+
+    assert cloud.server(vm).boots_from_volume
+
+
 # ---- an older Nova
+
+
+def test_nova_below_2_58_tells_of_all_actions(world, cloud, vm):
+    world.sim.settings.max_microversion = (2, 53)
+
+    cloud.lock(vm, "recovery")
+
+    assert [a.name for a in cloud.actions(vm)] == ["lock", "create"]
 
 
 def test_nova_below_2_59_confirms_by_server_lists(world, cloud, dead_vm):

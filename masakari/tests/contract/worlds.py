@@ -78,11 +78,24 @@ class SimWorld:
             self.server.stop()
 
     def boot(self, host, count=1):
+        """Servers that boot from an image."""
         first = len(self.sim.vms)
         return [
-            self.sim.add_server(host, f"vm-{first + i}", metadata={"HA_Enabled": "True"})
+            self.sim.add_server(
+                host, f"vm-{first + i}", metadata={"HA_Enabled": "True"}, boots_from_volume=False
+            )
             for i in range(count)
         ]
+
+    def add_aggregate(self, name, hosts=(), zone=None):
+        self.sim.add_aggregate(name, hosts, zone)
+
+    def crash(self, server):
+        """The server's guest dies, and Nova sees it a second later."""
+        self.sim.crash(server)
+
+    def owner_stops(self, server):
+        self.sim.owner_action(server, "stop")
 
     def kill(self, host):
         """The host is dead and Nova has noticed."""
@@ -113,8 +126,26 @@ class RealWorld:
         )
         self.cloud = nova.connect(conf, self.clock)
 
+        self.aggregates = []
+
     def close(self):
         self.bed.tidy()
+        for aggregate in self.aggregates:
+            for host in self.bed.nova.get_aggregate(aggregate).hosts:
+                self.bed.nova.remove_host_from_aggregate(aggregate, host)
+            self.bed.nova.delete_aggregate(aggregate)
+
+    def add_aggregate(self, name, hosts=(), zone=None):
+        created = self.bed.nova.create_aggregate(name=name, availability_zone=zone)
+        self.aggregates.append(created)
+        for host in hosts:
+            self.bed.nova.add_host_to_aggregate(created, host)
+
+    def crash(self, server):
+        self.bed.run("crash", server)
+
+    def owner_stops(self, server):
+        self.bed.nova.stop_server(server)
 
     def boot(self, host, count=1):
         return self.bed.boot(host, count)

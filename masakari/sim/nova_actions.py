@@ -1,0 +1,54 @@
+"""POST /servers/{id}/action: bodies, versions and rights in front of `ComputeApi`."""
+
+from collections.abc import Callable
+
+from masakari.sim.compute import ComputeApi
+from masakari.sim.faults import ApiError
+from masakari.sim.guards import check_admin
+from masakari.sim.keystone import Token
+from masakari.sim.wire import Json, Response
+
+Version = tuple[int, int]
+
+ADMIN_ONLY = ("evacuate", "migrate", "os-resetState")
+
+
+def act(api: ComputeApi, server_id: str, body: Json, token: Token, version: Version) -> Response:
+    """The action that *body* names is accepted."""
+    ((name, argument),) = body.items()
+    if name in ADMIN_ONLY:
+        check_admin(token.is_admin)
+    asked, user = argument or {}, token.user
+    _check_properties(name, asked, version)
+    acts: dict[str, Callable[[], None]] = {
+        "confirmResize": lambda: api.confirm_resize(server_id, user),
+        "evacuate": lambda: api.evacuate(server_id, asked.get("host"), version, user),
+        "lock": lambda: api.lock(server_id, asked.get("locked_reason"), user),
+        "migrate": lambda: api.migrate(server_id, user),
+        "os-resetState": lambda: api.reset_state(server_id, asked["state"], user),
+        "os-start": lambda: api.start(server_id, user),
+        "os-stop": lambda: api.stop(server_id, user),
+        "unlock": lambda: api.unlock(server_id, user),
+    }
+    if name not in acts:
+        raise ApiError(400, f"There is no such action: {name}")
+    acts[name]()
+    if name == "confirmResize":
+        return Response(204)
+    if name == "evacuate":
+        return Response(200, None if version >= (2, 14) else {"adminPass": "x"})
+    return Response(202)
+
+
+def _check_properties(name: str, asked: Json, version: Version) -> None:
+    """Return if Nova knows what is asked for; it does nothing by halves."""
+    known = {
+        "evacuate": {"host", "adminPass"}
+        | (set() if version >= (2, 14) else {"onSharedStorage"})
+        | ({"force"} if (2, 29) <= version < (2, 68) else set()),
+        "lock": {"locked_reason"} if version >= (2, 73) else set(),
+        "os-resetState": {"state"},
+    }
+    unknown = set(asked) - known.get(name, set())
+    if unknown:
+        raise ApiError(400, f"Additional properties are not allowed: {sorted(unknown)}")
