@@ -236,6 +236,13 @@ HOST_FAILURE_OPTS: list[cfg.Opt] = [
 ]
 
 INSTANCE_FAILURE_OPTS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        "recovery_threads",
+        default=20,
+        min=1,
+        max=1000,
+        help="Failed VMs that one engine brings back at a time, beside [engine] recovery_threads.",
+    ),
     cfg.BoolOpt(
         "process_all_instances",
         default=False,

@@ -5,8 +5,10 @@ cold migration instead; it is never evacuated, because its host lives.  Before e
 whether that is still ours to do.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from oslo_log import log
 
@@ -20,6 +22,7 @@ from masakari.engine.world import Job
 from masakari.errors import (
     CloudConflict,
     CloudNotFound,
+    CloudRefused,
     RecoveryError,
     RecoveryIgnored,
     RecoverySkipped,
@@ -41,7 +44,9 @@ class InstanceStep(Step):
 
     def look(self) -> Server:
         """The VM, which is idle and may be acted upon.  Raises what says why it may not."""
-        server = self._await("to become idle", lambda s: s.task_state is None, _power_off_s)
+        server = self._await(
+            "to become idle", lambda s: s.task_state is None, _power_off_s, Reason.VM_BUSY
+        )
         problem = vm_checks.judge(server, self._facts(server))
         if problem is not None:
             self.say(problem.text, 1.0)
@@ -52,12 +57,21 @@ class InstanceStep(Step):
         return server
 
     def await_state(self, wanted: str, timeout_s: Callable[[Job], float]) -> Server:
-        """The VM in vm_state *wanted*, idle.  Raises VMNotRecovered, also when it is in error."""
+        """The VM in vm_state *wanted*, once Nova, which was asked for it, has ended its task.
+
+        Raises VMNotRecovered: nova-compute sets a VM that it cannot start back to stopped, one
+        that it cannot stop to error (seen on Nova 34).
+        """
 
         def is_there(server: Server) -> bool:
-            if server.vm_state == "error" and server.task_state is None and wanted != "error":
-                raise VMNotRecovered(f"Awaited vm_state {wanted}, and Nova put the VM in error.")
-            return server.vm_state == wanted and server.task_state is None
+            if server.task_state is not None:
+                return False
+            if server.vm_state == wanted:
+                return True
+            # Nova is through with it, and this is what it has come to
+            raise VMNotRecovered(
+                f"Awaited vm_state {wanted}, and Nova left the VM in {server.vm_state}."
+            )
 
         return self._await(f"vm_state {wanted}", is_there, timeout_s)
 
@@ -72,11 +86,6 @@ class InstanceStep(Step):
             action=self.action,
             host=job.host.name,
         )
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether this notification has acted on the VM, in this attempt or in one before."""
-        return bool(db.vm_recoveries.of_notification(self.job.world.database, self.job.uuid))
 
     def server(self) -> Server:
         """The VM as it is now, if it and its host are ours to look after.
@@ -102,7 +111,11 @@ class InstanceStep(Step):
     # ---- within
 
     def _await(
-        self, what: str, is_there: Callable[[Server], bool], timeout_s: Callable[[Job], float]
+        self,
+        what: str,
+        is_there: Callable[[Server], bool],
+        timeout_s: Callable[[Job], float],
+        reason: Reason | None = None,
     ) -> Server:
         world, seen = self.job.world, list[Server]()
 
@@ -116,14 +129,16 @@ class InstanceStep(Step):
             last = seen[-1]
             raise VMNotRecovered(
                 f"Awaited the VM {what} for {timeout:g} s, last seen vm_state {last.vm_state}"
-                + (f", task_state {last.task_state}." if last.task_state else ".")
+                + (f", task_state {last.task_state}." if last.task_state else "."),
+                reason=reason,
             )
         return seen[-1]
 
     def _facts(self, server: Server) -> vm_checks.Facts:
         world, n = self.job.world, self.job.notification
         options = world.conf.instance_failure
-        begun = self.has_begun
+        done = db.vm_recoveries.of_notification(world.database, self.job.uuid)
+        begun = bool(done)
         actions: Sequence[Action] = () if begun else world.cloud.actions(server.id)
         return vm_checks.Facts(
             host=self.job.host.name,
@@ -137,6 +152,7 @@ class InstanceStep(Step):
             ),
             event_at=n.generated_time,
             has_begun=begun,
+            was_relocated=any(r.action == VmAction.RELOCATE for r in done),
         )
 
 
@@ -205,6 +221,11 @@ class MigrateInstanceTask(InstanceStep):
 
     action = VmAction.RELOCATE
 
+    def __init__(self, **kwargs: Any) -> None:
+        """Have asked for nothing."""
+        super().__init__(**kwargs)
+        self._asked: set[str] = set()
+
     def execute(self, instance_uuid: str) -> None:
         """Do what its state asks for next, until it is there."""
         job = self.job
@@ -216,56 +237,66 @@ class MigrateInstanceTask(InstanceStep):
             _require_service(job)
             self.begin()
         self.say(f"Moving VM {instance_uuid} off host {job.host.name}.", 0.0)
-        asked: list[bool] = []
-        server = self._await(
-            "to be active on another host", lambda s: self._advance(s, asked), _relocation_s
-        )
+        server = self._await("to be active on another host", self._advance, _relocation_s)
         self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
 
-    def _advance(self, server: Server, asked: list[bool]) -> bool:
+    def _advance(self, server: Server) -> bool:
         """Whether it is there; if not, the next request is made when Nova is idle."""
         if server.task_state is not None:
             return False
-        if server.host != self.job.host.name:
-            return self._arrive(server)
-        if asked:
-            raise VMNotRecovered(
-                f"Nova did not move the VM: it is on host {server.host}, "
-                f"vm_state {server.vm_state}."
-            )
-        if self._leave(server):
-            asked.append(True)
-        return False
+        if server.host == self.job.host.name:
+            self._leave(server)
+            return False
+        return self._arrive(server)
 
-    def _arrive(self, server: Server) -> bool:
-        """Whether it runs on the other host; if not, what is missing is asked for."""
-        match server.vm_state:
-            case "active":
-                return True
-            case "resized":
-                self.say(f"VM {server.name} is on host {server.host}: confirming.", 0.6)
-                self.job.world.cloud.confirm_resize(server.id, leave=self.job.lease.check)
-            case "stopped":
-                self.say(f"Starting VM {server.name} on host {server.host}.", 0.8)
-                start(self.job, server.id)
-            case state:
-                raise VMNotRecovered(f"The VM is on host {server.host}, in vm_state {state}.")
-        return False
-
-    def _leave(self, server: Server) -> bool:
-        """Whether Nova was asked to move it; if not, it is made ready for that."""
+    def _leave(self, server: Server) -> None:
+        """Nova was asked to move it, or to make it ready for that."""
         nova, leave = self.job.world.cloud, self.job.lease.check
         match server.vm_state:
+            case _ if "migrate" in self._asked:
+                raise VMNotRecovered(
+                    f"Nova did not move the VM: it is on host {server.host}, "
+                    f"vm_state {server.vm_state}."
+                )
             case "stopped":
+                # Nova would confirm the older of two moves (seen on Nova 34)
+                if nova.has_unconfirmed_move(server.id):
+                    raise VMNotRecovered("An earlier resize of the VM was never confirmed.")
                 self.say(f"Nova chooses another host for VM {server.name}.", 0.3)
                 nova.migrate(server.id, leave=leave)
-                return True
+                self._asked.add("migrate")
             case "active":
                 nova.stop(server.id, leave=leave)
-            case "error" | "resized":
+            case "error":
                 nova.reset_state(server.id, "active", leave=leave)
             case state:
                 raise VMNotRecovered(f"The VM cannot be moved in vm_state {state}.")
+
+    def _arrive(self, server: Server) -> bool:
+        """Whether it runs on the other host; if not, what is missing is asked for, once."""
+        nova, leave = self.job.world.cloud, self.job.lease.check
+        if server.vm_state == "active":
+            return True
+        if server.vm_state in self._asked:
+            if server.vm_state == "resized":
+                return False  # Nova shows no task while it confirms (seen on Nova 34)
+            raise VMNotRecovered(
+                f"The VM is on host {server.host}, and stays in vm_state {server.vm_state}."
+            )
+        self._asked.add(server.vm_state)
+        match server.vm_state:
+            case "resized":
+                self.say(f"VM {server.name} is on host {server.host}: confirming.", 0.6)
+                with contextlib.suppress(CloudRefused):  # an engine before us had asked
+                    nova.confirm_resize(server.id, leave=leave)
+            case "stopped":
+                self.say(f"Starting VM {server.name} on host {server.host}.", 0.8)
+                start(self.job, server.id)
+            case "error":  # a hard reboot builds the guest there anew (seen on Nova 34)
+                self.say(f"The move of VM {server.name} failed half-way: rebooting it.", 0.8)
+                nova.reboot(server.id, leave=leave)
+            case state:
+                raise VMNotRecovered(f"The VM is on host {server.host}, in vm_state {state}.")
         return False
 
 

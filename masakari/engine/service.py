@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
 from oslo_log import log
@@ -12,11 +12,14 @@ from masakari.engine import recovery, sweeps
 from masakari.engine.leases import Leases
 from masakari.engine.world import World
 from masakari.errors import MasakariError
+from masakari.states import NotificationType
 
 LOG = log.getLogger(__name__)
 
 HOUSEKEEPING_THREADS = 3
 """Besides the recoveries: one thread renews leases, one looks for work, one tidies up."""
+HOSTS, VMS = "recovery", "instance"
+"""The pools of threads: for hosts and processes, and for single VMs."""
 SHORTEST_PAUSE_S = 0.2
 """Between two searches for work."""
 
@@ -33,27 +36,37 @@ class Engine:
         self._active: set[str] = set()
         self._lock = threading.Lock()
         self._stop = world.clock.event()
-        self._pool: Executor | None = None
+        self._pools: Mapping[str, Executor] = {}
         self._expire_at = world.clock.monotonic()
 
     def start(self) -> None:
         """Work until `stop`."""
         world = self._world
-        pool = world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, "recovery")
+        # a burst of VMs must not keep a failed host waiting
+        pools = {
+            HOSTS: world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, HOSTS),
+            VMS: world.pool(world.conf.instance_failure.recovery_threads, VMS),
+        }
+        pool = pools[HOSTS]
         pool.submit(self._leases.run)
         if world.conf.periodic_enable:
             pool.submit(self._each, self._look_for_work, self._until_next_try)
             pool.submit(self._each, self._tidy_up)
-        self._pool = pool
+        self._pools = pools
         LOG.info("engine %s: started", world.owner)
 
     def recover(self, uuid: str) -> None:
         """The notification is taken by a thread of this engine, unless one has it already."""
+        try:
+            is_vm = db.notifications.get(self._world.database, uuid).type == NotificationType.VM
+        except MasakariError as e:
+            LOG.warning("notification %s: not taken: %s", uuid, e)
+            return
         with self._lock:
-            if self._pool is None or self._stop.is_set() or uuid in self._active:
+            if not self._pools or self._stop.is_set() or uuid in self._active:
                 return
             self._active.add(uuid)
-            self._pool.submit(self._recover, uuid)
+            self._pools[VMS if is_vm else HOSTS].submit(self._recover, uuid)
 
     def let_go(self) -> None:
         """Nothing new is begun; returns at once.
@@ -68,8 +81,8 @@ class Engine:
     def stop(self) -> None:
         """As `let_go`, and return when every thread has ended."""
         self.let_go()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=True)
         LOG.info("engine %s: stopped", self._world.owner)
 
     def _recover(self, uuid: str) -> None:

@@ -39,6 +39,8 @@ class Facts:
     """when another notification last had the VM started"""
     has_begun: bool
     """this notification has acted on the VM"""
+    was_relocated: bool
+    """this notification has had it moved, or tried to"""
 
 
 Check = Callable[[Server, Facts], Verdict | None]
@@ -60,7 +62,7 @@ def is_there(server: Server, facts: Facts) -> Verdict | None:
 
 def is_on_the_host(server: Server, facts: Facts) -> Verdict | None:
     """Is it still on the host that reported its failure?"""
-    if server.host == facts.host:
+    if server.host == facts.host or facts.was_relocated:
         return None
     return _ignore(Reason.VM_MOVED, f"The VM is on host {server.host}, not on {facts.host}.")
 
