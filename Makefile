@@ -25,17 +25,15 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.tests servers
 	@$(BIN)/python -m pytest -q -rs -n auto $(TEST)
 
-# The servers of which functional tests start private ones.
+# The servers of which functional tests start private ones: as root on Debian, they are installed.
 servers:
-	@if [ -x /usr/sbin/mariadbd ] && [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then :; \
+	@if tools/install-servers --check; then :; \
 	elif [ "$$(id -u)" != 0 ]; then \
-		echo "MariaDB or RabbitMQ is not installed, and only root can do that:" \
-			"tests on real servers are skipped"; \
+		echo "only root can install them: tests that need them are skipped"; \
 	elif ! command -v apt-get >/dev/null; then \
-		echo "MariaDB or RabbitMQ is not installed, and this is no Debian:" \
-			"tests on real servers are skipped"; \
+		echo "this is no Debian: tests that need them are skipped"; \
 	elif ! tools/install-servers; then \
-		echo "MariaDB and RabbitMQ could not be installed: tests on real servers are skipped"; \
+		echo "tests that need them are skipped"; \
 	fi
 
 lint: $(VENV)/.tests

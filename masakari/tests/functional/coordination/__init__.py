@@ -1,0 +1,1 @@
+"""Locks on real etcd, Redis and ZooKeeper."""
