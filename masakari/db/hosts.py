@@ -184,6 +184,18 @@ def end_process_maintenance(tx: Transaction, uuid: str) -> bool:
 
 
 @reader
+def proven_dead(tx: Transaction) -> frozenset[str]:
+    """Names of the hosts that are on maintenance because of a proof of their death."""
+    n = NOTIFICATIONS
+    rows = tx.connection.execute(
+        sa.select(T.c.name, n.c.proof)
+        .join(n, n.c.notification_uuid == T.c.maintenance_by)
+        .where(T.c.deleted == 0, T.c.on_maintenance == sa.true(), n.c.proof.is_not(None))
+    )
+    return frozenset(name for name, proof in rows if not jsonutils.loads(proof).get("voided_by"))
+
+
+@reader
 def require_settled(tx: Transaction, name: str) -> Host:
     """The live host of that name, which has no open notification.
 

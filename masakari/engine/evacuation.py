@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from oslo_log import log
 
@@ -25,7 +24,7 @@ from masakari.errors import (
     LeftAlone,
     MasakariError,
 )
-from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED, VMoveStatus
+from masakari.states import MIGRATION_ARRIVED, VMoveStatus
 
 LOG = log.getLogger(__name__)
 
@@ -160,7 +159,7 @@ class Evacuation:
     def _arrive(self) -> str | None:
         """The host on which the VM is now.  Raises what says why it is not elsewhere."""
         newest = self._newest()
-        if self._runs(newest):
+        if self._watcher.runs(newest):
             return self._adopt(newest)
         if self._move.status == VMoveStatus.ONGOING:  # an engine before us asked, or was about to
             server = self._world.cloud.server(self._id)
@@ -171,7 +170,7 @@ class Evacuation:
         self._lock()
         with self._slots.place(self._move.rank, self._may_begin):
             server, newest = self._look()
-            if self._runs(newest):
+            if self._watcher.runs(newest):
                 return self._wait_for(newest)
             if server.host != self._job.host.name:
                 return _whereabouts(server, newest)
@@ -195,7 +194,7 @@ class Evacuation:
         newest = self._newest()
         if server is None or (newest is not None and newest.status in MIGRATION_ARRIVED):
             server = self._world.cloud.server(self._id)
-        if server.task_state is not None and not self._runs(newest):
+        if server.task_state is not None and not self._watcher.runs(newest):
             self._watcher.refresh()
             newest = self._newest()
             server = self._world.cloud.server(self._id)
@@ -203,12 +202,6 @@ class Evacuation:
 
     def _newest(self) -> Migration | None:
         return self._watcher.latest(self._id)
-
-    @staticmethod
-    def _runs(migration: Migration | None) -> TypeGuard[Migration]:
-        return (
-            migration is not None and migration.status not in MIGRATION_ARRIVED | MIGRATION_FAILED
-        )
 
     def _adopt(self, running: Migration | None) -> str | None:
         """An evacuation of the VM runs already, perhaps a dead engine's: it is waited for."""

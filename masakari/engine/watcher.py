@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import threading
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from oslo_log import log
 from oslo_utils import timeutils
@@ -87,6 +88,7 @@ class Watcher:
         self._there: frozenset[tuple[str, str, str | None]] = frozenset()
         self._shortest: float | None = None
         self._unreachable: str | None = None
+        self._dead: frozenset[str] = frozenset()
         self._read_all_at = self._asked_service_at = job.world.clock.monotonic()
         self._stop = job.world.clock.event()
         self._servers: dict[str, Server] = {}
@@ -96,6 +98,7 @@ class Watcher:
         self._locked_by_owner = {s.id for s in self._servers.values() if s.locked}
         self.refresh()
         self._look_for_reasons()
+        self._look_for_the_dead()
 
     # ---- asked by the threads of the VMs
 
@@ -113,6 +116,14 @@ class Watcher:
         """The VM's newest evacuation from the host, as last polled."""
         with self._lock:
             return self._latest.get(server_id)
+
+    def runs(self, migration: Migration | None) -> TypeGuard[Migration]:
+        """Whether it may still arrive: it is not over, and its destination is not proven dead."""
+        return (
+            migration is not None
+            and migration.status not in MIGRATION_ARRIVED | MIGRATION_FAILED
+            and migration.dest not in self._dead
+        )
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
@@ -146,6 +157,8 @@ class Watcher:
                         f"{migration.status}"
                         + (f" on host {migration.dest}." * bool(migration.dest))
                     )
+                if migration is not None and not self.runs(migration):
+                    raise EvacuationFailed(message=f"Its destination {migration.dest} has died.")
                 self._check_age(flight, migration)
                 self._check_exists(server_id, flight)
                 flight.changed.wait(WAKE_UP_S)
@@ -254,6 +267,7 @@ class Watcher:
         if now - self._asked_service_at >= every:
             self._asked_service_at = now
             self._look_for_reasons()
+            self._look_for_the_dead()
         if now - self._read_all_at >= READ_ALL_S:
             self.refresh()
         is_cheap = self._list_took <= LIST_COSTS_S
@@ -288,6 +302,19 @@ class Watcher:
                 self.stop_reason,
                 self._host,
             )
+
+    def _look_for_the_dead(self) -> None:
+        """Nobody waits any more for what was on its way to a host that has died since.
+
+        Nova never ends such an evacuation, and accepts another one (seen on Nova 34).
+        """
+        dead = db.hosts.proven_dead(self._job.world.database)
+        with self._lock:
+            for server_id, flight in self._flights.items():
+                found = self._latest.get(server_id)
+                if found is not None and found.dest in dead - self._dead:
+                    flight.changed.set()
+            self._dead = dead
 
     def refresh(self) -> None:
         """How all evacuations from the host stand is known, also of those that were only accepted.

@@ -51,7 +51,7 @@ def begin(
     unfinished = [
         m.id
         for m in site.moves.values()
-        if m.vm is vm and m.source == vm.host and m.status not in ("failed", "error")
+        if m.vm is vm and m.source == vm.host and _may_arrive(site, m)
     ]
     site.moves[move.id] = move
     site.ledger.accepted(ledger.Evacuation(vm.id, vm.host, site.now(), move.id, unfinished))
@@ -59,6 +59,16 @@ def begin(
     vm.updated = site.now()
     evacuation = _Evacuation(move, seconds, outcome, vm.vm_state, ends_stopped, wanted)
     site.later(SCHEDULED * seconds, lambda: _schedule(site, evacuation))
+
+
+def _may_arrive(site: Site, move: Move) -> bool:
+    """Whether it has arrived or still can: what was under way to a host that died cannot."""
+    if move.status in ("failed", "error"):
+        return False
+    if move.status != "pre-migrating" or move.dest is None:
+        return True
+    dest = site.hosts[move.dest]
+    return dest.powered and dest.incarnation == move.incarnation
 
 
 def _schedule(site: Site, evacuation: _Evacuation) -> None:
@@ -72,6 +82,7 @@ def _schedule(site: Site, evacuation: _Evacuation) -> None:
         return
     dest.claims += 1
     evacuation.dest, evacuation.incarnation = dest, dest.incarnation
+    move.incarnation = dest.incarnation
     move.dest, move.status, move.updated = dest.name, "pre-migrating", site.now()
     vm.task_state, vm.updated = "rebuild_spawning", site.now()
     if evacuation.outcome is not Outcome.HANG:

@@ -118,6 +118,8 @@ class Move:
     dest: str | None
     status: str
     created: datetime.datetime
+    incarnation: int = 0
+    """of the destination's nova-compute when it took the VM on"""
     updated: datetime.datetime | None = None
     """None while it is only accepted: such a record is in no answer to changes-since."""
 
