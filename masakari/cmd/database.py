@@ -1,6 +1,5 @@
 """What the programs with a database do at start: wait for it."""
 
-from oslo_config import cfg
 from oslo_log import log
 
 from masakari import db
@@ -17,13 +16,11 @@ def _ask(tx: db.session.Transaction) -> None:
     tx.now()
 
 
-def connect(conf: cfg.ConfigOpts, clock: Clock) -> db.session.Database:
-    """The database, which has answered; until it does it is asked again and again."""
-    database = db.session.connect(conf, clock)
+def wait_for(database: db.session.Database, clock: Clock) -> None:
+    """Return when the database has answered; until then it is asked again and again."""
     while not is_answering(database):
         LOG.warning("asking the database again in %g s", PAUSE_S)
         clock.sleep(PAUSE_S)
-    return database
 
 
 def is_answering(database: db.session.Database) -> bool:

@@ -108,9 +108,10 @@ def serve(conf: cfg.ConfigOpts) -> None:
     bus = rpc.transport(conf)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
     cloud = nova.connect(conf, pauses)
-    database = database_.connect(conf, clock)
+    database = db.session.connect(conf, clock)
     world = make_world(conf, clock, database, cloud)
     warn(conf)
+    database_.wait_for(database, clock)
     engine = Engine(world)
     engine.start()
     listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)

@@ -55,10 +55,11 @@ def serve(conf: cfg.ConfigOpts) -> None:
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
     )
-    database = database_.connect(conf, clock)
-    db.migration.sync(conf)
+    database = db.session.connect(conf, clock)
     world = engine.make_world(conf, clock, database, cloud)
     engine.warn(conf)
+    database_.wait_for(database, clock)
+    db.migration.sync(conf)
     recovery = Engine(world)
     application = api.make_application(conf, clock, database, bus)
     web = server.Server(conf, application, listener, tls)

@@ -17,7 +17,7 @@ from masakari.tests.conftest import new_conf
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
-NEWEST = "5c0d1a7be291"
+NEWEST = "b7e2c9d41f06"
 
 
 @pytest.fixture
