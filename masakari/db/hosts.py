@@ -283,7 +283,7 @@ def give_back_reserved(tx: Transaction, uuid: str, *, by: str) -> bool:
 
 @reader
 def forgotten_reserved(tx: Transaction, limit: int = 100) -> list[Host]:
-    """Reserved hosts that recoveries have taken which are not open any more, oldest first."""
+    """Reserved hosts that recoveries have taken which are not open any more, by recovery."""
     n = NOTIFICATIONS
     is_open = (
         sa.select(n.c.id)
@@ -296,12 +296,12 @@ def forgotten_reserved(tx: Transaction, limit: int = 100) -> list[Host]:
     )
     rows = tx.connection.execute(
         _WITH_SEGMENT.where(
-            T.c.reserved_for.is_not(None),
+            T.c.reserved_for > "",  # not null; SQLite finds it by the index only so
             T.c.reserved == sa.true(),
             T.c.deleted == 0,
             sa.not_(is_open),
         )
-        .order_by(T.c.id)
+        .order_by(T.c.reserved_for, T.c.id)
         .limit(limit)
     )
     return [Host.from_row(row) for row in rows]

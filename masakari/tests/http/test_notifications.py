@@ -217,6 +217,32 @@ def test_host_that_recovery_put_on_maintenance_may_start(api, host, database):
     assert again.headers["X-Masakari-Reason"] == "maintenance"
 
 
+def test_host_of_a_failed_process_is_heard_and_its_vms_are_not(api, host, database):
+    failed = api.notify(type="PROCESS", payload=PROCESS).json["notification"]
+    db.hosts.begin_maintenance(database, host["uuid"], by=failed["notification_uuid"])
+
+    vm = {"instance_uuid": host["uuid"], "event": "LIFECYCLE", "vir_domain_event": "STOPPED_FAILED"}
+    refused = api.notify(type="VM", payload=vm)
+    assert (refused.status, refused.headers["X-Masakari-Reason"]) == (409, "maintenance")
+    for changes in (
+        {},
+        {"payload": STARTED},
+        {"type": "PROCESS", "payload": {**PROCESS, "process_name": "libvirtd"}},
+        {"type": "PROCESS", "payload": {**PROCESS, "event": "STARTED"}},
+    ):
+        assert api.notify(**changes).status == 202
+
+
+def test_notification_keeps_the_id_of_its_request_to_itself(api, host, database):
+    answer = api.notify()
+
+    uuid = answer.json["notification"]["notification_uuid"]
+    asked_by = db.notifications.get(database, uuid).request_id
+    assert asked_by == answer.headers["x-openstack-request-id"]
+    assert asked_by.startswith("req-")
+    assert asked_by not in api.get(f"/notifications/{uuid}").text
+
+
 def test_equal_notification_is_a_duplicate(api, host, engines):
     first = api.notify().json["notification"]["notification_uuid"]
 

@@ -204,6 +204,80 @@ def test_begin_maintenance_host_gone_is_false(database: Database) -> None:
     assert not db.hosts.begin_maintenance(database, h.uuid, by="n1")
 
 
+def test_begin_maintenance_keeps_reserved_when_told(database: Database) -> None:
+    h = rows.host(database, reserved=True)
+
+    assert db.hosts.begin_maintenance(database, h.uuid, by="n1", keep_reserved=True)
+
+    now = db.hosts.get_by_name(database, h.name)
+    assert (now.on_maintenance, now.reserved) == (True, True)
+
+
+def of_process(database: Database, status: str = "new") -> str:
+    """Uuid of a notification that a process of compute1 has failed."""
+    n = rows.report(
+        database, type="PROCESS", payload={"event": "STOPPED", "process_name": "nova-compute"}
+    )
+    if status != "new":
+        db.leases.claim(database, n.notification_uuid, owner="e", lease_s=60)
+        db.leases.settle(database, n.notification_uuid, owner="e", status=status, message="m")
+    return n.notification_uuid
+
+
+@pytest.mark.parametrize("status", ["new", "finished", "failed"])
+def test_begin_maintenance_takes_over_from_a_process(database: Database, status: str) -> None:
+    h = rows.host(database, reserved=True)
+    process = of_process(database, status)
+    db.hosts.begin_maintenance(database, h.uuid, by=process, keep_reserved=True)
+    host_failure = rows.report(database).notification_uuid
+
+    assert db.hosts.begin_maintenance(database, h.uuid, by=host_failure)
+
+    now = db.hosts.get_by_name(database, h.name)
+    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, host_failure, False)
+    assert not db.hosts.begin_maintenance(database, h.uuid, by=process)
+
+
+def test_begin_maintenance_of_another_process_takes_over(database: Database) -> None:
+    h = rows.host(database)
+    first = of_process(database)
+    db.hosts.begin_maintenance(database, h.uuid, by=first)
+    second = rows.report(
+        database, type="PROCESS", payload={"event": "STOPPED", "process_name": "libvirtd"}
+    ).notification_uuid
+
+    assert db.hosts.begin_maintenance(database, h.uuid, by=second)
+    assert db.hosts.get_by_name(database, h.name).maintenance_by == second
+
+
+def test_end_process_maintenance_ends_what_a_process_began(database: Database) -> None:
+    h = rows.host(database)
+    db.hosts.begin_maintenance(database, h.uuid, by=of_process(database))
+
+    assert db.hosts.end_process_maintenance(database, h.uuid)
+
+    now = db.hosts.get_by_name(database, h.name)
+    assert (now.on_maintenance, now.maintenance_by) == (False, None)
+    assert not db.hosts.end_process_maintenance(database, h.uuid)
+
+
+@pytest.mark.parametrize("whose", ["operator", "host failure", "nobody known"])
+def test_end_process_maintenance_of_others_stays(database: Database, whose: str) -> None:
+    h = rows.host(database)
+    failure = rows.report(database).notification_uuid
+    by = {"host failure": failure, "nobody known": "n1", "operator": None}[whose]
+    if by:
+        db.hosts.begin_maintenance(database, h.uuid, by=by)
+    else:
+        with database.writing() as tx:
+            tx.connection.execute(db.models.hosts.update().values(on_maintenance=True))
+
+    assert not db.hosts.end_process_maintenance(database, h.uuid)
+
+    now = db.hosts.get_by_name(database, h.name)
+    assert (now.on_maintenance, now.maintenance_by) == (True, by)
+
+
 @pytest.mark.parametrize(("by", "ended"), [("n1", True), (None, True), ("n2", False)])
 def test_end_maintenance_only_of_the_one_that_began_it(
     database: Database, by: str | None, ended: bool

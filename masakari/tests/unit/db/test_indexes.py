@@ -34,10 +34,35 @@ OFTEN: dict[str, Call] = {
     "host": lambda d, n, m: db.hosts.find(d, n.source_host_uuid),
     "hosts": lambda d, n, m: db.hosts.page(d, n.failover_segment_uuid, Page(limit=9)),
     "maintenance": lambda d, n, m: db.hosts.begin_maintenance(d, n.source_host_uuid, by="x"),
+    "process maintenance": lambda d, n, m: db.hosts.end_process_maintenance(d, n.source_host_uuid),
+    "reserved hosts": lambda d, n, m: db.hosts.reserved_hosts(d, n.failover_segment_uuid, by="x"),
+    "take reserved": lambda d, n, m: db.hosts.take_reserved(d, n.source_host_uuid, by="x"),
+    "give back reserved": lambda d, n, m: db.hosts.give_back_reserved(
+        d, n.source_host_uuid, by="x"
+    ),
+    "forgotten reserved": lambda d, n, m: db.hosts.forgotten_reserved(d),
+    "next due": lambda d, n, m: db.leases.next_due(d),
+    "host failure": lambda d, n, m: db.notifications.host_failure_pending(d, n.source_host_uuid),
+    "processes": lambda d, n, m: db.notifications.newest_process_events(d, n.source_host_uuid),
+    "started": lambda d, n, m: db.notifications.started_after(d, n),
+    "begin VM recovery": lambda d, n, m: db.vm_recoveries.begin(
+        d,
+        instance_uuid=m.instance_uuid,
+        notification_uuid=n.notification_uuid,
+        attempt=1,
+        action="restart",
+        host="compute1",
+    ),
+    "end VM recovery": lambda d, n, m: db.vm_recoveries.end(
+        d, notification_uuid=n.notification_uuid, attempt=1, action="restart", outcome="o"
+    ),
+    "VM history": lambda d, n, m: db.vm_recoveries.history(d, m.instance_uuid, since=rows.T0),
+    "VM recoveries": lambda d, n, m: db.vm_recoveries.of_notification(d, n.notification_uuid),
     "segment": lambda d, n, m: db.segments.update(
         d, rows.segment(d, "rack9").uuid, {"name": "rack8"}
     ),
     "prepare": lambda d, n, m: db.vmoves.prepare(d, n.notification_uuid, 1, 1, [rows.move(9)]),
+    "attempt": lambda d, n, m: db.vmoves.of_attempt(d, n.notification_uuid, 1),
     "previous": lambda d, n, m: db.vmoves.previous(d, n.notification_uuid, 2, 2),
     "start": lambda d, n, m: db.vmoves.start(d, m.uuid, lock=True),
     "will_lock": lambda d, n, m: db.vmoves.will_lock(d, m.uuid),

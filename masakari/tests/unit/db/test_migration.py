@@ -17,7 +17,7 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 INITIAL, VMOVES, MESSAGE = "8f848eb45d03", "8bdf5929c5a6", "13adff5efb9a"
-NEWEST = "b7e2c9d41f06"
+LEASES, NEWEST = "5c0d1a7be291", "b7e2c9d41f06"
 SEGMENT, HOST, NOTIFICATION, STRAY, VMOVE = (
     f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)
 )
@@ -188,6 +188,60 @@ def test_sync_after_a_rollback_goes_on(empty_conf: cfg.ConfigOpts, database: Dat
     openstacks(database, MESSAGE)
     migration.sync(empty_conf)
     execute(database, f"UPDATE masakari_alembic_version SET version_num = '{MESSAGE}'")
+
+    migration.sync(empty_conf)
+
+    assert migration.version(empty_conf) == NEWEST
+    assert difference(database) == []
+
+
+def test_sync_database_of_our_first_release_keeps_its_rows(
+    empty_conf: cfg.ConfigOpts, database: Database
+) -> None:
+    openstacks(database, MESSAGE)
+    migration.upgrade(database, LEASES)
+    execute(
+        database,
+        f"UPDATE hosts SET on_maintenance = 1, maintenance_by = '{NOTIFICATION}'",
+        'UPDATE notifications SET attempt = 3, proof = \'{"kind": "nova_down"}\'',
+        "UPDATE vmoves SET attempt = 3, locked = 1",
+    )
+
+    migration.sync(empty_conf)
+
+    assert difference(database) == []
+    host = db.hosts.get_by_name(database, "compute1")
+    assert (host.maintenance_by, host.reserved_for, host.reserved_undo) == (
+        NOTIFICATION,
+        None,
+        None,
+    )
+    n = db.notifications.get(database, NOTIFICATION)
+    assert (n.attempt, n.proof, n.not_before, n.request_id) == (
+        3,
+        {"kind": "nova_down"},
+        None,
+        None,
+    )
+    (move,) = db.vmoves.of_attempt(database, NOTIFICATION, 3)
+    assert (move.chapter, move.locked) == (1, True)
+
+
+@pytest.mark.parametrize("version", [MESSAGE, LEASES])
+def test_sync_that_was_interrupted_goes_on(
+    empty_conf: cfg.ConfigOpts, database: Database, version: str
+) -> None:
+    """MySQL keeps what of a revision was done when it breaks off."""
+    migration.sync(empty_conf)
+    name = "vm_recoveries_instance_idx"
+    mysql = database.engine.dialect.name != "sqlite"
+    execute(
+        database,
+        f"DROP INDEX {name} ON vm_recoveries" if mysql else f"DROP INDEX {name}",
+        "ALTER TABLE notifications DROP COLUMN request_id",
+        "ALTER TABLE vmoves DROP COLUMN chapter",
+        f"UPDATE masakari_alembic_version SET version_num = '{version}'",
+    )
 
     migration.sync(empty_conf)
 

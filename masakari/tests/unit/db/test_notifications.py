@@ -39,6 +39,23 @@ def test_report_is_stored_as_new(database: Database) -> None:
     assert (n.failover_segment_uuid, n.generated_time) == (h.failover_segment_id, T0)
     assert n.payload == STOPPED
     assert (n.owner, n.lease_until, n.attempt, n.proof, n.message) == (None, None, 0, None, None)
+    assert (n.not_before, n.request_id) == (None, None)
+
+
+def test_report_keeps_the_id_of_its_request(database: Database) -> None:
+    rows.host(database)
+
+    n = db.notifications.report(
+        database,
+        type="COMPUTE_HOST",
+        hostname="compute1",
+        generated_time=T0,
+        payload=STOPPED,
+        duplicate_window_s=180,
+        request_id="req-1",
+    )
+
+    assert db.notifications.get(database, n.notification_uuid).request_id == "req-1"
 
 
 @pytest.mark.parametrize("name", ["compute2", "Compute1", ""])
@@ -91,6 +108,53 @@ def test_report_host_on_our_maintenance_only_its_return_is_accepted(
     else:
         with pytest.raises(errors.HostOnMaintenance):
             rows.report(database, type=type_, payload=payload)
+
+
+def process(name: str = "nova-compute", event: str = "STOPPED") -> dict[str, str]:
+    return {"event": event, "process_name": name}
+
+
+@pytest.mark.parametrize("status", ["new", "running", "finished", "failed"])
+@pytest.mark.parametrize(
+    ("type_", "payload", "accepted"),
+    [
+        ("COMPUTE_HOST", STARTED, True),
+        ("COMPUTE_HOST", STOPPED, True),
+        ("COMPUTE_HOST", {"event": "STOPPED", "host_status": "UNKNOWN"}, True),
+        ("PROCESS", process(event="STARTED"), True),
+        ("PROCESS", process("libvirtd"), True),
+        ("VM", {"event": "LIFECYCLE"}, False),
+    ],
+)
+def test_report_host_on_maintenance_for_a_process_has_more_to_tell(
+    database: Database, status: str, type_: str, payload: dict[str, str], accepted: bool
+) -> None:
+    h = rows.host(database)
+    failed = rows.report(database, type="PROCESS", payload=process())
+    if status != "new":
+        claim(database, failed.notification_uuid)
+    if status not in ("new", "running"):
+        settle(database, failed.notification_uuid, status)
+    db.hosts.begin_maintenance(database, h.uuid, by=failed.notification_uuid)
+
+    if accepted:
+        assert rows.report(database, type=type_, payload=payload).status == "new"
+    else:
+        with pytest.raises(errors.HostOnMaintenance):
+            rows.report(database, type=type_, payload=payload)
+
+
+def test_report_host_failure_that_took_over_from_a_process_hears_its_return_only(
+    database: Database,
+) -> None:
+    h = rows.host(database)
+    failed = rows.report(database, type="PROCESS", payload=process())
+    db.hosts.begin_maintenance(database, h.uuid, by=failed.notification_uuid)
+    db.hosts.begin_maintenance(database, h.uuid, by=rows.report(database).notification_uuid)
+
+    with pytest.raises(errors.HostOnMaintenance):
+        rows.report(database, at=LATER)
+    assert rows.report(database, payload=STARTED).status == "new"
 
 
 @pytest.mark.parametrize("status", ["new", "running", "error", "finished", "ignored", "failed"])
@@ -441,3 +505,118 @@ def test_started_after(database: Database, payload: dict[str, str], expected: bo
     rows.report(database, at=LATER, payload=payload)
 
     assert db.notifications.started_after(database, n) is expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "expected"),
+    [
+        ("PROCESS", process(event="STARTED"), True),
+        ("PROCESS", process("libvirtd", "STARTED"), False),
+        ("PROCESS", process(), False),
+        ("COMPUTE_HOST", STARTED, False),
+    ],
+)
+def test_started_after_of_a_process_is_that_process(
+    database: Database, type_: str, payload: dict[str, str], expected: bool
+) -> None:
+    rows.host(database)
+    rows.report(database, type="PROCESS", payload=process(event="STARTED"))
+    n = rows.report(database, type="PROCESS", payload=process())
+    assert db.notifications.started_after(database, n) is False
+
+    rows.report(database, at=LATER, type=type_, payload=payload)
+
+    assert db.notifications.started_after(database, n) is expected
+
+
+def test_started_after_of_a_host_is_no_process(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+
+    rows.report(database, type="PROCESS", payload=process(event="STARTED"))
+
+    assert db.notifications.started_after(database, n) is False
+
+
+# ---- what else is known of a host
+
+
+@pytest.mark.parametrize(
+    ("status", "is_pending"),
+    [
+        ("new", True),
+        ("running", True),
+        ("error", True),
+        ("finished", False),
+        ("ignored", False),
+        ("failed", False),
+    ],
+)
+def test_host_failure_pending_while_it_is_open(
+    database: Database, status: str, is_pending: bool
+) -> None:
+    h = rows.host(database)
+    n = rows.in_status(database, status)
+
+    pending = db.notifications.host_failure_pending(database, h.uuid)
+
+    assert pending == (n.notification_uuid if is_pending else None)
+    assert db.notifications.host_failure_pending(database, NOBODY) is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload"),
+    [
+        ("COMPUTE_HOST", STARTED),
+        ("COMPUTE_HOST", {"event": "STOPPED"}),
+        ("COMPUTE_HOST", {"event": "STOPPED", "host_status": "UNKNOWN"}),
+        ("PROCESS", {**STOPPED, "process_name": "nova-compute"}),
+        ("VM", STOPPED),
+    ],
+)
+def test_host_failure_pending_is_of_nothing_else(
+    database: Database, type_: str, payload: dict[str, str]
+) -> None:
+    h = rows.host(database)
+    rows.report(database, type=type_, payload=payload)
+    assert db.notifications.host_failure_pending(database, h.uuid) is None
+
+    oldest = rows.report(database)
+    rows.report(database, at=LATER)
+
+    pending = db.notifications.host_failure_pending(database, h.uuid)
+    assert pending == oldest.notification_uuid
+
+
+def test_newest_process_events_is_the_last_word_of_each(database: Database) -> None:
+    s = rows.segment(database)
+    h = rows.host(database, "compute1", of=s)
+    rows.host(database, "compute2", of=s)
+    assert db.notifications.newest_process_events(database, h.uuid) == {}
+
+    def tell(name: str, event: str, hour: int, hostname: str = "compute1") -> Notification:
+        at = T0 + datetime.timedelta(hours=hour)
+        return rows.report(database, hostname, type="PROCESS", payload=process(name, event), at=at)
+
+    tell("nova-compute", "STOPPED", 1)
+    down = tell("libvirtd", "STOPPED", 2)
+    tell("nova-compute", "STARTED", 5)
+    up = tell("nova-compute", "STOPPED", 4)  # by the order of their arrival
+    tell("libvirtd", "STARTED", 6, "compute2")
+    rows.report(database)
+
+    newest = db.notifications.newest_process_events(database, h.uuid)
+
+    assert newest == {"nova-compute": up, "libvirtd": down}
+
+
+def test_newest_process_events_looks_at_a_bounded_number(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = rows.host(database)
+    found = [rows.report(database, type="PROCESS", payload=process(f"p{n}")) for n in range(5)]
+    monkeypatch.setattr(db.notifications, "PROCESS_EVENTS", 3)
+
+    newest = db.notifications.newest_process_events(database, h.uuid)
+
+    assert newest == {f"p{n}": found[n] for n in (2, 3, 4)}

@@ -160,6 +160,19 @@ def test_details_of_two_attempts_one_after_the_other(backend: Backend) -> None:
     ]
 
 
+def test_details_name_the_request_where_the_step_stored_it(backend: Backend) -> None:
+    class Asked(task.Task):
+        def execute(self) -> None:
+            asked = said(1, "0.5", "asked for")
+            tell(self, 0.5, [{**asked, "request_id": "req-1", "other": "x"}, asked])
+
+    run(backend, Asked("Asked"))
+
+    (step,) = progress.recovery_workflow_details(backend, BOOK)
+    plain = said(1, "0.5", "asked for")
+    assert step["progress_details"] == [{**plain, "request_id": "req-1"}, plain]
+
+
 def test_details_of_another_notification_or_none_are_empty(backend: Backend) -> None:
     run(backend, Talk("Talk", 1), book=uuidutils.generate_uuid())
 

@@ -19,9 +19,11 @@ def n(database: Database) -> Notification:
     return rows.in_status(database, "running")
 
 
-def prepare(database: Database, n: Notification, attempt: int, *numbers: int) -> list[str]:
+def prepare(
+    database: Database, n: Notification, attempt: int, *numbers: int, chapter: int = 1
+) -> list[str]:
     moves = db.vmoves.prepare(
-        database, n.notification_uuid, attempt, 1, [rows.move(number) for number in numbers]
+        database, n.notification_uuid, attempt, chapter, [rows.move(number) for number in numbers]
     )
     return [m.uuid for m in moves]
 
@@ -104,6 +106,63 @@ def test_previous_latest_attempt_first_then_by_rank(database: Database, n: Notif
     before = db.vmoves.previous(database, n.notification_uuid, 3, 1)
 
     assert [(m.attempt, m.rank) for m in before] == [(2, 1), (2, 3), (1, 1), (1, 2)]
+
+
+# ---- chapters
+
+
+def test_prepare_next_chapter_has_rows_of_its_own(database: Database, n: Notification) -> None:
+    first = prepare(database, n, 1, 1, 2)
+
+    second = prepare(database, n, 1, 2, chapter=2)
+
+    assert set(first).isdisjoint(second)
+    for chapter, uuids in ((1, first), (2, second)):
+        moves = db.vmoves.of_chapter(database, n.notification_uuid, 1, chapter)
+        assert [(m.uuid, m.chapter) for m in moves] == [(uuid, chapter) for uuid in uuids]
+    assert prepare(database, n, 1, 2, chapter=2) == second
+    assert db.vmoves.of_chapter(database, n.notification_uuid, 2, 1) == []
+
+
+def test_of_attempt_is_the_latest_chapter_of_each_vm_by_rank(
+    database: Database, n: Notification
+) -> None:
+    _, second, third = prepare(database, n, 1, 1, 2, 3)
+    (first_again, fourth) = prepare(database, n, 1, 1, 4, chapter=2)
+    (fourth_again,) = prepare(database, n, 1, 4, chapter=3)
+    prepare(database, n, 2, 1, 2)
+
+    found = [m.uuid for m in db.vmoves.of_attempt(database, n.notification_uuid, 1)]
+
+    assert found == [first_again, second, third, fourth_again]
+    assert fourth not in found
+
+
+def test_previous_of_a_chapter_has_the_earlier_ones_of_its_attempt(
+    database: Database, n: Notification
+) -> None:
+    prepare(database, n, 1, 2, 1)
+    prepare(database, n, 1, 1, chapter=2)
+    prepare(database, n, 2, 2, 1)
+    prepare(database, n, 2, 1, chapter=2)
+    prepare(database, n, 2, 1, chapter=3)
+
+    def before(attempt: int, chapter: int) -> list[tuple[int, int, int]]:
+        moves = db.vmoves.previous(database, n.notification_uuid, attempt, chapter)
+        return [(m.attempt, m.chapter, m.rank) for m in moves]
+
+    assert before(1, 1) == []
+    assert before(2, 1) == [(1, 2, 1), (1, 1, 1), (1, 1, 2)]
+    assert before(2, 3) == [(2, 2, 1), (2, 1, 1), (2, 1, 2), *before(2, 1)]
+
+
+def test_abandon_and_page_know_all_chapters(database: Database, n: Notification) -> None:
+    prepare(database, n, 1, 1)
+    prepare(database, n, 1, 1, chapter=2)
+
+    assert db.vmoves.abandon(database, n.notification_uuid, message="it came back") == 2
+    moves = db.vmoves.page(database, n.notification_uuid, ALL)
+    assert [m.status for m in moves] == ["ignored", "ignored"]
 
 
 # ---- start, finish, abandon

@@ -1,0 +1,7 @@
+"""The tests of unit/db, on MariaDB."""
+
+import pytest
+
+from masakari.tests.unit.db.test_reserved import *  # noqa: F403  pytest collects what is imported
+
+pytestmark = pytest.mark.functional
