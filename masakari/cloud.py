@@ -160,6 +160,12 @@ class Cloud(Protocol):
     def start(self, server_id: str, *, leave: Leave = freely) -> None:
         """Nova has accepted to start the VM."""
 
+    def reboot(self, server_id: str, *, leave: Leave = freely) -> None:
+        """Nova has accepted to build the VM's guest anew where it is (a hard reboot).
+
+        This brings a VM back that is in error, also one whose migration has failed half-way.
+        """
+
     def migrate(self, server_id: str, *, leave: Leave = freely) -> None:
         """Nova has accepted to move the VM to another host that its scheduler chooses.
 
@@ -174,6 +180,13 @@ class Cloud(Protocol):
 
         Then the VM is active, or stopped where it was off.  Raises CloudConflict while the VM is
         not `resized`, or while the service of the host that it left is down.
+        """
+
+    def has_unconfirmed_move(self, server_id: str) -> bool:
+        """Whether a migration or a resize of the VM waits for being confirmed.
+
+        Where the VM is not `resized`, it was forgotten when the VM's state was reset; after another
+        `migrate`, `confirm_resize` would take that older one.
         """
 
     def actions(self, server_id: str) -> Sequence[Action]:
@@ -226,6 +239,21 @@ def service_of(cloud: Cloud, host: str) -> ComputeService:
         if service.host == host:
             return service
     raise errors.ComputeServiceNotFound(host=host)
+
+
+def is_migrated(host_before: str | None, server: Server) -> bool:
+    """Whether a request to migrate the server has been carried out, or is being."""
+    return (
+        server.host != host_before
+        or server.vm_state == "resized"
+        or (server.task_state or "").startswith("resize_")
+    )
+
+
+def is_rebooted(vm_state_before: str | None, server: Server) -> bool:
+    """Whether a request to reboot the server is being carried out, or visibly has been."""
+    is_active_now = server.vm_state == "active" and vm_state_before != "active"
+    return is_active_now or (server.task_state or "").startswith("reboot")
 
 
 def refusal(action: str, code: int, detail: str) -> errors.CloudRefused:

@@ -107,7 +107,24 @@ class NovaCloud:
         document = self._client.get(f"list what was done to server {server_id}", path)
         return [_action(row) for row in document["instanceActions"]]
 
+    def reboot(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud."""
+        before = self.server(server_id).vm_state
+
+        def is_done() -> bool:
+            return cloud.is_rebooted(before, self.server(server_id))
+
+        self._act("reboot", server_id, leave, {"type": "HARD"}, done=is_done)
+
     # ---- cold migrations
+
+    def has_unconfirmed_move(self, server_id: str) -> bool:
+        """As Cloud."""
+        action = f"list the migrations of server {server_id}"
+        query = {"instance_uuid": server_id, "status": "finished"}
+        migrations = self._migrations(action, query)
+        _require(action, all(m.server_id == server_id for m in migrations))
+        return any(m.status == "finished" for m in migrations)
 
     def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud.
@@ -120,12 +137,7 @@ class NovaCloud:
         before = self.server(server_id).host
 
         def is_done() -> bool:
-            server = self.server(server_id)
-            return (
-                server.host != before
-                or server.vm_state == "resized"
-                or (server.task_state or "").startswith("resize_")
-            )
+            return cloud.is_migrated(before, self.server(server_id))
 
         self._act("migrate", server_id, leave, done=is_done)
 
@@ -257,7 +269,7 @@ def _require(action: str, is_filtered: bool) -> None:
     """Raise CloudRefused unless Nova has answered what it was asked."""
     if not is_filtered:
         raise errors.CloudRefused(
-            action=action, detail="it told of other hosts, too: is our user an admin?", code=403
+            action=action, detail="it told of others, too: is our user an admin?", code=403
         )
 
 

@@ -184,17 +184,25 @@ class SimCloud(Site):
             leave,
         )
 
-    def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+    def reboot(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        before = self.vms[server_id].host if server_id in self.vms else None
+        vm = self.vms.get(server_id)
+        before = vm.vm_state if vm else None
 
         def is_done() -> bool:
             vm = self.vms.get(server_id)
-            return vm is not None and (
-                vm.host != before
-                or vm.vm_state == "resized"
-                or (vm.task_state or "").startswith("resize_")
-            )
+            return vm is not None and cloud.is_rebooted(before, cloud_rows.server(vm))
+
+        self._ask(f"reboot server {server_id}", lambda: self.api.reboot(server_id), is_done, leave)
+
+    def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
+        """As Cloud."""
+        vm = self.vms.get(server_id)
+        before = vm.host if vm else None
+
+        def is_done() -> bool:
+            vm = self.vms.get(server_id)
+            return vm is not None and cloud.is_migrated(before, cloud_rows.server(vm))
 
         self._ask(
             f"migrate server {server_id}", lambda: self.api.migrate(server_id), is_done, leave
@@ -217,6 +225,16 @@ class SimCloud(Site):
         except errors.CloudRefused as refused:
             if refused.details["code"] != 400:
                 raise
+
+    def has_unconfirmed_move(self, server_id: str) -> bool:
+        """As Cloud."""
+        rows, _ = self._ask(
+            f"list the migrations of server {server_id}",
+            lambda: self.api.migrations(
+                cloud_rows.migration, kind=None, server_id=server_id, status="finished"
+            ),
+        )
+        return bool(rows)
 
     def actions(self, server_id: str) -> Sequence[cloud.Action]:
         """As Cloud."""

@@ -97,6 +97,7 @@ class ComputeApi:
         self,
         render: Callable[[Move], T],
         *,
+        kind: str | None = "evacuation",
         source: str | None = None,
         server_id: str | None = None,
         status: str | None = None,
@@ -105,19 +106,21 @@ class ComputeApi:
         marker: str | None = None,
         paged: bool = True,
     ) -> tuple[list[T], bool]:
-        """A page of evacuations, newest first, and whether more follow; *marker*: a Move's uuid.
+        """A page, newest first, and whether more follow; *marker*: a Move's uuid.
 
-        Nova keeps whole seconds only: *since* finds what changed in that second or later.  Without
-        *paged* (before 2.59) all come at once.
+        *kind* is evacuation, migration or resize; None: all.  Nova keeps whole seconds only: *since*
+        finds what changed in that second or later.  Without *paged* (before 2.59) all come at once.
         """
 
         def act(_: list[Fault]) -> tuple[list[T], bool]:
-            moves = reversed(self._site.moves.values())
+            site = self._site
+            moves = site.moves if kind == "evacuation" else site.moves | site.cold_moves
             floor = None if since is None else since.replace(microsecond=0)
             rows = [
                 m
-                for m in moves
-                if source in (None, m.source)
+                for _, m in sorted(moves.items(), reverse=True)
+                if kind in (None, m.kind)
+                and source in (None, m.source)
                 and server_id in (None, m.vm.id)
                 and status in (None, m.status)
                 and (floor is None or (m.updated is not None and m.updated >= floor))
@@ -132,7 +135,8 @@ class ComputeApi:
             size = self._page_size(limit)
             return [render(m) for m in rows[:size]], len(rows) > size
 
-        return self._traffic.perform(Call("evacuations", server_id=server_id, host=source), act)
+        verb = "evacuations" if kind == "evacuation" else "has_unconfirmed_move"
+        return self._traffic.perform(Call(verb, server_id=server_id, host=source), act)
 
     # ---- changing services
 
@@ -237,6 +241,10 @@ class ComputeApi:
     def start(self, server_id: str, user: str = OPERATOR) -> None:
         """Accepted: the host starts it, if it works."""
         self._change_power("start", server_id, user)
+
+    def reboot(self, server_id: str, user: str = OPERATOR) -> None:
+        """Accepted: the host builds its guest anew, if it works."""
+        self._change_power("reboot", server_id, user)
 
     def migrate(self, server_id: str, user: str = OPERATOR) -> None:
         """Accepted: the VM goes to another host, where it waits for being confirmed."""

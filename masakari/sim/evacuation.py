@@ -41,7 +41,7 @@ def begin(
 ) -> None:
     """Nova has accepted to evacuate the VM (onto the host *wanted*)."""
     move = Move(
-        id=len(site.moves) + 1,
+        id=site.next_move_id(),
         vm=vm,
         source=vm.host,
         dest=wanted,

@@ -2,7 +2,7 @@
 
 Nova: resize and confirm_resize in compute/api.py; prep_resize, resize_instance, finish_resize and
 confirm_resize in compute/manager.py; _cold_migrate in conductor/manager.py.  The VM belongs to its
-new host already while it is being finished there.
+new host already while it is being finished there, and stays there when that fails.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from masakari.sim import scheduler
 from masakari.sim.faults import ApiError, Outcome
 from masakari.sim.guards import check_service, check_state
-from masakari.sim.records import POWER_STATES, Action, Host, Vm
+from masakari.sim.records import POWER_STATES, Action, Host, Move, Vm
 from masakari.sim.site import Site
 
 PREPARED = 0.1
@@ -21,6 +21,7 @@ MOVED = 0.6
 @dataclass(eq=False)
 class _Migration:
     vm: Vm
+    move: Move
     source: Host
     action: Action
     seconds: float
@@ -48,31 +49,55 @@ def ask(
     source = site.hosts[vm.host]
     check_state(vm, name, ("active", "stopped"))
     check_service(site.is_up(source))
-    action = site.record(vm, name, user)
-    vm.task_state, vm.updated = "resize_prep", site.now()
     seconds = site.settings.migration_s if seconds is None else seconds
-    migration = _Migration(vm, source, action, seconds, outcome, vm.vm_state, source.incarnation)
+    move = Move(
+        id=site.next_move_id(),
+        vm=vm,
+        source=source.name,
+        dest=None,
+        status="pre-migrating",
+        created=site.now(),
+        kind="migration" if name == "migrate" else name,
+    )
+    site.cold_moves[move.id] = move
+    migration = _Migration(
+        vm=vm,
+        move=move,
+        source=source,
+        action=site.record(vm, name, user),
+        seconds=seconds,
+        outcome=outcome,
+        was=vm.vm_state,
+        incarnation=source.incarnation,
+    )
+    vm.task_state, vm.updated = "resize_prep", site.now()
     site.later(PREPARED * seconds, lambda: _prepare(site, migration))
 
 
 def confirm(site: Site, vm: Vm, user: str) -> None:
-    """Nova has accepted to clean up where the VM was."""
+    """Nova has accepted to clean up where the VM was before its oldest unconfirmed move.
+
+    It may be an older one than the last, where the state of a resized VM was reset in between.
+    """
     check_state(vm, "confirmResize", ("resized",))
-    if vm.left is None or vm.confirming:
+    moves = site.cold_moves.values()
+    move = next((m for m in moves if m.vm is vm and m.status == "finished"), None)
+    if move is None:
         raise ApiError(400, "Instance has not been resized.")
-    left = site.hosts[vm.left]
+    left = site.hosts[move.source]
     check_service(site.is_up(left))
     site.record(vm, "confirmResize", user)
-    vm.confirming, vm.updated = True, site.now()
+    move.status, move.updated = "confirming", site.now()
 
     def end() -> None:
         if not left.works or vm.id not in site.vms or vm.vm_state != "resized":
             return
-        site.drop_guest(left, vm.id)
-        vm.left, vm.confirming = None, False
-        # Nova goes by the power state, so that a VM whose owner stopped it stays so.
-        off = vm.power_state == POWER_STATES["stopped"]
-        vm.vm_state, vm.task_state = "stopped" if off else "active", None
+        if left.name != vm.host:
+            site.drop_guest(left, vm.id)
+        move.status, move.updated = "confirmed", site.now()
+        # Nova goes by the power state, so that a VM that was off stays so.
+        is_off = vm.power_state == POWER_STATES["stopped"]
+        vm.vm_state, vm.task_state = "stopped" if is_off else "active", None
         vm.updated = site.now()
 
     site.later(site.settings.power_change_s, end)
@@ -81,12 +106,12 @@ def confirm(site: Site, vm: Vm, user: str) -> None:
 def _goes_on(migration: _Migration, task: str, host: Host, incarnation: int) -> bool:
     """Whether the host still works on it; if not, nobody finishes it."""
     vm = migration.vm
-    lost = not host.works or host.incarnation != incarnation
-    return not lost and vm.task_state == task and vm.id in host.vms
+    is_lost = not host.works or host.incarnation != incarnation
+    return not is_lost and vm.task_state == task and vm.id in host.vms
 
 
 def _prepare(site: Site, migration: _Migration) -> None:
-    vm, source = migration.vm, migration.source
+    vm, source, move = migration.vm, migration.source, migration.move
     if not _goes_on(migration, "resize_prep", source, migration.incarnation):
         return
     dest = None
@@ -95,7 +120,8 @@ def _prepare(site: Site, migration: _Migration) -> None:
     if dest is None or migration.outcome is Outcome.ROLLBACK:
         _fail(site, migration, migration.was)
         return
-    vm.task_state, vm.updated = "resize_migrating", site.now()
+    move.dest = dest.name
+    _step(site, migration, "resize_migrating", "migrating")
     site.set_guest(source, vm, False)
     dest.claims += 1
     if migration.outcome is not Outcome.HANG:
@@ -110,12 +136,13 @@ def _move(site: Site, migration: _Migration, dest: Host, incarnation: int) -> No
     if not _goes_on(migration, "resize_migrating", source, migration.incarnation):
         return
     if migration.outcome is Outcome.FAIL:
+        vm.power_state = POWER_STATES["stopped"]
         _fail(site, migration, "error")
         return
     del source.vms[vm.id]
     dest.vms[vm.id] = vm
-    vm.host, vm.left, vm.confirming = dest.name, source.name, False
-    vm.task_state, vm.updated = "resize_finish", site.now()
+    vm.host = dest.name
+    _step(site, migration, "resize_finish", "post-migrating")
     wait = (1 - MOVED) * migration.seconds
     site.later(wait, lambda: _finish(site, migration, dest, incarnation))
 
@@ -125,15 +152,22 @@ def _finish(site: Site, migration: _Migration, dest: Host, incarnation: int) -> 
     if not _goes_on(migration, "resize_finish", dest, incarnation):
         return
     if migration.outcome is Outcome.STRAND:
+        vm.power_state = POWER_STATES["stopped"]
         _fail(site, migration, "error")
         return
     runs = migration.was != "stopped"
     site.set_guest(dest, vm, runs)
-    vm.vm_state, vm.task_state, vm.updated = "resized", None, site.now()
-    vm.power_state = POWER_STATES["active" if runs else "stopped"]
+    vm.vm_state, vm.power_state = "resized", POWER_STATES["active" if runs else "stopped"]
+    _step(site, migration, None, "finished")
+
+
+def _step(site: Site, migration: _Migration, task: str | None, status: str) -> None:
+    vm, move = migration.vm, migration.move
+    vm.task_state, move.status = task, status
+    vm.updated = move.updated = site.now()
 
 
 def _fail(site: Site, migration: _Migration, vm_state: str) -> None:
-    vm = migration.vm
     migration.action.message = "Error"
-    vm.vm_state, vm.task_state, vm.updated = vm_state, None, site.now()
+    migration.vm.vm_state = vm_state
+    _step(site, migration, None, "error")

@@ -219,11 +219,10 @@ class Nova:
     def _migrations(self, request: Request, token: Token, version: Version) -> Response:
         check_admin(token.is_admin)
         query, pages = request.query, version >= (2, 59)
-        if query.get("migration_type", "evacuation") != "evacuation":
-            return Response(200, {"migrations": []})
         since = query.get("changes-since") if pages else None
         rows, more = self._cloud.api.migrations(
             lambda move: nova_rows.migration(self._cloud, move, version),
+            kind=query.get("migration_type"),
             source=query.get("source_compute"),
             server_id=query.get("instance_uuid"),
             status=query.get("status"),

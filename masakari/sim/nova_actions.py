@@ -28,6 +28,7 @@ def act(api: ComputeApi, server_id: str, body: Json, token: Token, version: Vers
         "os-resetState": lambda: api.reset_state(server_id, asked["state"], user),
         "os-start": lambda: api.start(server_id, user),
         "os-stop": lambda: api.stop(server_id, user),
+        "reboot": lambda: api.reboot(server_id, user),
         "unlock": lambda: api.unlock(server_id, user),
     }
     if name not in acts:
@@ -48,7 +49,10 @@ def _check_properties(name: str, asked: Json, version: Version) -> None:
         | ({"force"} if (2, 29) <= version < (2, 68) else set()),
         "lock": {"locked_reason"} if version >= (2, 73) else set(),
         "os-resetState": {"state"},
+        "reboot": {"type"},
     }
     unknown = set(asked) - known.get(name, set())
+    if name == "reboot" and asked.get("type") != "HARD":
+        raise ApiError(400, "Only hard reboots are simulated.")
     if unknown:
         raise ApiError(400, f"Additional properties are not allowed: {sorted(unknown)}")

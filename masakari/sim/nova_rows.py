@@ -116,7 +116,7 @@ def migration(site: Site, move: Move, version: Version) -> Json:
         "new_instance_type_id": None,
     }
     if version >= (2, 23):
-        row["migration_type"] = "evacuation"
+        row["migration_type"] = move.kind
     if version >= (2, 59):
         row["uuid"] = move.uuid
     if version >= (2, 80):

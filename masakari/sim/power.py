@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from masakari.sim.faults import Outcome
 from masakari.sim.guards import check_state
-from masakari.sim.records import POWER_STATES, RUNNING_STATES, Host, Vm
+from masakari.sim.records import POWER_STATES, RUNNING_STATES, Action, Host, Vm
 from masakari.sim.site import Site
 
 
@@ -27,7 +27,9 @@ class Change:
 CHANGES = {
     "stop": Change(("active", "error"), "powering-off", "stopped"),
     "start": Change(("stopped",), "powering-on", "active"),
-    "reboot": Change(("active", "stopped", "paused", "suspended", "error"), "rebooting", "active"),
+    "reboot": Change(
+        ("active", "stopped", "paused", "suspended", "error"), "rebooting_hard", "active"
+    ),
     "pause": Change(("active",), "pausing", "paused"),
     "unpause": Change(("paused",), "unpausing", "active"),
     "suspend": Change(("active",), "suspending", "suspended"),
@@ -49,12 +51,12 @@ def ask(
 ) -> None:
     """Nova has accepted the action, and its host carries it out, if it works.
 
-    *outcome* FAIL: the VM is in error then; ROLLBACK: it is as before; HANG: that never ends.
+    *outcome* FAIL: the VM is in error then; ROLLBACK: it is as before, which is what becomes of a
+    start that fails; HANG: that never ends.
     """
     change = CHANGES[action]
     check_state(vm, action, change.allowed)
-    site.record(vm, action, user)
-    _begin(site, vm, change, seconds=seconds, outcome=outcome)
+    _begin(site, vm, change, site.record(vm, action, user), seconds=seconds, outcome=outcome)
 
 
 def die(site: Site, vm: Vm, *, noticed: bool) -> None:
@@ -74,14 +76,14 @@ def _sync(site: Site, host: Host, vm: Vm) -> None:
     vm.power_state, vm.updated = POWER_STATES["stopped"], site.now()
     if vm.vm_state in ("active", "paused"):
         # An admin context of nova-compute's own: the action has neither user nor project.
-        site.record(vm, "stop", None)
-        _begin(site, vm, CHANGES["stop"])
+        _begin(site, vm, CHANGES["stop"], site.record(vm, "stop", None))
 
 
 def _begin(
     site: Site,
     vm: Vm,
     change: Change,
+    action: Action,
     *,
     seconds: float | None = None,
     outcome: Outcome | None = None,
@@ -98,7 +100,10 @@ def _begin(
         if lost or vm.id not in host.vms or vm.task_state != change.task:
             return
         vm.task_state, vm.updated = None, site.now()
-        if outcome is not None:
+        # where a migration ended half-way, there is no guest that could be stopped
+        is_missing = action.name == "stop" and vm.id not in host.guests
+        if outcome is not None or is_missing:
+            action.message = "Error"
             vm.vm_state = "error" if outcome is Outcome.FAIL else was
             return
         stays_off = change.task == "rebuilding" and was == "stopped"

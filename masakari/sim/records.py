@@ -75,9 +75,6 @@ class Vm:
     boots_from_volume: bool = True
     zone: str | None = None
     """The availability zone in which it was wanted, if that was said."""
-    left: str | None = None
-    """The host that it has left by a cold migration which is not confirmed."""
-    confirming: bool = False
 
 
 @dataclass(eq=False)
@@ -122,6 +119,8 @@ class Move:
     """of the destination's nova-compute when it took the VM on"""
     updated: datetime.datetime | None = None
     """None while it is only accepted: such a record is in no answer to changes-since."""
+    kind: str = "evacuation"
+    """migration_type: or migration, or resize"""
 
     @property
     def uuid(self) -> str:

@@ -48,6 +48,9 @@ class Site:
         self.vms: dict[str, Vm] = {}
         self._names: dict[str, Vm] = {}
         self.moves: dict[int, Move] = {}
+        """{id: evacuation}"""
+        self.cold_moves: dict[int, Move] = {}
+        """{id: cold migration or resize}"""
         self.aggregate_records: dict[int, Aggregate] = {}
         self.action_records: dict[str, list[Action]] = {}
         """{id of a VM: what was done to it, oldest first}; deleted VMs keep theirs."""
@@ -178,6 +181,10 @@ class Site:
         done = Action(action, user, self.now(), f"req-{uuid.uuid5(NAMESPACE, f'action-{number}')}")
         self.action_records.setdefault(vm.id, []).append(done)
         return done
+
+    def next_move_id(self) -> int:
+        """Of the next evacuation or migration."""
+        return len(self.moves) + len(self.cold_moves) + 1
 
     def zone_of(self, host: str) -> str | None:
         """The host's availability zone; None: it is in none but the default one."""

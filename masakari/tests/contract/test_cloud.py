@@ -126,6 +126,7 @@ def test_servers_on_unknown_host_are_none(cloud, vm):
         lambda cloud: cloud.stop(NOBODY),
         lambda cloud: cloud.start(NOBODY),
         lambda cloud: cloud.evacuate(NOBODY),
+        lambda cloud: cloud.reboot(NOBODY),
         lambda cloud: cloud.migrate(NOBODY),
         lambda cloud: cloud.confirm_resize(NOBODY),
         lambda cloud: cloud.actions(NOBODY),
@@ -138,6 +139,7 @@ def test_servers_on_unknown_host_are_none(cloud, vm):
         "stop",
         "start",
         "evacuate",
+        "reboot",
         "migrate",
         "confirm_resize",
         "actions",
@@ -191,6 +193,19 @@ def test_stop_of_stopped_vm_is_a_conflict(world, cloud, vm):
 
     with pytest.raises(errors.CloudConflict):
         cloud.stop(vm)
+
+
+def test_reboot_brings_a_vm_in_error_back(world, cloud, source, vm):
+    world.crash(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "stopped")
+    cloud.reset_state(vm, "error")
+
+    cloud.reboot(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+    server = cloud.server(vm)
+    assert (server.task_state, server.power_state, server.host) == (None, 1, source)
+    assert cloud.actions(vm)[0].name == "reboot"
 
 
 # ---- what was done to a server
@@ -328,6 +343,26 @@ def test_confirm_resize_while_service_it_left_is_down_is_a_conflict(world, cloud
         cloud.confirm_resize(vm)
 
     assert cloud.server(vm).vm_state == "resized"
+
+
+def test_has_unconfirmed_move_until_it_is_confirmed(world, cloud, vm):
+    before = cloud.has_unconfirmed_move(vm)
+    migrate_and_wait(world, vm)
+    resized = cloud.has_unconfirmed_move(vm)
+    cloud.confirm_resize(vm)
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+    assert (before, resized, cloud.has_unconfirmed_move(vm)) == (False, True, False)
+
+
+def test_has_unconfirmed_move_after_its_state_was_reset(world, cloud, vm):
+    migrate_and_wait(world, vm)
+
+    cloud.reset_state(vm, "active")
+
+    assert cloud.has_unconfirmed_move(vm)
+    with pytest.raises(errors.CloudConflict):
+        cloud.confirm_resize(vm)
 
 
 # ---- aggregates

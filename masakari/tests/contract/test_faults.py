@@ -188,6 +188,27 @@ def test_start_accepted_but_answer_lost_is_done(world, cloud, vm):
     world.eventually(lambda: cloud.server(vm).vm_state == "active")
 
 
+@pytest.mark.parametrize("before", ["error", "active"])
+@pytest.mark.parametrize("code", [0, 504])
+def test_reboot_accepted_but_answer_lost_is_done(world, cloud, vm, code, before):
+    world.sim.settings.power_change_s = 5
+    cloud.reset_state(vm, before)
+    world.sim.add_fault(Fault("reboot", error=code, when="after"))
+
+    cloud.reboot(vm)
+
+    assert world.sim.calls["reboot"] == 1
+    world.eventually(lambda: cloud.server(vm).vm_state == "active")
+
+
+def test_reboot_of_active_vm_that_did_not_reach_nova_is_repeated(world, cloud, vm):
+    world.sim.add_fault(Fault("reboot", error=503))
+
+    cloud.reboot(vm)
+
+    assert world.sim.calls["reboot"] == 2
+
+
 @pytest.mark.parametrize("code", [0, 500, 503, 504])
 def test_migrate_accepted_but_answer_lost_is_done(world, cloud, vm, code):
     world.sim.add_fault(Fault("migrate", error=code, when="after"))
@@ -273,12 +294,13 @@ def test_remove_from_aggregate_carried_out_but_answer_lost_is_done(world, cloud)
 @pytest.mark.parametrize(
     "verb",
     [
+        lambda cloud, vm, leave: cloud.reboot(vm, leave=leave),
         lambda cloud, vm, leave: cloud.migrate(vm, leave=leave),
         lambda cloud, vm, leave: cloud.confirm_resize(vm, leave=leave),
         lambda cloud, vm, leave: cloud.add_to_aggregate(RACK, "compute-1", leave=leave),
         lambda cloud, vm, leave: cloud.remove_from_aggregate(RACK, "compute-1", leave=leave),
     ],
-    ids=["migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate"],
+    ids=["reboot", "migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate"],
 )
 def test_change_is_not_made_without_leave(world, cloud, vm, verb):
     def leave():
@@ -287,7 +309,7 @@ def test_change_is_not_made_without_leave(world, cloud, vm, verb):
     with pytest.raises(errors.LeaseLost):
         verb(cloud, vm, leave)
 
-    changes = ("migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate")
+    changes = ("reboot", "migrate", "confirm_resize", "add_to_aggregate", "remove_from_aggregate")
     assert not any(world.sim.calls[change] for change in changes)
 
 
