@@ -61,7 +61,8 @@ def report(
         tx,
         host,
         type=type,
-        since=generated_time - datetime.timedelta(seconds=duplicate_window_s),
+        at=generated_time,
+        window_s=duplicate_window_s,
         payload=payload,
     )
     uuid = uuidutils.generate_uuid()
@@ -117,19 +118,29 @@ def _refuse_duplicate(
     host: sa.RowMapping,
     *,
     type: str,
-    since: datetime.datetime,
+    at: datetime.datetime,
+    window_s: float,
     payload: Mapping[str, str],
 ) -> None:
-    """Raise DuplicateNotification if an equal one, of whatever status, is not older than *since*.
+    """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
 
-    OpenStack's release stored the payload with its keys in the order of the request.
+    Hosts: of whatever status.  A VM or a process may fail again soon: what was settled before *at*
+    was another failure.  OpenStack's release stored the payload with its keys in the order of the
+    request.
     """
+    since = at - datetime.timedelta(seconds=window_s)
+    is_same_failure = sa.or_(
+        sa.literal(type == NotificationType.COMPUTE_HOST),
+        T.c.status.in_(OPEN_STATUSES),
+        T.c.updated_at >= at,
+    )
     equal_or_nearly = (
         sa.select(T.c.notification_uuid, T.c.payload)
         .where(
             T.c.source_host_uuid == host["uuid"],
             T.c.type == str(type),
             T.c.generated_time >= since,
+            is_same_failure,
             T.c.payload.in_({_stored(payload), jsonutils.dumps(dict(payload))}),
             T.c.deleted == 0,
         )

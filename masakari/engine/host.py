@@ -67,7 +67,7 @@ class PrepareHAEnabledInstancesTask(Step):
         taken = [m for m in moves if m.status != VMoveStatus.IGNORED]
         left = len(moves) - len(taken)
         self.say(f"VMs to be recovered: {len(taken)}, left alone: {left}.", 0.8)
-        self.say(f"To be evacuated: {_named(taken)}." if taken else "No VM is to be moved.", 1.0)
+        self.say(f"To be evacuated are {_named(taken)}." if taken else "No VM is to be moved.", 1.0)
 
     def _tell_of(self, servers: Sequence[Server], rules: selection.Rules) -> None:
         enabled = [s for s in servers if selection.is_ha_enabled(s, rules.ha_key)]
@@ -91,7 +91,7 @@ class EvacuateInstancesTask(Step):
         waiting = [
             m for m in self._moves() if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)
         ]
-        self.say(f"VMs to be evacuated from host {host_name} now: {_named(waiting)}.", 0.0)
+        self.say(f"VMs to be evacuated from host {host_name} now: {len(waiting)}.", 0.0)
         if waiting:
             self._prepare_reserved_host(waiting)
         sign = evacuation.evacuate_all(job, waiting, self._said, sign) or sign
@@ -159,7 +159,7 @@ def _named(moves: Sequence[VMove]) -> str:
     """How many VMs those are, and the first of them."""
     first = ", ".join(f"{m.instance_name} ({m.instance_uuid})" for m in moves[:MOST_NAMED])
     more = f" and {len(moves) - MOST_NAMED} more" if len(moves) > MOST_NAMED else ""
-    return f"{len(moves)}: {first}{more}" if moves else "0"
+    return f"{len(moves)}: {first}{more}"
 
 
 def _look_for_life(step: Step, service: ComputeService) -> str | None:

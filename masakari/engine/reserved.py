@@ -59,7 +59,8 @@ def taken(job: Job, tried: Collection[str]) -> Iterator["Spare"]:
             if not (is_locked and db.hosts.take_reserved(world.database, host.uuid, by=job.uuid)):
                 wrong.append(f"{host.name} is held by another recovery")
                 continue
-            LOG.info("notification %s: reserved host %s is taken", job.uuid, host.name)
+            passed = f" ({', '.join(wrong)})" if wrong else ""
+            LOG.info("notification %s: reserved host %s is taken%s", job.uuid, host.name, passed)
             spare = Spare(job, host)
             try:
                 yield spare

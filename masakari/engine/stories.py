@@ -114,7 +114,9 @@ class HostStory:
         if not factories:
             return
         number = self._told.setdefault(name, len(self._told) + 1)
-        job = dataclasses.replace(self._job, chapter=number, spare=spare)
+        # as it is now: a chapter before may have proven the death, or seen a sign of life
+        n = db.notifications.get(self._job.world.database, self._job.uuid)
+        job = dataclasses.replace(self._job, notification=n, chapter=number, spare=spare)
         store: dict[str, Any] = (
             {"reserved_host": spare.name, "reserved_host_list": list(tried)} if spare else {}
         )
@@ -146,7 +148,7 @@ class HostStory:
         moves = self._moves()
         left = self._job_left(moves)
         if left:
-            more = f"; {self._nothing_reserved}" if self._nothing_reserved else ""
+            more = f" {self._nothing_reserved}" if self._nothing_reserved else ""
             raise VMsNotRecovered(
                 failed=len(left),
                 total=len(moves),
