@@ -112,6 +112,14 @@ def sentence(error: Exception) -> str:
     return " ".join(problem(error).split())
 
 
+def hold_hangup() -> None:
+    """SIGHUP, which would end the program, is kept until `wait_for_signal` answers it.
+
+    Call it before threads are started.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
 def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: None) -> None:
     """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again, then calls *reload*."""
     waited = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -121,6 +129,7 @@ def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: N
     signal.set_wakeup_fd(python.fileno())
     for number in waited:
         signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     while True:
         for received in ours.recv(16):
             if received in (signal.SIGTERM, signal.SIGINT):

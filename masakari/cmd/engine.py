@@ -104,6 +104,7 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
+    common.hold_hangup()
     clock = SystemClock()
     bus = rpc.transport(conf)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again

@@ -23,6 +23,7 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
+    common.hold_hangup()
     clock = SystemClock()
     monitor = hostmonitor.build(conf, clock)
     stop = clock.event()

@@ -36,6 +36,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Serve, recover and watch until a signal ends it."""
+    common.hold_hangup()
     check_driver(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     clock = SystemClock()
