@@ -108,8 +108,9 @@ class ComputeApi:
     ) -> tuple[list[T], bool]:
         """A page, newest first, and whether more follow; *marker*: a Move's uuid.
 
-        *kind* is evacuation, migration or resize; None: all.  Nova keeps whole seconds only: *since*
-        finds what changed in that second or later.  Without *paged* (before 2.59) all come at once.
+        *kind* is evacuation, migration or resize; None: all.  Nova keeps whole seconds only:
+        *since* finds what changed in that second or later.  Without *paged* (before 2.59) all come
+        at once.
         """
 
         def act(_: list[Fault]) -> tuple[list[T], bool]:
