@@ -120,6 +120,8 @@ def test_keystone_catalogue_has_instance_ha_with_project(server):
         ("/os-services", "demo-token", 403),
         ("/os-migrations", "reader-token", 403),
         ("/os-services", "masakari-token", 200),
+        ("/os-aggregates", "demo-token", 403),
+        ("/os-aggregates", "masakari-token", 200),
         ("/nothing", "admin-token", 404),
     ],
 )
@@ -170,12 +172,128 @@ def test_nova_page_has_a_link_to_the_next(server):
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"lock": None, "unlock": None}, {"dance": None}, {"evacuate": {"force": True}}]
+    "body",
+    [
+        {},
+        {"lock": None, "unlock": None},
+        {"dance": None},
+        {"evacuate": {"force": True}},
+        {"migrate": {"host": "compute-2"}},
+        {"reboot": {"type": "SOFT"}},
+    ],
 )
 def test_nova_malformed_action_is_400(server, body):
     (vm, *_) = server.cloud.vms
 
     assert nova(server, "POST", f"/servers/{vm}/action", json=body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("action", "token", "status"),
+    [
+        ({"migrate": None}, "masakari-token", 202),
+        ({"migrate": None}, "demo-token", 403),
+        ({"reboot": {"type": "HARD"}}, "demo-token", 202),
+        ({"confirmResize": None}, "demo-token", 409),
+    ],
+)
+def test_nova_action_is_for_those_who_may(server, action, token, status):
+    (vm, *_) = server.cloud.vms
+
+    answer = nova(server, "POST", f"/servers/{vm}/action", token=token, json=action)
+
+    assert answer.status_code == status
+
+
+def test_nova_confirm_resize_answers_204(server, clock):
+    (vm, *_) = server.cloud.vms
+    nova(server, "POST", f"/servers/{vm}/action", json={"migrate": None})
+    clock.sleep(2)
+
+    answer = nova(server, "POST", f"/servers/{vm}/action", json={"confirmResize": None})
+
+    assert answer.status_code == 204
+
+
+def test_nova_migrations_are_told_by_type(server, clock):
+    (vm, *_) = server.cloud.vms
+    nova(server, "POST", f"/servers/{vm}/action", json={"migrate": None})
+    clock.sleep(2)
+
+    found = {
+        kind: nova(server, "GET", f"/os-migrations?instance_uuid={vm}{kind}").json()["migrations"]
+        for kind in ("", "&migration_type=migration", "&migration_type=evacuation")
+    }
+
+    assert [len(rows) for rows in found.values()] == [1, 1, 0]
+    (row,) = found[""]
+    assert (row["migration_type"], row["status"], row["source_compute"]) == (
+        "migration",
+        "finished",
+        "compute-1",
+    )
+
+
+def test_nova_actions_name_users_by_their_ids(server):
+    vm = server.cloud.vm("vm-compute-1-0")
+    user = log_in(server, "masakari").json()["token"]["user"]["id"]
+    nova(server, "POST", f"/servers/{vm.id}/action", token="masakari-token", json={"os-stop": None})
+
+    path = f"/servers/{vm.id}/os-instance-actions"
+    rows = nova(server, "GET", path, token="demo-token").json()["instanceActions"]
+    limited = nova(server, "GET", f"{path}?limit=1").json()["instanceActions"]
+    owner = nova(server, "GET", f"/servers/{vm.id}").json()["server"]["user_id"]
+
+    assert [(row["action"], row["user_id"]) for row in rows] == [("stop", user), ("create", owner)]
+    assert limited == rows[:1]
+    assert user != owner
+
+
+def test_nova_actions_of_other_projects_are_hidden(server):
+    vm = server.cloud.add_server("compute-3", "other", project="other")
+
+    path = f"/servers/{vm}/os-instance-actions"
+
+    assert nova(server, "GET", path, token="demo-token").status_code == 404
+
+
+@pytest.mark.parametrize("from_volume", [True, False])
+def test_nova_server_has_an_image_unless_it_boots_from_a_volume(server, from_volume):
+    vm = server.cloud.add_server("compute-3", "other", boots_from_volume=from_volume)
+
+    image = nova(server, "GET", f"/servers/{vm}").json()["server"]["image"]
+
+    assert (image == "") is from_volume
+    assert from_volume or image["id"]
+
+
+def test_nova_zone_of_a_host_is_that_of_its_aggregate(server):
+    server.cloud.add_aggregate("room", ["compute-1"], zone="az1")
+
+    services = nova(server, "GET", "/os-services").json()["services"]
+    vm = nova(server, "GET", f"/servers/{server.cloud.vm('vm-compute-1-0').id}").json()["server"]
+
+    assert [row["zone"] for row in services] == ["az1", "nova", "nova"]
+    assert vm["OS-EXT-AZ:availability_zone"] == "az1"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/os-aggregates/1/action", {"add_host": {"host": "compute-2"}}, 200),
+        ("/os-aggregates/1/action", {"dance": {"host": "compute-2"}}, 400),
+        ("/os-aggregates/1/action", {"add_host": {}}, 400),
+        ("/os-aggregates/one/action", {"add_host": {"host": "compute-2"}}, 400),
+        ("/os-aggregates/1/dance", {}, 404),
+    ],
+)
+def test_nova_changes_aggregates(server, path, body, status):
+    server.cloud.add_aggregate("rack", ["compute-1"])
+
+    answer = nova(server, "POST", path, json=body)
+
+    assert answer.status_code == status
+    assert status != 200 or answer.json()["aggregate"]["hosts"] == ["compute-1", "compute-2"]
 
 
 def test_nova_from_2_95_leaves_evacuated_servers_stopped(server, clock):
