@@ -6,7 +6,6 @@ and set by the database, with its clock; each change of status is one conditiona
 
 import datetime
 import itertools
-import uuid as uuids
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,11 @@ import sqlalchemy as sa
 from oslo_serialization import jsonutils
 from sqlalchemy import ColumnElement
 
-from masakari.db import models, sqltime
+from masakari.db import models, side_by_side, sqltime
 from masakari.db.models import Notification
 from masakari.db.notifications import require
 from masakari.db.session import Transaction, reader, writer
+from masakari.db.side_by_side import Subject, subject
 from masakari.states import NotificationStatus, NotificationType, Reason, VMoveStatus
 
 T = models.notifications
@@ -44,7 +44,7 @@ def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notifica
     tx.connection.execute(
         sa.select(HOSTS.c.id).where(HOSTS.c.uuid == n.source_host_uuid).with_for_update()
     )
-    if not _may_run_beside(n.type, n.payload, _running_others(tx, n)):
+    if not side_by_side.may_run(subject(n.type, n.payload), side_by_side.running_beside(tx, n)):
         return None
     attempt = sa.case(
         (sa.and_(T.c.status == RUNNING, T.c.attempt > 0), T.c.attempt),
@@ -82,44 +82,6 @@ def _has_waited(tx: Transaction) -> ColumnElement[bool]:
     """New or in error, and not to be left alone any longer."""
     long_enough = sa.or_(T.c.not_before.is_(None), T.c.not_before <= tx.clock_now_precisely())
     return sa.and_(T.c.status.in_((NEW, ERROR)), long_enough)
-
-
-def _is_running() -> ColumnElement[bool]:
-    """An engine may act on it."""
-    return sa.and_(T.c.status == RUNNING, T.c.lease_until > sqltime.now(), T.c.deleted == 0)
-
-
-Running = tuple[str, str | None]
-"""Type and VM of a notification that is running; see `_vm`."""
-
-
-def _running_others(tx: Transaction, n: Notification) -> set[Running]:
-    """What is running of the host of *n*."""
-    rows = tx.connection.execute(
-        sa.select(T.c.type, T.c.payload).where(
-            T.c.source_host_uuid == n.source_host_uuid,
-            T.c.notification_uuid != n.notification_uuid,
-            _is_running(),
-        )
-    )
-    return {(type_, _vm(models.parsed(payload))) for type_, payload in rows}
-
-
-def _may_run_beside(type_: str, payload: Mapping[str, str], running: set[Running]) -> bool:
-    """VMs are recovered side by side; whatever else is wrong with a host has it for itself."""
-    if not running:
-        return True
-    vm = _vm(payload)
-    are_vms = {other for other, _ in running} | {type_} == {str(NotificationType.VM)}
-    return are_vms and vm is not None and not {vm, None} & {other for _, other in running}
-
-
-def _vm(payload: Mapping[str, str] | None) -> str | None:
-    """The VM that a notification tells of, in the one form that compares; None: of no VM."""
-    try:
-        return uuids.UUID((payload or {}).get("instance_uuid", "")).hex
-    except ValueError:
-        return None
 
 
 @writer
@@ -210,21 +172,19 @@ def due(tx: Transaction, limit: int = 100) -> list[str]:
 
     What cannot be claimed, because it waits or because of what is running, takes no place.
     """
-    running: dict[str, set[Running]] = {}
-    for host, type_, payload in tx.connection.execute(
-        sa.select(T.c.source_host_uuid, T.c.type, T.c.payload).where(_is_running())
-    ):
-        running.setdefault(host, set()).add((type_, _vm(models.parsed(payload))))
+    running = side_by_side.running_by_host(tx)
     claimable = (
         uuid
-        for uuid, host, type_, payload in _waiting(tx, batch=limit)
-        if _may_run_beside(type_, models.parsed(payload) or {}, running.get(host, set()))
+        for uuid, host, about in _waiting(tx, side_by_side.is_shut_out(running), batch=limit)
+        if side_by_side.may_run(about, running.get(host, ()))
     )
     return list(itertools.islice(claimable, limit))
 
 
-def _waiting(tx: Transaction, batch: int) -> Iterator[tuple[str, str, str, str | None]]:
-    """(uuid, host, type, payload) of what can be claimed as far as SQL tells, in order of `due`."""
+def _waiting(
+    tx: Transaction, is_shut_out: ColumnElement[bool], batch: int
+) -> Iterator[tuple[str, str, Subject]]:
+    """(uuid, host, subject) of what can be claimed as far as SQL tells, in the order of `due`."""
     order = sa.case((T.c.type == str(NotificationType.COMPUTE_HOST), 0), else_=1).label("order")
     wanted = (T.c.notification_uuid, T.c.source_host_uuid, T.c.type, T.c.payload, order, T.c.id)
     last_order, last_id = 0, 0
@@ -236,32 +196,17 @@ def _waiting(tx: Transaction, batch: int) -> Iterator[tuple[str, str, str, str |
                 T.c.deleted == 0,
                 sa.or_(order > last_order, sa.and_(order == last_order, T.c.id > last_id)),
                 sa.or_(_has_waited(tx), _is_orphan()),
-                sa.not_(_is_shut_out()),
+                sa.not_(is_shut_out),
             )
             .order_by(order, T.c.id)
             .limit(batch)
         ).all()
-        for uuid, host, type_, payload, last_order, last_id in rows:  # noqa: B007  used above
-            yield uuid, host, type_, payload
+        for row in rows:
+            payload = models.parsed(row.payload)
+            yield row.notification_uuid, row.source_host_uuid, subject(row.type, payload)
         if len(rows) < batch:
             return
-
-
-def _is_shut_out() -> ColumnElement[bool]:
-    """Something is running of its host, and not both are of VMs."""
-    other = T.alias("other")
-    vm = str(NotificationType.VM)
-    return (
-        sa.select(other.c.id)
-        .where(
-            other.c.source_host_uuid == T.c.source_host_uuid,
-            other.c.status == RUNNING,
-            other.c.lease_until > sqltime.now(),
-            other.c.deleted == 0,
-            sa.or_(T.c.type != vm, other.c.type != vm),
-        )
-        .exists()
-    )
+        last_order, last_id = rows[-1].order, rows[-1].id
 
 
 @reader

@@ -1,6 +1,10 @@
-"""Text from elsewhere, in columns that hold the Basic Multilingual Plane only (MySQL's utf8)."""
+"""Text from elsewhere, as we store and compare it.
+
+Columns hold the Basic Multilingual Plane only (MySQL's utf8).
+"""
 
 import re
+import uuid
 from typing import Any
 
 from sqlalchemy import String, Text
@@ -13,6 +17,17 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def storable(text: str) -> str:
     """The text with characters that MySQL would refuse replaced: the name of a VM may have them."""
     return _BEYOND.sub(REPLACEMENT, text)
+
+
+def canonical_uuid(text: str) -> str | None:
+    """The UUID in the form in which Nova writes it; None: it is none.
+
+    The API also takes capitals, braces, and no hyphens.
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None
 
 
 class ForeignString(TypeDecorator[str]):

@@ -5,7 +5,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from masakari.db import models
+from masakari.db import models, sqltext
 from masakari.db.models import VmRecovery
 from masakari.db.session import Transaction, reader, writer
 
@@ -40,7 +40,7 @@ def begin(
     tx.connection.execute(
         sa.insert(T).values(
             created_at=tx.clock_now(),
-            instance_uuid=instance_uuid,
+            instance_uuid=_stored(instance_uuid),
             notification_uuid=notification_uuid,
             attempt=attempt,
             action=str(action),
@@ -87,7 +87,7 @@ def history(tx: Transaction, instance_uuid: str, *, since: datetime.datetime) ->
     """What was begun for the VM at or after *since*, oldest first."""
     rows = tx.connection.execute(
         sa.select(T)
-        .where(T.c.instance_uuid == instance_uuid, T.c.started_at >= since)
+        .where(T.c.instance_uuid == _stored(instance_uuid), T.c.started_at >= since)
         .order_by(T.c.started_at, T.c.id)
     )
     return [VmRecovery.from_row(row) for row in rows]
@@ -98,7 +98,7 @@ def last_power_on(tx: Transaction, instance_uuid: str, *, but: str) -> datetime.
     """When another notification than *but* last had Nova start the VM, or None."""
     found: datetime.datetime | None = tx.connection.execute(
         sa.select(sa.func.max(T.c.power_on_at)).where(
-            T.c.instance_uuid == instance_uuid, T.c.notification_uuid != but
+            T.c.instance_uuid == _stored(instance_uuid), T.c.notification_uuid != but
         )
     ).scalar()
     return found
@@ -111,6 +111,11 @@ def of_notification(tx: Transaction, notification_uuid: str) -> list[VmRecovery]
         sa.select(T).where(T.c.notification_uuid == notification_uuid).order_by(T.c.id)
     )
     return [VmRecovery.from_row(row) for row in rows]
+
+
+def _stored(instance_uuid: str) -> str:
+    """Monitors and Nova may write the same UUID differently."""
+    return sqltext.canonical_uuid(instance_uuid) or instance_uuid
 
 
 def _is(notification_uuid: str, attempt: int, action: str) -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """Queries that are asked often find their rows by an index (SQLite tells how it would look)."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 Call = Callable[[Database, Notification, VMove], object]
+
+SCAN = re.compile(r"SCAN (?!CONSTANT ROW|\(subquery)")
+"""Of a table; what SQLAlchemy makes of an empty IN is none."""
 
 OFTEN: dict[str, Call] = {
     "report": lambda d, n, m: rows.report(d, payload={"event": "x"}),
@@ -57,6 +61,7 @@ OFTEN: dict[str, Call] = {
         d, notification_uuid=n.notification_uuid, attempt=1, action="restart", outcome="o"
     ),
     "VM history": lambda d, n, m: db.vm_recoveries.history(d, m.instance_uuid, since=rows.T0),
+    "VM power on": lambda d, n, m: db.vm_recoveries.last_power_on(d, m.instance_uuid, but="x"),
     "VM recoveries": lambda d, n, m: db.vm_recoveries.of_notification(d, n.notification_uuid),
     "segment": lambda d, n, m: db.segments.update(
         d, rows.segment(d, "rack9").uuid, {"name": "rack8"}
@@ -94,7 +99,7 @@ def test_query_reads_no_whole_table(database: Database, call: Call) -> None:
         for row in _explain(database, statement, parameters)
     ]
     assert plans
-    assert [plan for plan in plans if plan.startswith("SCAN") and "USING" not in plan] == []
+    assert [plan for plan in plans if SCAN.match(plan) and "USING" not in plan] == []
 
 
 def _explain(database: Database, statement: str, parameters: Any) -> list[Any]:

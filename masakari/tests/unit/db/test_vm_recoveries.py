@@ -123,6 +123,49 @@ def test_history_of_one_vm_in_the_order_of_time(database: Database, n: Notificat
     assert db.vm_recoveries.history(database, VM_A, since=after) == []
 
 
+def test_history_of_a_vm_however_its_uuid_is_written(database: Database, n: Notification) -> None:
+    begin(database, n, attempt=1, vm=VM_A.upper())
+    begin(database, n, attempt=2, vm=f"urn:uuid:{VM_A}")
+    db.vm_recoveries.power_on(database, notification_uuid=n.notification_uuid, attempt=2)
+
+    assert [r.instance_uuid for r in history(database)] == [VM_A, VM_A]
+    assert history(database, VM_A.replace("-", "")) == history(database)
+    assert db.vm_recoveries.last_power_on(database, VM_A.upper(), but="another")
+
+
+def test_power_on_is_stored_with_what_has_not_ended(database: Database, n: Notification) -> None:
+    begun = begin(database, n)
+    end(database, n)
+    begin(database, n, action=VmAction.RELOCATE)
+    begin(database, n, attempt=2)
+
+    db.vm_recoveries.power_on(database, notification_uuid=n.notification_uuid, attempt=1)
+
+    restart, relocate, next_restart = history(database)
+    assert (restart.power_on_at, next_restart.power_on_at) == (None, None)
+    assert relocate.power_on_at is not None
+    assert relocate.power_on_at >= begun.started_at
+
+
+def test_last_power_on_by_others_of_the_same_vm(database: Database, n: Notification) -> None:
+    others = [
+        rows.report(database, type="VM", payload={"instance_uuid": VM_A, "event": event})
+        for event in ("one", "two")
+    ]
+
+    def last() -> datetime.datetime | None:
+        return db.vm_recoveries.last_power_on(database, VM_A, but=n.notification_uuid)
+
+    for m in (n, *others):
+        begin(database, m)
+    begin(database, others[0], attempt=2, vm=VM_B)
+    assert last() is None
+    for m, attempt in ((others[0], 1), (others[1], 1), (n, 1), (others[0], 2)):
+        db.vm_recoveries.power_on(database, notification_uuid=m.notification_uuid, attempt=attempt)
+
+    assert last() == history(database)[-1].power_on_at
+
+
 def test_of_notification_is_of_no_other(database: Database, n: Notification) -> None:
     other = rows.report(database, type="VM", payload={"instance_uuid": VM_B})
     begin(database, n)
