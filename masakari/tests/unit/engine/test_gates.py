@@ -4,7 +4,10 @@ import pytest
 
 from masakari.db.models import Host, Notification, Segment
 from masakari.engine import gates
-from masakari.states import NotificationStatus, Reason
+from masakari.engine.gates import Facts
+from masakari.states import NotificationStatus, ProcessAction, Reason
+
+IGNORED, ERROR = NotificationStatus.IGNORED, NotificationStatus.ERROR
 
 
 def record(kind, **fields):
@@ -13,71 +16,233 @@ def record(kind, **fields):
 
 SEGMENT = record(Segment, name="rack1", enabled=True, recovery_method="auto")
 HOST = record(Host, name="compute1", deleted=0, on_maintenance=False, failover_segment=SEGMENT)
-STOPPED = {"event": "STOPPED", "host_status": "NORMAL", "cluster_status": "OFFLINE"}
-NOTIFICATION = record(
-    Notification, notification_uuid="n1", type="COMPUTE_HOST", payload=STOPPED, status="running"
-)
+N = record(Notification, notification_uuid="n1", status="running")
+
+HOST_DOWN = {"event": "STOPPED", "host_status": "NORMAL", "cluster_status": "OFFLINE"}
+HOST_UP = {**HOST_DOWN, "event": "STARTED"}
+PROCESS_DOWN = {"event": "STOPPED", "process_name": "nova-compute"}
+PROCESS_UP = {**PROCESS_DOWN, "event": "STARTED"}
+VM_DOWN = {"event": "LIFECYCLE", "vir_domain_event": "STOPPED_FAILED", "instance_uuid": "vm1"}
 
 
-def segment(**changes):
-    return dataclasses.replace(HOST, failover_segment=dataclasses.replace(SEGMENT, **changes))
+def of_host(payload=None, **changes):
+    return dataclasses.replace(N, type="COMPUTE_HOST", payload=payload or HOST_DOWN, **changes)
 
 
-def host(**changes):
-    return dataclasses.replace(HOST, **changes)
+def of_process(payload=None, **changes):
+    return dataclasses.replace(N, type="PROCESS", payload=payload or PROCESS_DOWN, **changes)
 
 
-def notification(**changes):
-    return dataclasses.replace(NOTIFICATION, **changes)
+def of_vm(payload=None, **changes):
+    return dataclasses.replace(N, type="VM", payload=payload or VM_DOWN, **changes)
 
 
-IGNORED, FINISHED = NotificationStatus.IGNORED, NotificationStatus.FINISHED
+def facts(host=HOST, **known):
+    return Facts(host=host, **known)
 
 
-@pytest.mark.parametrize(
-    ("n", "host", "status", "reason"),
-    [
-        (notification(), None, IGNORED, Reason.SEGMENT_GONE),
-        (notification(), host(deleted=3), IGNORED, Reason.SEGMENT_GONE),
-        (notification(), segment(enabled=False), IGNORED, Reason.SEGMENT_DISABLED),
-        (notification(type="VM"), HOST, IGNORED, Reason.NOT_SUPPORTED),
-        (notification(type="PROCESS"), HOST, IGNORED, Reason.NOT_SUPPORTED),
-        (
-            notification(payload={**STOPPED, "host_status": "UNKNOWN"}),
-            HOST,
-            IGNORED,
-            Reason.HOST_STATUS_UNKNOWN,
-        ),
-        (notification(payload={"event": "STOPPED"}), HOST, IGNORED, Reason.HOST_STATUS_UNKNOWN),
-        (notification(payload={"event": "STARTED"}), HOST, IGNORED, Reason.HOST_STATUS_UNKNOWN),
-        (
-            notification(payload={**STOPPED, "event": "STARTED"}),
-            HOST,
-            FINISHED,
-            Reason.HOST_STARTED,
-        ),
-        (notification(payload={**STOPPED, "event": "x"}), HOST, IGNORED, Reason.UNKNOWN_EVENT),
-        (
-            notification(),
-            segment(recovery_method="reserved_host"),
-            IGNORED,
-            Reason.NOT_SUPPORTED,
-        ),
-        (notification(), host(on_maintenance=True), IGNORED, Reason.MAINTENANCE),
-        (
-            notification(),
-            host(on_maintenance=True, maintenance_by="n0"),
-            IGNORED,
-            Reason.MAINTENANCE,
-        ),
-    ],
-)
-def test_judge_gate_is_shut(n, host, status, reason):
-    verdict = gates.judge(n, gates.Facts(host=host))
+def disabled():
+    return dataclasses.replace(HOST, failover_segment=dataclasses.replace(SEGMENT, enabled=False))
+
+
+def maintained(by=None):
+    return dataclasses.replace(HOST, on_maintenance=True, maintenance_by=by)
+
+
+BY_HOST = of_host(notification_uuid="n0")
+BY_SETTLED_HOST = dataclasses.replace(BY_HOST, status="finished")
+BY_PROCESS = of_process(notification_uuid="n0", status="finished")
+
+SHUT = {
+    "host never known": (of_host(), facts(None), IGNORED, Reason.SEGMENT_GONE),
+    "host deleted": (
+        of_host(),
+        facts(dataclasses.replace(HOST, deleted=3)),
+        IGNORED,
+        Reason.SEGMENT_GONE,
+    ),
+    "segment disabled": (of_host(), facts(disabled()), IGNORED, Reason.SEGMENT_DISABLED),
+    "segment disabled, a VM": (
+        of_vm(),
+        facts(disabled(), answer="restart"),
+        IGNORED,
+        Reason.SEGMENT_DISABLED,
+    ),
+    "host excluded": (of_host(), facts(excluded="hosts: gpu-*"), IGNORED, Reason.EXCLUDED),
+    "host excluded, a VM": (
+        of_vm(),
+        facts(excluded="hosts: gpu-*", answer="restart"),
+        IGNORED,
+        Reason.EXCLUDED,
+    ),
+    "monitor unsure": (
+        of_host({**HOST_DOWN, "host_status": "UNKNOWN"}),
+        facts(),
+        IGNORED,
+        Reason.HOST_STATUS_UNKNOWN,
+    ),
+    "monitor says nothing of the host": (
+        of_host({"event": "STOPPED"}),
+        facts(),
+        IGNORED,
+        Reason.HOST_STATUS_UNKNOWN,
+    ),
+    "start, monitor says nothing of the host": (
+        of_host({"event": "STARTED"}),
+        facts(),
+        IGNORED,
+        Reason.HOST_STATUS_UNKNOWN,
+    ),
+    "unknown event of a host": (
+        of_host({**HOST_DOWN, "event": "x"}),
+        facts(),
+        IGNORED,
+        Reason.UNKNOWN_EVENT,
+    ),
+    "no event of a process": (
+        of_process({"process_name": "sshd"}),
+        facts(),
+        IGNORED,
+        Reason.UNKNOWN_EVENT,
+    ),
+    "event of a VM that asks for nothing": (
+        of_vm(),
+        facts(answer="ignore"),
+        IGNORED,
+        Reason.UNKNOWN_EVENT,
+    ),
+    "process to be ignored": (
+        of_process(),
+        facts(answer=ProcessAction.IGNORE),
+        IGNORED,
+        Reason.PROCESS_RECORDED,
+    ),
+    "start of a process to be ignored": (
+        of_process(PROCESS_UP),
+        facts(answer=ProcessAction.IGNORE),
+        IGNORED,
+        Reason.PROCESS_RECORDED,
+    ),
+    "host started again": (of_host(), facts(started_again=True), IGNORED, Reason.CANCELLED),
+    "process started again": (
+        of_process(),
+        facts(started_again=True, answer=ProcessAction.DISABLE),
+        IGNORED,
+        Reason.CANCELLED,
+    ),
+    "operator's maintenance": (of_host(), facts(maintained()), IGNORED, Reason.MAINTENANCE),
+    "operator's maintenance, a VM": (
+        of_vm(),
+        facts(maintained(), answer="restart"),
+        IGNORED,
+        Reason.MAINTENANCE,
+    ),
+    "maintenance of a notification that is gone": (
+        of_host(),
+        facts(maintained("n0")),
+        IGNORED,
+        Reason.MAINTENANCE,
+    ),
+    "another recovery's maintenance": (
+        of_host(),
+        facts(maintained("n0"), maintained_by=BY_HOST),
+        IGNORED,
+        Reason.MAINTENANCE,
+    ),
+    "process on a host that is recovered": (
+        of_process(),
+        facts(maintained("n0"), maintained_by=BY_HOST, answer=ProcessAction.DISABLE),
+        IGNORED,
+        Reason.MAINTENANCE,
+    ),
+    "VM on a host that is being recovered": (
+        of_vm(),
+        facts(maintained("n0"), maintained_by=BY_HOST, answer="restart"),
+        ERROR,
+        Reason.HOST_FAILED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("n", "known", "status", "reason"), SHUT.values(), ids=SHUT)
+def test_judge_shut_gate_ends_it(n, known, status, reason):
+    verdict = gates.judge(n, known)
 
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
-@pytest.mark.parametrize("known", [HOST, host(on_maintenance=True, maintenance_by="n1")])
-def test_judge_dead_host_of_an_enabled_segment_is_acted_on(known):
-    assert gates.judge(NOTIFICATION, gates.Facts(host=known)) is None
+OPEN = {
+    "dead host": (of_host(), facts()),
+    "dead host, already ours": (of_host(), facts(maintained("n1"))),
+    "dead host, marked by its nova-compute": (
+        of_host(),
+        facts(maintained("n0"), maintained_by=BY_PROCESS),
+    ),
+    "VMs on their way, segment disabled since": (of_host(), facts(disabled(), is_under_way=True)),
+    "VMs on their way, host excluded since": (
+        of_host(),
+        facts(excluded="hosts: gpu-*", is_under_way=True),
+    ),
+    "host started": (of_host(HOST_UP), facts()),
+    "host started, on an operator's maintenance": (of_host(HOST_UP), facts(maintained())),
+    "host started, on another recovery's maintenance": (
+        of_host(HOST_UP),
+        facts(maintained("n0"), maintained_by=BY_HOST),
+    ),
+    "VM": (of_vm(), facts(answer="restart")),
+    "VM on a host that was recovered": (
+        of_vm(),
+        facts(maintained("n0"), maintained_by=BY_SETTLED_HOST, answer="restart"),
+    ),
+    "VM on a host without nova-compute": (
+        of_vm(),
+        facts(maintained("n0"), maintained_by=BY_PROCESS, answer="restart"),
+    ),
+    "process": (of_process(), facts(answer=ProcessAction.DISABLE)),
+    "process that is only recorded": (of_process(), facts(answer=ProcessAction.NOTIFY)),
+    "another process on a host without nova-compute": (
+        of_process(),
+        facts(maintained("n0"), maintained_by=BY_PROCESS, answer=ProcessAction.DISABLE),
+    ),
+    "process started, host on maintenance": (
+        of_process(PROCESS_UP),
+        facts(maintained("n0"), maintained_by=BY_HOST, answer=ProcessAction.DISABLE),
+    ),
+}
+
+
+@pytest.mark.parametrize(("n", "known"), OPEN.values(), ids=OPEN)
+def test_judge_open_gates_let_it_act(n, known):
+    assert gates.judge(n, known) is None
+
+
+IN_ORDER = [
+    Reason.SEGMENT_DISABLED,
+    Reason.EXCLUDED,
+    Reason.HOST_STATUS_UNKNOWN,
+    Reason.UNKNOWN_EVENT,
+    Reason.CANCELLED,
+    Reason.MAINTENANCE,
+]
+
+
+@pytest.mark.parametrize("first", range(len(IN_ORDER)), ids=IN_ORDER)
+def test_judge_several_shut_gates_the_first_is_named(first):
+    """Everything is wrong; what comes before *first* is put right."""
+    wrong = {
+        Reason.SEGMENT_DISABLED: {"failover_segment": disabled().failover_segment},
+        Reason.EXCLUDED: {"excluded": "hosts: *"},
+        Reason.HOST_STATUS_UNKNOWN: {"host_status": "UNKNOWN"},
+        Reason.UNKNOWN_EVENT: {"event": "x"},
+        Reason.CANCELLED: {"started_again": True},
+        Reason.MAINTENANCE: {},
+    }
+    given = {k: v for reason in IN_ORDER[first:] for k, v in wrong[reason].items()}
+    host = dataclasses.replace(
+        maintained(), failover_segment=given.pop("failover_segment", SEGMENT)
+    )
+    said = {key: given.pop(key) for key in ("host_status", "event") if key in given}
+
+    verdict = gates.judge(of_host({**HOST_DOWN, **said}), facts(host, **given))
+
+    assert verdict.reason == IN_ORDER[first]

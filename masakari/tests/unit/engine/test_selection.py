@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from masakari.cloud import Server
@@ -12,15 +14,18 @@ def server(name, ha=None, **kwargs):
     return Server(id=f"id-{name}", name=name, **fields)
 
 
-def select(servers, **kwargs):
-    options = {
-        "source": "compute1",
-        "ha_key": "HA_Enabled",
-        "all_servers": True,
-        "ignore_error": False,
-        "before": {},
-    }
-    return selection.select(servers, **{**options, **kwargs})
+RULES = selection.Rules(
+    ha_key="HA_Enabled",
+    all_servers=True,
+    ignore_error=False,
+    has_local_disks=False,
+    excluded=lambda server: None,
+)
+
+
+def select(servers, before=None, **rules):
+    chosen = dataclasses.replace(RULES, **rules)
+    return selection.select(servers, "compute1", chosen, before or {})
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_select_deleted_by_owner_is_left_alone(state):
 
 def vmove(instance_uuid, attempt, **kwargs):
     nothing = dict.fromkeys(VMove.__slots__)
-    fields = {"instance_uuid": instance_uuid, "attempt": attempt, "vm_state": "active", **kwargs}
+    fields = {"instance_uuid": instance_uuid, "attempt": attempt, "chapter": 1, **kwargs}
     return VMove(**{**nothing, **fields})
 
 
@@ -97,3 +102,85 @@ def test_select_state_of_an_earlier_attempt_wins():
     (move,) = select([server("a", vm_state="error")], before=before)
 
     assert (move.vm_state, move.power_state) == ("paused", 3)
+
+
+def test_earliest_is_the_first_chapter_of_the_first_attempt():
+    moves = [
+        vmove("id-a", 2, chapter=1, rank=1),
+        vmove("id-a", 1, chapter=2, rank=2),
+        vmove("id-a", 1, chapter=1, rank=3),
+        vmove("id-b", 1, chapter=2, rank=4),
+    ]
+
+    found = selection.earliest(moves)
+
+    assert {vm: move.rank for vm, move in found.items()} == {"id-a": 3, "id-b": 4}
+
+
+@pytest.mark.parametrize(
+    ("local", "from_volume", "expected"),
+    [
+        (False, False, VMoveStatus.PENDING),
+        (False, True, VMoveStatus.PENDING),
+        (True, False, VMoveStatus.IGNORED),
+        (True, True, VMoveStatus.PENDING),
+    ],
+    ids=["shared, image", "shared, volume", "local, image", "local, volume"],
+)
+def test_select_by_where_the_disk_is(local, from_volume, expected):
+    (move,) = select([server("a", boots_from_volume=from_volume)], has_local_disks=local)
+
+    assert move.status == expected
+    assert ("disk" in (move.message or "")) == (expected == VMoveStatus.IGNORED)
+
+
+def test_select_excluded_is_left_alone_and_the_rule_is_named():
+    def excluded(server):
+        return "names: test-*" if server.name.startswith("test-") else None
+
+    moves = select([server("test-1", ha="true"), server("web1")], excluded=excluded)
+
+    assert [(m.instance_name, m.status, m.message) for m in moves] == [
+        ("test-1", VMoveStatus.IGNORED, "Excluded from recovery: names: test-*."),
+        ("web1", VMoveStatus.PENDING, None),
+    ]
+
+
+REASONS = {
+    "deleted": ({"task_state": "deleting"}, "Deleted"),
+    "excluded": ({}, "Excluded"),
+    "not HA-enabled": ({"excluded": None}, "Not HA-enabled"),
+    "in error": ({"excluded": None, "all_servers": True}, "In vm_state error"),
+    "disk lost": (
+        {"excluded": None, "all_servers": True, "ignore_error": False},
+        "Its disk was on",
+    ),
+}
+
+
+@pytest.mark.parametrize(("better", "said"), REASONS.values(), ids=REASONS)
+def test_select_several_reasons_the_first_is_told(better, said):
+    """Everything speaks against the VM, except what is *better*."""
+    rules = {
+        "all_servers": False,
+        "ignore_error": True,
+        "has_local_disks": True,
+        "excluded": "names: *",
+        **better,
+    }
+    why = rules.pop("excluded")
+    vm = server("a", vm_state="error", task_state=rules.pop("task_state", None))
+
+    (move,) = select([vm], excluded=lambda _: why, **rules)
+
+    assert move.status == VMoveStatus.IGNORED
+    assert move.message.startswith(said)
+
+
+def test_select_ignore_error_means_the_state_before_we_touched_it():
+    """A first try that failed has left it in error; its owner had it active."""
+    before = selection.earliest([vmove("id-a", 1, chapter=1, vm_state="active")])
+
+    (move,) = select([server("a", vm_state="error")], before, ignore_error=True)
+
+    assert move.status == VMoveStatus.PENDING
