@@ -129,7 +129,7 @@ ENGINE_OPTS: list[cfg.Opt] = [
         default=32,
         min=1,
         max=1000,
-        help="Notifications that one engine works on at a time.",
+        help="Failed hosts and processes that one engine works on at a time.",
     ),
     cfg.IntOpt(
         "retry_limit",
@@ -153,7 +153,6 @@ ENGINE_OPTS: list[cfg.Opt] = [
     ),
     cfg.StrOpt(
         "exclusions_file",
-        sample_default="/etc/masakari/exclusions.yaml",
         help="File that lists what recovery never touches: hosts, instances, projects and name "
         "patterns (YAML). Read again at SIGHUP. Without it only VMs that other services manage "
         "are left alone: the amphorae of Octavia.",
@@ -253,6 +252,14 @@ INSTANCE_FAILURE_OPTS: list[cfg.Opt] = [
         default="HA_Enabled",
         help="Metadata key whose true value (1, t, true, on, y, yes) makes a VM HA-enabled.",
     ),
+    cfg.IntOpt(
+        "recovery_threads",
+        default=32,
+        min=1,
+        max=1000,
+        help="Failed VMs that one engine works on at a time, besides the failed hosts and "
+        "processes of [engine] recovery_threads.",
+    ),
     _recovery_delay("a failed VM"),
     _retry_limit("a failed VM"),
     cfg.IntOpt(
@@ -304,11 +311,15 @@ PROCESS_FAILURE_OPTS: list[cfg.Opt] = [
     _retry_limit("a failed process"),
     cfg.Opt(
         "processes",
-        type=types.Choices(("ignore", "disable", "notify"), name="PROCESS"),
+        type=types.Choices(
+            ("ignore", "disable", "notify"),
+            name="PROCESS",
+            fixed={"nova-compute": "the host is always disabled when it fails"},
+        ),
         default={},
         help="What is done when single processes fail, by their names: ignore; disable the "
         "host's compute service, so that Nova places no more VMs there; notify, which records it "
-        "and sends an event. For nova-compute: disable, if it is not named.",
+        "and sends an event. nova-compute cannot be named: its host is always disabled.",
     ),
     cfg.StrOpt(
         "other_processes",

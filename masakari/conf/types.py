@@ -61,12 +61,23 @@ class Choices(types.ConfigType):
     The last colon of a pair separates, so names may have some.
     """
 
-    def __init__(self, words: Sequence[str], *, name: str = "NAME", form: str = ".+") -> None:
-        """*name* is what the names are called, *form* the regular expression of all of one."""
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        name: str = "NAME",
+        form: str = ".+",
+        fixed: Mapping[str, str] | None = None,
+    ) -> None:
+        """*name* is what the names are called, *form* the regular expression of all of one.
+
+        *fixed* are names that cannot be given a word, each with the reason.
+        """
         super().__init__(type_name=f"{name}:{'|'.join(words)}")
         self.words = tuple(words)
         self.name = name
         self._form = re.compile(form)
+        self._fixed = fixed or {}
 
     def __call__(self, value: str | Mapping[str, str]) -> dict[str, str]:
         """The value.  Raises ValueError."""
@@ -77,6 +88,8 @@ class Choices(types.ConfigType):
                 raise ValueError(f"{name}: {word!r} is not one of {', '.join(self.words)}")
             if not self._form.fullmatch(name):
                 raise ValueError(f"{name!r} is not of the form {self.name}")
+            if name in self._fixed:
+                raise ValueError(f"{name!r} cannot be given: {self._fixed[name]}")
             if name in found:
                 raise ValueError(f"{name!r} is given twice")
             found[name] = word

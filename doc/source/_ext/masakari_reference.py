@@ -16,7 +16,9 @@ from sphinx.application import Sphinx
 import masakari.conf
 from masakari import errors, states
 from masakari.api import operation, policy, versions
-from masakari.engine import gates
+from masakari.conf import types
+from masakari.engine import gates, vm_events
+from masakari.engine.vm_events import VmEventAction
 
 WORDS = {
     "Integer": "integer",
@@ -29,6 +31,7 @@ WORDS = {
     "URI": "URL",
     "HttpUrl": "URL",
     "Regex": "regular expression",
+    "RecoveryFlow": "tasks by part",
 }
 
 
@@ -57,6 +60,8 @@ def value_type(opt: cfg.Opt) -> str:
     """The type and the range of an option, in words."""
     kind = opt.type
     low, high = getattr(kind, "min", None), getattr(kind, "max", None)
+    if isinstance(kind, types.Choices):
+        return f"``{kind.type_name}`` pairs, separated by commas"
     words = WORDS.get(type(kind).__name__, "string")
     if words == "port":
         return words
@@ -74,6 +79,8 @@ def default_of(opt: cfg.Opt) -> str:
         return "not set"
     if isinstance(value, list):
         value = ",".join(map(str, value))
+    if isinstance(value, dict):
+        (value,) = opt.type.format_defaults(value)
     return f"default ``{value}``" if str(value) else "default empty"
 
 
@@ -200,6 +207,17 @@ def gate_table() -> str:
     return table(("Question", "Word when the answer is no"), rows, "60 40")
 
 
+def vm_event_table() -> str:
+    """Events of VMs, those that are answered first."""
+    rows = [
+        (f"``{event}``", f"``{detail}``", entry.action.value, entry.meaning)
+        for (event, detail), entry in sorted(
+            vm_events.EVENTS.items(), key=lambda row: row[1].action != VmEventAction.RESTART
+        )
+    ]
+    return table(("event", "vir_domain_event", "Action", "Meaning"), rows, "16 24 10 50")
+
+
 def generate(app: Sphinx) -> None:
     """All pages are as the code is now."""
     masakari.conf.set_defaults()
@@ -209,6 +227,7 @@ def generate(app: Sphinx) -> None:
         "operations": operations(),
         "policies": policies(),
         "gates": gate_table(),
+        "vm-events": vm_event_table(),
         "refusals": refusals(),
         "reasons": words(states.Reason),
         "notification-statuses": words(states.NotificationStatus),

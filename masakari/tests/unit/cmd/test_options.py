@@ -153,6 +153,11 @@ def configure(keep_logging: None, tmp_path: pathlib.Path) -> Configure:
             "[process_failure] processes: 'ntpd' is given twice",
         ),
         (
+            "[process_failure]\nprocesses = nova-compute:ignore",
+            "[process_failure] processes: 'nova-compute' cannot be given: "
+            "the host is always disabled when it fails",
+        ),
+        (
             "[process_failure]\nother_processes = disabled",
             "[process_failure] other_processes: Valid values are [ignore, disable, notify], "
             "but found 'disabled'",
