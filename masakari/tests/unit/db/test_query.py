@@ -118,6 +118,24 @@ def test_page_bad_order_raises(
         listed(database, Page(limit=0, sort_keys=keys, sort_dirs=directions))
 
 
-def test_page_sort_key_of_ours_is_unknown(database: Database) -> None:
-    with pytest.raises(errors.Invalid, match="lease_until"):
-        db.notifications.page(database, Page(limit=1, sort_keys=("lease_until",)))
+@pytest.mark.parametrize("key", ["lease_until", "not_before", "request_id"])
+def test_page_sort_key_of_ours_is_unknown(database: Database, key: str) -> None:
+    with pytest.raises(errors.Invalid, match=key):
+        db.notifications.page(database, Page(limit=1, sort_keys=(key,)))
+
+
+@pytest.mark.parametrize("key", ["maintenance_by", "reserved_for", "reserved_undo"])
+def test_page_hosts_sort_key_of_ours_is_unknown(database: Database, key: str) -> None:
+    s = rows.segment(database)
+
+    with pytest.raises(errors.Invalid, match=key):
+        db.hosts.page(database, s.uuid, Page(limit=1, sort_keys=(key,)))
+
+
+@pytest.mark.parametrize("key", ["attempt", "chapter", "locked"])
+def test_page_vmoves_sort_key_of_ours_is_unknown(database: Database, key: str) -> None:
+    rows.host(database)
+    n = rows.report(database)
+
+    with pytest.raises(errors.Invalid, match=key):
+        db.vmoves.page(database, n.notification_uuid, Page(limit=1, sort_keys=(key,)))
