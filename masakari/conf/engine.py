@@ -252,14 +252,6 @@ INSTANCE_FAILURE_OPTS: list[cfg.Opt] = [
         default="HA_Enabled",
         help="Metadata key whose true value (1, t, true, on, y, yes) makes a VM HA-enabled.",
     ),
-    cfg.IntOpt(
-        "recovery_threads",
-        default=32,
-        min=1,
-        max=1000,
-        help="Failed VMs that one engine works on at a time, besides the failed hosts and "
-        "processes of [engine] recovery_threads.",
-    ),
     _recovery_delay("a failed VM"),
     _retry_limit("a failed VM"),
     cfg.IntOpt(
