@@ -1,23 +1,25 @@
 import pytest
 
 from masakari.tests.functional.realcloud import programs, testbed
+from masakari.tests.functional.realcloud.ha import Ha
 
 
 @pytest.fixture(scope="session")
 def bed():
-    return testbed.Testbed()
+    found = testbed.Testbed()
+    found.tidy()
+    return found
 
 
 @pytest.fixture(autouse=True)
 def tidy(bed):
-    bed.tidy()
     yield
     bed.tidy()
 
 
 @pytest.fixture
 def options():
-    """Lines for [DEFAULT] of API and engine; tests may have others."""
+    """Lines of the configuration of API and engines, the first of them in [DEFAULT]."""
     return ()
 
 
@@ -29,3 +31,9 @@ def deployment(bed, tmp_path, options):
         yield made.start()
     finally:
         made.stop()
+
+
+@pytest.fixture
+def ha(bed, deployment):
+    """The API, which is running."""
+    return Ha(bed)

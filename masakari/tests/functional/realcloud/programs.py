@@ -52,7 +52,8 @@ def is_listening(port):
 class Deployment:
     """API, engine and host monitor with RabbitMQ, MariaDB and Keystone.
 
-    *options* are lines for [DEFAULT] of API and engine.
+    *options* are lines of the configuration of API and engines, the first of them in [DEFAULT].
+    A second engine is there to be started.
     """
 
     def __init__(self, bed, directory, *options):
@@ -81,6 +82,7 @@ class Deployment:
         self.manage("db", "sync")
         self.api = self._program("masakari-api", self.config)
         self.engine = self._program("masakari-engine", self.config)
+        self.second_engine = self._program("masakari-engine", self.config, "second-engine")
         self.monitor = self._program("masakari-hostmonitor", monitor)
 
     def start(self):
@@ -90,7 +92,7 @@ class Deployment:
         return self
 
     def stop(self):
-        for program in (self.monitor, self.engine, self.api):
+        for program in (self.monitor, self.engine, self.second_engine, self.api):
             program.stop()
 
     def manage(self, *arguments):
@@ -111,8 +113,8 @@ class Deployment:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def _program(self, name, config):
-        return Program(name, config, self._directory / f"{name}.log")
+    def _program(self, name, config, log=None):
+        return Program(name, config, self._directory / f"{log or name}.log")
 
 
 def empty(url):

@@ -7,48 +7,13 @@ import pathlib
 import pytest
 
 from masakari.tests.functional.realcloud import programs
+from masakari.tests.functional.realcloud.ha import Ha
 from masakari.tests.functional.realcloud.testbed import wait
 
 pytestmark = pytest.mark.realcloud
 
 COUNT = 10
 DEAD = "compute-1"
-RECOVERY_S = 180
-
-
-@pytest.fixture
-def ha(bed, deployment):
-    """The API as openstacksdk shows it."""
-    return bed.connect().instance_ha
-
-
-def register(ha, bed):
-    """All hosts of the cloud are in one segment."""
-    segment = ha.create_segment(name="rack", recovery_method="auto", service_type="COMPUTE")
-    for host in bed.hosts:
-        ha.create_host(segment.uuid, name=host, type="COMPUTE", control_attributes="ssh")
-
-
-def notification(ha):
-    """The only notification of the dead host, or None."""
-    found = list(ha.notifications(type="COMPUTE_HOST"))
-    assert len(found) <= 1
-    return found[0] if found else None
-
-
-def has_ended(ha):
-    seen = notification(ha)
-    assert seen is None or seen.status not in ("error", "failed", "ignored"), seen.message
-    return seen is not None and seen.status == "finished"
-
-
-def moves(ha):
-    seen = notification(ha)
-    return list(ha.vmoves(seen.notification_uuid)) if seen else []
-
-
-def count(ha, status):
-    return sum(move.status == status for move in moves(ha))
 
 
 def assert_recovered(bed, ids):
@@ -60,22 +25,16 @@ def assert_recovered(bed, ids):
     assert bed.evacuations(ids) == dict.fromkeys(ids, 1)
 
 
-def die(bed, monitor):
-    """The host dies after the monitor has seen all alive."""
-    monitor.wait_until_said(f"{len(bed.hosts)} of {len(bed.hosts)} hosts online")
-    bed.run("kill-host", DEAD)
-
-
 def test_dead_host_is_recovered(bed, deployment, ha):
     ids = bed.boot(DEAD, COUNT)
-    register(ha, bed)
+    ha.register()
 
-    die(bed, deployment.monitor)
-    wait("the notification is finished", lambda: has_ended(ha), RECOVERY_S)
+    bed.kill(DEAD, monitor=deployment.monitor)
+    uuid = ha.wait_until_recovered(DEAD)
 
     assert_recovered(bed, ids)
-    assert {(m.server_id, m.status, m.source_host) for m in moves(ha)} == {
-        (uuid, "succeeded", DEAD) for uuid in ids
+    assert {(m.server_id, m.status, m.source_host) for m in ha.moves(uuid)} == {
+        (server, "succeeded", DEAD) for server in ids
     }
     service = bed.service(DEAD)
     assert (service.status, service.disabled_reason) == (
@@ -90,8 +49,8 @@ def test_command_line_shows_the_recovery(bed, deployment, ha):
     for host in bed.hosts:
         bed.command_line("segment", "host", "create", host, "COMPUTE", "ssh", "rack")
 
-    die(bed, deployment.monitor)
-    wait("the notification is finished", lambda: has_ended(ha), RECOVERY_S)
+    bed.kill(DEAD, monitor=deployment.monitor)
+    ha.wait_until_recovered(DEAD)
     listed = bed.command_line("notification", "list", "-f", "json")
     uuid = json.loads(listed)[0]["notification_uuid"]
     shown = json.loads(bed.command_line("notification", "show", uuid, "-f", "json"))
@@ -117,38 +76,37 @@ def test_command_line_shows_the_recovery(bed, deployment, ha):
 @pytest.mark.parametrize("arrived", [0, 2], ids=["requests-under-way", "two-have-arrived"])
 def test_engine_killed_in_the_middle_moves_no_server_twice(bed, deployment, ha, arrived):
     ids = bed.boot(DEAD, COUNT)
-    register(ha, bed)
-    bed.make_spawning_slow(2)
+    ha.register()
+    bed.fault(spawn_delay=2)
 
-    die(bed, deployment.monitor)
-    wait(
-        "it is the middle",
-        lambda: count(ha, "ongoing") and count(ha, "succeeded") >= arrived,
-        RECOVERY_S,
-    )
+    def count(status):
+        n = ha.of_host(DEAD)
+        return n and sum(m.status == status for m in ha.moves(n.notification_uuid))
+
+    bed.kill(DEAD, monitor=deployment.monitor)
+    wait("it is the middle", lambda: count("ongoing") and count("succeeded") >= arrived, 120)
     deployment.engine.kill()
-    waiting = count(ha, "pending")
+    waiting = count("pending")
     deployment.engine.start()
-    wait("the notification is finished", lambda: has_ended(ha), RECOVERY_S)
+    uuid = ha.wait_until_recovered(DEAD)
 
     assert waiting > 0  # so it was
     assert_recovered(bed, ids)
-    assert collections.Counter(m.server_id for m in moves(ha)) == dict.fromkeys(ids, 1)
+    assert collections.Counter(m.server_id for m in ha.moves(uuid)) == dict.fromkeys(ids, 1)
 
 
 def test_repaired_host_is_in_service_again(bed, deployment, ha):
     bed.boot(DEAD, 1)
-    register(ha, bed)
-    die(bed, deployment.monitor)
-    wait("the notification is finished", lambda: has_ended(ha), RECOVERY_S)
-    segment = next(ha.segments())
+    ha.register()
+    bed.kill(DEAD, monitor=deployment.monitor)
+    ha.wait_until_recovered(DEAD)
 
     bed.run("start-host", DEAD)
     wait("the host is up", lambda: bed.service(DEAD).state == "up", 60)
     deployment.manage("host", "repaired", DEAD)
 
     assert bed.service(DEAD).status == "enabled"
-    assert [h.on_maintenance for h in ha.hosts(segment.uuid) if h.name == DEAD] == [False]
+    assert not ha.hosts()[DEAD].on_maintenance
 
 
 def test_standalone_recovers_with_a_short_configuration(bed, tmp_path):
@@ -166,11 +124,11 @@ def test_standalone_recovers_with_a_short_configuration(bed, tmp_path):
     try:
         program.start()
         wait("the API listens", lambda: programs.is_listening(programs.PORT), 60)
-        ha = bed.connect().instance_ha
-        register(ha, bed)
+        ha = Ha(bed)
+        ha.register()
 
-        die(bed, program)
-        wait("the notification is finished", lambda: has_ended(ha), RECOVERY_S)
+        bed.kill(DEAD, monitor=program)
+        ha.wait_until_recovered(DEAD)
 
         assert_recovered(bed, ids)
     finally:

@@ -14,6 +14,7 @@ from masakari import clock
 
 TREE = pathlib.Path(__file__).parents[4]
 TOOL = TREE / "tools" / "realcloud" / "cloud"
+HOSTS = 6
 MICROVERSION = "2.94"
 """The last with which an evacuated server is ACTIVE again."""
 
@@ -29,12 +30,12 @@ class Testbed:
 
     def __init__(self):
         if not TOOL.exists() or self.run("status", check=False).returncode:
-            pytest.skip(f"the real cloud is not up; start it with {TOOL} up --hosts 3")
+            pytest.skip(f"the real cloud is not up; start it with {TOOL} up --hosts {HOSTS}")
         exports = self.run("env").stdout
         self.env = dict(re.findall(r"^export (\w+)='(.*)'$", exports, re.MULTILINE))
         self.hosts = dict(pair.split("=") for pair in self.env["REALCLOUD_HOSTS"].split(","))
-        if len(self.hosts) < 3:
-            pytest.skip(f"the real cloud has {len(self.hosts)} hosts, 3 are needed")
+        if len(self.hosts) < HOSTS:
+            pytest.skip(f"the real cloud has {len(self.hosts)} hosts, {HOSTS} are needed")
         self.nova = self.connect().compute
 
     def run(self, *arguments, check=True):
@@ -96,23 +97,76 @@ class Testbed:
         ]
         return collections.Counter(recorded)
 
-    def make_spawning_slow(self, seconds):
-        for host in self.hosts:
-            self.run("fault", host, *([f"spawn_delay={seconds}"] if seconds else []))
+    def server(self, uuid):
+        return self.nova.get_server(uuid)
+
+    def actions(self, uuid):
+        """The names of what was done to the server, oldest first."""
+        return [a.action for a in self.nova.server_actions(uuid)][::-1]
+
+    def migrations(self, uuid):
+        """(type, status, source, destination) of each of its moves, oldest first."""
+        found = [m for m in self.nova.migrations() if m.server_id == uuid]
+        return [
+            (m.migration_type, m.status, m.source_compute, m.dest_compute)
+            for m in sorted(found, key=lambda m: m.id)
+        ]
+
+    def wait_for_server(self, uuid, status, timeout=60):
+        def is_there():
+            server = self.server(uuid)
+            return (server.status, server.task_state) == (status, None)
+
+        wait(f"server {uuid} is {status}", is_there, timeout)
+
+    def kill(self, *hosts, monitor=None):
+        """They lose their power, as soon as the monitor has seen all alive."""
+        if monitor is not None:
+            monitor.wait_until_said(f"{len(self.hosts)} of {len(self.hosts)} hosts online")
+        for host in hosts:
+            self.run("kill-host", host)
+
+    def crash(self, uuid):
+        """The guest dies, and Nova has seen it."""
+        self.run("crash", uuid, "--told-after", "0.2")
+        self.wait_for_server(uuid, "SHUTOFF")
+
+    def disable(self, host, reason):
+        self.nova.disable_service(self.service(host), disabled_reason=reason)
+
+    def fault(self, *hosts, **faults):
+        """Faults of the hosts, of all if none is named; the others that they had are gone."""
+        for host in hosts or ["all"]:
+            self.run("fault", host, *(f"{name}={value}" for name, value in faults.items()))
+
+    def make_aggregate(self, name, *hosts, zone=None):
+        more = {"availability_zone": zone} if zone else {}
+        aggregate = self.nova.create_aggregate(name=name, **more)
+        for host in hosts:
+            self.nova.add_host_to_aggregate(aggregate, host)
+
+    def aggregate(self, name):
+        """The hosts in it."""
+        return {h for a in self.nova.aggregates() if a.name == name for h in a.hosts or ()}
 
     def tidy(self):
-        """No servers, no faults, every host up and enabled."""
-        self.make_spawning_slow(0)
-        for host in self.hosts:
-            self.run("start-host", host)
-        wait(
-            "all hosts are up",
-            lambda: all(self.service(h).state == "up" for h in self.hosts),
-            60,
-        )
-        for host in self.hosts:
-            if self.service(host).status == "disabled":
-                self.nova.enable_service(self.service(host))
+        """No servers, aggregates or faults, every host up and enabled."""
+        self.fault()
+        self.run("start-host", "all")
+        services = []
+
+        def are_up():
+            services[:] = self.nova.services(binary="nova-compute")
+            return all(service.state == "up" for service in services)
+
+        wait("all hosts are up", are_up, 60)
+        for service in services:
+            if service.status == "disabled":
+                self.nova.enable_service(service)
         for server in self.nova.servers(all_projects=True):
             self.nova.delete_server(server, ignore_missing=True)
         wait("no servers are left", lambda: not list(self.nova.servers(all_projects=True)), 60)
+        for aggregate in self.nova.aggregates():
+            for host in aggregate.hosts or ():
+                self.nova.remove_host_from_aggregate(aggregate, host)
+            self.nova.delete_aggregate(aggregate)
