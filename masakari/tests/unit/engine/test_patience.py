@@ -152,13 +152,13 @@ def test_is_delayed_says_so_and_is_not_claimed_before(world, segment, conf):
 
 
 @pytest.mark.parametrize(
-    ("general", "own", "expected"),
-    [(0, None, False), (30, None, True), (30, 0, False), (0, 30, True)],
+    ("delays", "expected"),
+    [((0, None), False), ((30, None), True), ((30, 0), False), ((0, 30), True)],
     ids=["none", "of all", "this type is excepted", "of this type"],
 )
-def test_is_delayed_own_delay_of_the_type_goes_first(world, segment, conf, general, own, expected):
-    conf.set_override("recovery_delay", general, "engine")
-    conf.set_override("recovery_delay", own, "host_failure")
+def test_is_delayed_own_delay_of_the_type_goes_first(world, segment, conf, delays, expected):
+    for delay, group in zip(delays, ("engine", "host_failure"), strict=True):
+        conf.set_override("recovery_delay", delay, group)
     n = reported(world, segment)
 
     assert patience.is_delayed(world, n.notification_uuid) is expected

@@ -8,20 +8,19 @@ FAST, RACK = {"fast": "local"}, {"rack1": "shared"}
 
 
 @pytest.mark.parametrize(
-    ("everywhere", "by_aggregate", "aggregates", "expected"),
+    ("options", "aggregates", "expected"),
     [
-        (None, {}, {}, False),
-        ("shared", {}, {}, False),
-        ("local", {}, {}, True),
-        ("shared", FAST, {"fast": ["compute1"]}, True),
-        ("shared", FAST, {"fast": ["compute2"]}, False),
-        ("shared", FAST, {}, False),
-        ("local", RACK, {"rack1": ["compute1", "compute2"]}, False),
-        ("local", RACK, {"rack1": ["compute2"]}, True),
-        ("local", RACK, {"other": ["compute1"]}, True),
+        ((None, {}), {}, False),
+        (("shared", {}), {}, False),
+        (("local", {}), {}, True),
+        (("shared", FAST), {"fast": ["compute1"]}, True),
+        (("shared", FAST), {"fast": ["compute2"]}, False),
+        (("shared", FAST), {}, False),
+        (("local", RACK), {"rack1": ["compute1", "compute2"]}, False),
+        (("local", RACK), {"rack1": ["compute2"]}, True),
+        (("local", RACK), {"other": ["compute1"]}, True),
         (
-            "shared",
-            {**FAST, **RACK},
+            ("shared", {**FAST, **RACK}),
             {"rack1": ["compute1"], "fast": ["compute1"], "other": ["compute1"]},
             True,
         ),
@@ -39,7 +38,8 @@ FAST, RACK = {"fast": "local"}, {"rack1": "shared"}
         "aggregates disagree: local",
     ],
 )
-def test_is_local(conf, cloud, everywhere, by_aggregate, aggregates, expected):
+def test_is_local(conf, cloud, options, aggregates, expected):
+    everywhere, by_aggregate = options
     for host in ("compute1", "compute2"):
         cloud.add_host(host)
     for name, hosts in aggregates.items():
