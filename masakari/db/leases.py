@@ -126,6 +126,24 @@ def postpone(tx: Transaction, uuid: str, *, until: datetime.datetime, message: s
 
 
 @writer
+def hasten(tx: Transaction, started: Notification) -> int:
+    """What waits although its host or process has *started* since waits no more; how many."""
+    hastened = tx.connection.execute(
+        sa.update(T)
+        .where(
+            T.c.source_host_uuid == started.source_host_uuid,
+            T.c.type == started.type,
+            T.c.status == NEW,
+            T.c.id < started.id,
+            T.c.not_before.is_not(None),
+            T.c.deleted == 0,
+        )
+        .values(not_before=None, updated_at=tx.clock_now())
+    )
+    return hastened.rowcount
+
+
+@writer
 def settle(
     tx: Transaction,
     uuid: str,

@@ -1,5 +1,6 @@
 """VMoves: the way of each VM off a failed host, per chapter of an attempt of a notification."""
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -207,6 +208,28 @@ def still_locked(tx: Transaction, limit: int = 100) -> list[VMove]:
         .limit(limit)
     )
     return [VMove.from_row(row) for row in rows]
+
+
+@reader
+def arrived_from(
+    tx: Transaction, host_uuid: str, instance_uuid: str, *, since: datetime.datetime
+) -> str | None:
+    """Where recoveries of the host, reported *since* then, have brought the VM, or None."""
+    n = models.notifications
+    found: str | None = tx.connection.execute(
+        sa.select(T.c.dest_host)
+        .join(n, n.c.notification_uuid == T.c.notification_uuid)
+        .where(
+            n.c.source_host_uuid == host_uuid,
+            n.c.type == str(NotificationType.COMPUTE_HOST),
+            n.c.generated_time >= since,
+            T.c.instance_uuid == instance_uuid,
+            T.c.status == str(VMoveStatus.SUCCEEDED),
+        )
+        .order_by(T.c.id.desc())
+        .limit(1)
+    ).scalar()
+    return found
 
 
 @reader

@@ -44,7 +44,9 @@ class Rules:
     names: tuple[str, ...] = ()
     defaults: bool = True
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many there are, the defaults aside."""
         return len(self.hosts) + len(self.instances) + len(self.projects) + len(self.names)
 
 
@@ -80,7 +82,7 @@ class Exclusions:
         except _Unusable as e:
             LOG.error("the exclusions stay as they were: %s", e)
         else:
-            LOG.info("%s: %d exclusions are in force", self._path, len(self._rules))
+            LOG.info("%s: %d exclusions are in force", self._path, self._rules.count)
 
 
 def load(path: str | None) -> Exclusions:

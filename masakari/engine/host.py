@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from masakari import cloud, db
 from masakari.cloud import ComputeService, Server
 from masakari.db.models import VMove
+from masakari.db.vmoves import NewMove
 from masakari.engine import death, evacuation, selection, storage
 from masakari.engine.step import Step
+from masakari.engine.world import Job
 from masakari.errors import ReservedHostUnusable, VMsNotRecovered
 from masakari.states import VMoveStatus
 
@@ -46,20 +48,12 @@ class PrepareHAEnabledInstancesTask(Step):
     def execute(self, host_name: str) -> None:
         """List the VMs and choose."""
         job, world, n = self.job, self.job.world, self.job.notification
-        options = world.conf.host_failure
         self.say(f"Listing the VMs of host {host_name}.", 0.0)
         servers = world.cloud.servers_on(host_name)
         self.say(f"VMs on host {host_name}: {len(servers)}.", 0.3)
-        rules = selection.Rules(
-            ha_key=options.ha_enabled_instance_metadata_key,
-            all_servers=options.evacuate_all_instances,
-            ignore_error=options.ignore_instances_in_error_state,
-            has_local_disks=storage.is_local(options, host_name, world.cloud),
-            excluded=world.exclusions.server,
-        )
+        rules = _rules(job)
         self._tell_of(servers, rules)
-        before = db.vmoves.previous(world.database, n.notification_uuid, n.attempt, job.chapter)
-        chosen = selection.select(servers, host_name, rules, selection.earliest(before))
+        chosen = _choose(job, servers, rules)
         job.lease.check()
         moves = db.vmoves.prepare(
             world.database, n.notification_uuid, n.attempt, job.chapter, chosen
@@ -76,6 +70,29 @@ class PrepareHAEnabledInstancesTask(Step):
             self.say(f"HA-enabled VMs in vm_state error, left alone: {broken}.", 0.4)
         self.say(f"HA-enabled VMs: {len(enabled)}.", 0.6)
         self.say(f"VMs that are not HA-enabled: {len(servers) - len(enabled)}.", 0.7)
+
+
+def has_work(job: Job) -> bool:
+    """Whether a VM is to be moved; if not, no reserved host is needed."""
+    servers = job.world.cloud.servers_on(job.host.name)
+    return any(m.status == VMoveStatus.PENDING for m in _choose(job, servers, _rules(job)))
+
+
+def _rules(job: Job) -> selection.Rules:
+    options = job.world.conf.host_failure
+    return selection.Rules(
+        ha_key=options.ha_enabled_instance_metadata_key,
+        all_servers=options.evacuate_all_instances,
+        ignore_error=options.ignore_instances_in_error_state,
+        has_local_disks=storage.is_local(options, job.host.name, job.world.cloud),
+        excluded=job.world.exclusions.server,
+    )
+
+
+def _choose(job: Job, servers: Sequence[Server], rules: selection.Rules) -> list[NewMove]:
+    n = job.notification
+    before = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, job.chapter)
+    return selection.select(servers, job.host.name, rules, selection.earliest(before))
 
 
 class EvacuateInstancesTask(Step):

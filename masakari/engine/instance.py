@@ -15,7 +15,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.clock import wait_until
 from masakari.cloud import Action, Server
-from masakari.db.models import Notification
+from masakari.db.models import Notification, VmRecovery
 from masakari.engine import selection, vm_checks
 from masakari.engine.step import Step
 from masakari.engine.world import Job
@@ -75,16 +75,16 @@ class InstanceStep(Step):
 
         return self._await(f"vm_state {wanted}", is_there, timeout_s)
 
-    def begin(self) -> None:
+    def begin(self, server: Server) -> VmRecovery:
         """The action is counted, and on record before anything is done."""
         job = self.job
-        db.vm_recoveries.begin(
+        return db.vm_recoveries.begin(
             job.world.database,
             instance_uuid=_vm(job.notification),
             notification_uuid=job.uuid,
             attempt=job.notification.attempt,
             action=self.action,
-            host=job.host.name,
+            host=server.host or job.host.name,
         )
 
     def server(self) -> Server:
@@ -140,19 +140,32 @@ class InstanceStep(Step):
         done = db.vm_recoveries.of_notification(world.database, self.job.uuid)
         begun = bool(done)
         actions: Sequence[Action] = () if begun else world.cloud.actions(server.id)
+        of_power = (a for a in actions if a.name in vm_checks.RESTARTS | vm_checks.STOPS)
         return vm_checks.Facts(
             host=self.job.host.name,
             excluded=world.exclusions.server(server),
             is_enabled=options.process_all_instances
             or selection.is_ha_enabled(server, options.ha_enabled_instance_metadata_key),
             ha_key=options.ha_enabled_instance_metadata_key,
-            newest_action=actions[0] if actions else None,
+            newest_action=next(of_power, None),
             restarted_at=db.vm_recoveries.last_power_on(
                 world.database, server.id, but=self.job.uuid
             ),
             event_at=n.generated_time,
             has_begun=begun,
             was_relocated=any(r.action == VmAction.RELOCATE for r in done),
+            evacuated_to=self._evacuated_to(server),
+        )
+
+    def _evacuated_to(self, server: Server) -> str | None:
+        job = self.job
+        if server.host == job.host.name:
+            return None
+        return db.vmoves.arrived_from(
+            job.world.database,
+            job.host.uuid,
+            server.id,
+            since=job.notification.generated_time,
         )
 
 
@@ -165,8 +178,8 @@ class StopInstanceTask(InstanceStep):
         """Check, count, stop, wait."""
         job, nova = self.job, self.job.world.cloud
         server = self.look()
-        _require_service(job)
-        self.begin()
+        _require_service(job, server)
+        self.begin(server)
         self.say(f"Stopping VM {server.name} ({instance_uuid}).", 0.5)
         if server.vm_state == "resized":
             nova.reset_state(instance_uuid, "active", leave=job.lease.check)
@@ -225,18 +238,22 @@ class MigrateInstanceTask(InstanceStep):
         """Have asked for nothing."""
         super().__init__(**kwargs)
         self._asked: set[str] = set()
+        self._source = ""
 
     def execute(self, instance_uuid: str) -> None:
         """Do what its state asks for next, until it is there."""
         job = self.job
-        if not any(
-            r.action == VmAction.RELOCATE and r.attempt == job.notification.attempt
+        begun = [
+            r
             for r in db.vm_recoveries.of_notification(job.world.database, job.uuid)
-        ):
-            self.look()
-            _require_service(job)
-            self.begin()
-        self.say(f"Moving VM {instance_uuid} off host {job.host.name}.", 0.0)
+            if r.action == VmAction.RELOCATE and r.attempt == job.notification.attempt
+        ]
+        if not begun:
+            server = self.look()
+            _require_service(job, server)
+            begun = [self.begin(server)]
+        self._source = begun[0].host
+        self.say(f"Moving VM {instance_uuid} off host {self._source}.", 0.0)
         server = self._await("to be active on another host", self._advance, _relocation_s)
         self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
 
@@ -244,7 +261,7 @@ class MigrateInstanceTask(InstanceStep):
         """Whether it is there; if not, the next request is made when Nova is idle."""
         if server.task_state is not None:
             return False
-        if server.host == self.job.host.name:
+        if server.host == self._source:
             self._leave(server)
             return False
         return self._arrive(server)
@@ -308,7 +325,7 @@ class LeaveInstanceInErrorTask(InstanceStep):
     def execute(self, instance_uuid: str) -> None:
         """Reset its state."""
         server = self.look()
-        self.begin()
+        self.begin(server)
         if server.vm_state != "error":
             self.job.world.cloud.reset_state(instance_uuid, "error", leave=self.job.lease.check)
         self.say(f"VM {server.name} fails again and again: left in vm_state error.", 1.0)
@@ -346,12 +363,12 @@ def start(job: Job, instance_uuid: str) -> None:
         raise VMNotRecovered(str(e)) from e
 
 
-def _require_service(job: Job) -> None:
-    """Nova can reach the host.  Raises RecoveryError."""
-    service = cloud.service_of(job.world.cloud, job.host.name)
+def _require_service(job: Job, server: Server) -> None:
+    """Nova can reach the VM's host.  Raises RecoveryError."""
+    service = cloud.service_of(job.world.cloud, server.host or job.host.name)
     if service.is_down:
         raise RecoveryError(
-            f"The compute service of host {job.host.name} is down: nothing can be done there.",
+            f"The compute service of host {service.host} is down: nothing can be done there.",
             reason=Reason.SERVICE_DOWN,
         )
 

@@ -39,7 +39,8 @@ def is_delayed(world: World, uuid: str) -> bool:
     delay_s = _delay_s(world.conf, n.type)
     if not delay_s or n.status != NotificationStatus.NEW or n.created_at is None:
         return False
-    if n.payload.get("event") == Event.STARTED:
+    is_start = n.payload.get("event") == Event.STARTED
+    if is_start or db.notifications.started_after(world.database, n):
         return False
     until = n.created_at + datetime.timedelta(seconds=delay_s)
     if until <= world.clock.now():

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -101,6 +102,7 @@ class Outcome:
         self.status = NotificationStatus.ERROR
         self.message = str(Reason.UNEXPECTED)
         self.not_before: datetime.datetime | None = None
+        self.needs_an_operator = True
 
     def judged(self, verdict: Verdict | None) -> None:
         """A gate was shut, or the story was told to its end."""
@@ -123,6 +125,8 @@ class Outcome:
     def end(self, status: NotificationStatus, reason: Reason, text: str, then: str = "") -> None:
         """It ends so; *then*: what comes next."""
         self.status = status
+        bad = status in (NotificationStatus.ERROR, NotificationStatus.FAILED)
+        self.needs_an_operator = bad and reason != Reason.HOST_FAILED
         self.message = f"{reason}: {text}"[: MESSAGE_LENGTH - len(then)] + then
 
 
@@ -166,11 +170,13 @@ def _settle(world: World, uuid: str, outcome: Outcome) -> None:
     )
     if not settled:
         raise LeaseLost(notification=uuid)
-    level = LOG.error if outcome.status in _NEED_AN_OPERATOR else LOG.info
-    level("notification %s: running -> %s (%s)", uuid, outcome.status, outcome.message)
-
-
-_NEED_AN_OPERATOR = (NotificationStatus.ERROR, NotificationStatus.FAILED)
+    LOG.log(
+        logging.ERROR if outcome.needs_an_operator else logging.INFO,
+        "notification %s: running -> %s (%s)",
+        uuid,
+        outcome.status,
+        outcome.message,
+    )
 
 
 def _let_go(world: World, uuid: str, lease: Lease) -> None:

@@ -12,7 +12,7 @@ from oslo_log import log
 
 from masakari import db
 from masakari.db.models import VMove
-from masakari.engine import escalation, flows, instance, process, reserved, runner
+from masakari.engine import escalation, flows, host, instance, process, reserved, runner
 from masakari.engine.flows import Factory
 from masakari.engine.gates import Verdict
 from masakari.engine.world import Job
@@ -42,6 +42,8 @@ def tell(job: Job) -> Verdict:
     """How it ended well.  Raises what says how it did not."""
     n = job.notification
     is_start = n.payload.get("event") == Event.STARTED
+    if is_start:
+        db.leases.hasten(job.world.database, n)
     match n.type:
         case NotificationType.COMPUTE_HOST:
             return host_started(job) if is_start else HostStory(job).tell()
@@ -89,6 +91,9 @@ class HostStory:
         """One reserved host after the other takes the VMs that have not arrived."""
         parts = self._job.world.flows.host_reserved
         self._chapter("before reserved hosts", parts.pre)
+        if not host.has_work(self._job):
+            self._chapter("nothing to move", (host.PrepareHAEnabledInstancesTask,))
+            return
         tried: list[str] = []
         while not tried or not self._is_over():
             try:
@@ -170,7 +175,10 @@ def host_started(job: Job) -> Verdict:
     """The host is up: what a failed process had marked is undone; VMs stay where they are."""
     text = "The host has started: recorded, there is nothing to recover."
     if db.hosts.end_process_maintenance(job.world.database, job.host.uuid):
-        text = "The host has started: the maintenance that a failed process had begun is over."
+        text = (
+            "The host has started: the maintenance that a failed process had begun is over. Its "
+            "compute service stays as it is until that process is reported started."
+        )
     return Verdict(NotificationStatus.FINISHED, Reason.HOST_STARTED, text)
 
 

@@ -13,6 +13,7 @@ from masakari.states import NotificationStatus, Reason
 
 RESTARTS = frozenset({"start", "reboot", "rebuild", "unpause", "resume", "create"})
 """Nova's actions after which a VM runs anew (Nova API, os-instance-actions)."""
+STOPS = frozenset({"stop"})
 RECOVERABLE = frozenset({"active", "stopped", "error", "resized"})
 """vm_states in which a failed VM is restarted; in the others its owner wants it not to run."""
 SAME_MOMENT = datetime.timedelta(seconds=1)
@@ -34,13 +35,15 @@ class Facts:
     event_at: datetime.datetime
     """by the monitor's clock"""
     newest_action: Action | None
-    """None: there is none, or it does not matter because we have begun"""
+    """of those that start or stop a VM; None: there is none, or we have begun ourselves"""
     restarted_at: datetime.datetime | None
     """when another notification last had the VM started"""
     has_begun: bool
     """this notification has acted on the VM"""
     was_relocated: bool
     """this notification has had it moved, or tried to"""
+    evacuated_to: str | None
+    """where a recovery of its host has brought it since"""
 
 
 Check = Callable[[Server, Facts], Verdict | None]
@@ -61,8 +64,8 @@ def is_there(server: Server, facts: Facts) -> Verdict | None:
 
 
 def is_on_the_host(server: Server, facts: Facts) -> Verdict | None:
-    """Is it still on the host that reported its failure?"""
-    if server.host == facts.host or facts.was_relocated:
+    """Is it still on the host that reported its failure, or where we have brought it?"""
+    if server.host in (facts.host, facts.evacuated_to) or facts.was_relocated:
         return None
     return _ignore(Reason.VM_MOVED, f"The VM is on host {server.host}, not on {facts.host}.")
 
@@ -101,9 +104,11 @@ def is_not_locked(server: Server, facts: Facts) -> Verdict | None:
 
 def did_not_recover(server: Server, facts: Facts) -> Verdict | None:
     """Is the event about the guest that runs now, not about the one before?"""
-    if facts.has_begun or server.vm_state != "active":
+    if server.vm_state != "active" or (facts.has_begun and facts.evacuated_to is None):
         return None
-    by_us = facts.restarted_at is not None and facts.restarted_at > facts.event_at
+    by_us = server.host == facts.evacuated_to or (
+        facts.restarted_at is not None and facts.restarted_at > facts.event_at
+    )
     action = facts.newest_action
     by_owner = (
         action is not None

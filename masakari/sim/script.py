@@ -70,11 +70,16 @@ def parse(text: str, language: tuple[Phrase, ...] = PHRASES) -> Script:
     return parser.script()
 
 
-def play(script: Script, echo: Callable[[str], None] | None = None) -> Run:
-    """Play *script*; *echo* sees each line of the log at once."""
+def play(
+    script: Script,
+    echo: Callable[[str], None] | None = None,
+    meddle: Callable[[System], None] = lambda _: None,
+) -> Run:
+    """Play *script*; *echo* sees each line of the log at once, *meddle* changes the set stage."""
     with SimClock() as clock, System(clock, echo) as system:
         for statement in script.stage:
             _do(system, statement)
+        meddle(system)
         # The kills come last: who is killed while it logs cannot begin anything more.
         for pattern, statement in sorted(script.reactions, key=lambda r: _is_kill(r[1])):
             system.story.when(pattern, functools.partial(_react, system, statement))
