@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 
 from masakari import db
-from masakari.cloud import Action
+from masakari.sim.records import OPERATOR, OWNER, Action
 from masakari.sim.system import System
 from masakari.states import (
     MIGRATION_ARRIVED,
@@ -19,7 +19,7 @@ from masakari.states import (
 
 Time = datetime.datetime
 
-SERVICE_USER = "masakari"
+SERVICE_USER = OPERATOR
 """As whom the engines act, in the simulated Nova's records."""
 
 
@@ -117,9 +117,8 @@ def _kept(system: System, host: db.models.Host) -> Iterator[str]:
         yield f"{host.name} is reserved and still held for a recovery"
     if not system.cloud.hosts[host.name].disabled:
         yield f"{host.name} is reserved and its compute service is enabled"
-    joined = system.aggregates_of(host.name) - system.aggregates_at_first[host.name]
-    if joined:
-        yield f"{host.name} is reserved and still in {', '.join(sorted(joined))}"
+    if joined := system.joined(host.name):
+        yield f"{host.name} is reserved and still in {', '.join(joined)}"
 
 
 def _landed_on(system: System, host: str) -> bool:
@@ -149,28 +148,31 @@ def _too_often(system: System) -> Iterator[str]:
     """No VM was restarted or relocated more often than it may within the window."""
     options = system.conf.instance_failure
     window = datetime.timedelta(seconds=options.restart_window)
-    for vm in system.cloud.vms.values():
-        restarts, relocations = _recoveries(system.cloud.actions(vm.id))
+    for server_id, actions in system.cloud.action_records.items():
+        name = system.cloud.name_of(server_id)
+        restarts, relocations = _recoveries(actions)
         for what, times, limit in (
             ("restarted", restarts, options.max_restarts),
             ("relocated", relocations, options.max_relocations),
         ):
             most = _most_within(times, window)
             if most > limit:
-                yield f"{vm.name} was {what} {most} times within the window, {limit} are allowed"
+                yield f"{name} was {what} {most} times within the window, {limit} are allowed"
 
 
 def _recoveries(actions: Sequence[Action]) -> tuple[list[Time], list[Time]]:
     """When our user restarted the VM and when it moved it, the start after a move included."""
     restarts, relocations = [], []
     is_moving = False
-    for action in reversed([a for a in actions if a.user_id == SERVICE_USER]):
+    for action in actions:
+        if action.user != SERVICE_USER:
+            continue
         if action.name == "migrate":
-            relocations.append(action.started_at)
+            relocations.append(action.started)
             is_moving = True
         elif action.name == "start":
             if not is_moving:
-                restarts.append(action.started_at)
+                restarts.append(action.started)
             is_moving = False
     return restarts, relocations
 
@@ -182,24 +184,23 @@ def _most_within(times: Sequence[Time], window: datetime.timedelta) -> int:
 
 def _against_the_owner(system: System) -> Iterator[str]:
     """Nobody but its owner starts a VM that its owner has stopped."""
-    for vm in system.cloud.vms.values():
-        stopped = False
-        for action in reversed(system.cloud.actions(vm.id)):
-            if action.user_id not in (None, SERVICE_USER):
-                stopped = action.name == "stop"
-            elif stopped and action.name == "start":
-                yield f"{vm.name} was started at {action.started_at}, stopped by its owner before"
+    for server_id, actions in system.cloud.action_records.items():
+        is_stopped = False
+        for action in actions:
+            if action.user == OWNER:
+                is_stopped = action.name == "stop"
+            elif is_stopped and action.name == "start":
+                yield f"{system.cloud.name_of(server_id)} was started, and its owner had stopped it"
 
 
 def _excluded(system: System) -> Iterator[str]:
     """Nothing was done to a VM that is excluded from the start."""
     for vm in system.cloud.vms.values():
         rule = system.excluded(vm.id)
-        if rule is None:
-            continue
-        done = [a.name for a in system.cloud.actions(vm.id) if a.user_id == SERVICE_USER]
-        if done:
-            yield f"{vm.name} is excluded ({rule}), and still: {', '.join(done)}"
+        actions = system.cloud.action_records[vm.id]
+        done = [action.name for action in actions if action.user == SERVICE_USER]
+        if rule is not None and done:
+            yield f"{vm.name} is {rule}, and still: {', '.join(done)}"
 
 
 def _defects(system: System) -> Iterator[str]:

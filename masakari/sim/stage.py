@@ -21,7 +21,8 @@ def nova(system: System, name: str, limit: float) -> None:
     """Set how the simulated Nova behaves; the names are those of sim.site.Settings."""
     if not hasattr(system.cloud.settings, name):
         raise ScriptError(f"Nova has no setting {name}")
-    setattr(system.cloud.settings, name, limit)
+    before = getattr(system.cloud.settings, name)
+    setattr(system.cloud.settings, name, type(before)(limit))
 
 
 def segment(system: System, name: str, method: str) -> None:

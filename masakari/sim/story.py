@@ -14,7 +14,7 @@ from masakari.sim.clock import START, SimClock
 
 LOGGER = "masakari"
 UUID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
-TIMESTAMP = re.compile(r"\b2026-01-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?")
+TIMESTAMP = re.compile(r"\b2026-01-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00| UTC)?")
 TWICE = re.compile(r"\b(?P<name>[\w.-]+) \((?P=name)\)")
 
 
@@ -29,10 +29,15 @@ class Names:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self._places: dict[str, str] = {}
 
     def know(self, uuid: str, name: str) -> None:
         """*uuid* is to be shown as *name*."""
         self._names.setdefault(uuid.replace("-", ""), name)
+
+    def know_place(self, path: str, name: str) -> None:
+        """The *path*, which differs from run to run, is to be shown as *name*."""
+        self._places[path] = name
 
     def number(self, kind: str, uuid: str) -> str:
         """The uuid's name: the next number of its kind."""
@@ -44,7 +49,9 @@ class Names:
         return self._names[key]
 
     def apply(self, text: str) -> str:
-        """*text* with names for uuids and seconds for times."""
+        """*text* with names for uuids and paths, and seconds for times."""
+        for path, name in self._places.items():
+            text = text.replace(path, name)
         text = re.sub(
             rf"notification ({UUID.pattern})",
             lambda m: f"notification {self.number('notification', m[1])}",
@@ -56,7 +63,7 @@ class Names:
 
 
 def _since_start(timestamp: str) -> str:
-    at = datetime.datetime.fromisoformat(timestamp).replace(tzinfo=None)
+    at = datetime.datetime.fromisoformat(timestamp.removesuffix(" UTC")).replace(tzinfo=None)
     return f"{seconds((at - START).total_seconds())} s"
 
 

@@ -24,14 +24,14 @@ from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.errors import HostNameUnknown
-from masakari.sim import audit, outage
+from masakari.sim import audit, cloud_rows, outage
 from masakari.sim.clock import SimClock, SimExecutor
 from masakari.sim.cloud import Fault, Settings, SimCloud
 from masakari.sim.language import ScriptError
 from masakari.sim.monitoring import HostMonitor, InstanceMonitors
 from masakari.sim.processes import ApiServer, Bus, Process
 from masakari.sim.story import Story
-from masakari.states import OPEN_STATUSES
+from masakari.states import OPEN_STATUSES, VMoveStatus
 
 QUIET_S = 100.0
 """After so long without a line nothing more is expected to happen."""
@@ -79,7 +79,7 @@ class System:
         """Those that were registered as reserved."""
         self.rules: dict[str, Any] = {}
         """What the exclusions file says at the start; empty: there is no file."""
-        self.aggregates_at_first: dict[str, frozenset[str]] = {}
+        self._aggregates_at_first: dict[str, frozenset[str]] = {}
         """{host: names of the aggregates in which it was when the stage was set}"""
         self._exclusions: dict[str, exclusions.Exclusions] = {}
         """In force in each engine."""
@@ -95,6 +95,7 @@ class System:
 
     def __enter__(self) -> Self:
         self._directory = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.story.names.know_place(str(self._directory), "/etc/masakari")
         self._configure(self._directory / "masakari.sqlite")
         # who checks is not disturbed by what is simulated
         self._auditor = self.database(outage.Outage(self.clock))
@@ -146,7 +147,7 @@ class System:
         if self.rules:
             self._write_exclusions(json.dumps(self.rules))
         self._excluded = exclusions.load(self.conf.engine.exclusions_file)
-        self.aggregates_at_first = {name: self.aggregates_of(name) for name in self.cloud.hosts}
+        self._aggregates_at_first = {name: self._aggregates_of(name) for name in self.cloud.hosts}
         for process in [*self.engines.values(), *self.monitors.values()]:
             process.start()
         self.bus.deliver()
@@ -215,6 +216,8 @@ class System:
         """The last lines: what became of each notification, each VM, and odd hosts."""
         for n in self.notifications():
             self.story.conclude(f"notification {n.notification_uuid}: {n.status} ({n.message})")
+            for name, message in self._left_alone(n).items():
+                self.story.conclude(f"{name}: left alone: {message}")
         running = self.cloud.running()
         for vm in sorted(self.cloud.vms.values(), key=lambda vm: vm.serial):
             where = ", ".join(running.get(vm.name, [])) or "nowhere"
@@ -222,17 +225,25 @@ class System:
             self.story.conclude(f"{vm.name}: {vm.vm_state} on {vm.host}{locked}; runs on {where}")
         self._tell_hosts()
 
+    def _left_alone(self, n: db.models.Notification) -> dict[str, str | None]:
+        """Why VMs were deliberately not moved, by their names."""
+        latest = {move.instance_name: move for move in reversed(self.moves(n))}
+        return {
+            name: move.message
+            for name, move in sorted(latest.items())
+            if move.status == VMoveStatus.IGNORED
+        }
+
     def _tell_hosts(self) -> None:
         """Each registered host that is not up, enabled and in service, or is or was reserved."""
         for host in self.hosts():
-            service = self.cloud.compute_services(host.name)[0]
+            service = cloud_rows.service(self.cloud, self.cloud.hosts[host.name])
             odd = [service.state] if service.is_down else []
             odd += [] if service.is_enabled else [service.status]
             odd += ["on maintenance"] if host.on_maintenance else []
             if host.name in self.reserved_hosts:
                 odd.append("reserved" if host.reserved else "reserved no more")
-            joined = self.aggregates_of(host.name) - self.aggregates_at_first[host.name]
-            odd += [f"joined {name}" for name in sorted(joined)]
+            odd += [f"joined {name}" for name in self.joined(host.name)]
             if odd:
                 self.story.conclude(f"{host.name}: {', '.join(odd)}")
 
@@ -240,13 +251,17 @@ class System:
         """Why the VM was never to be touched, if so it was all the time."""
         if self._excluded is None:
             return None
-        return self._excluded.server(self.cloud.server(server_id))
+        return self._excluded.server(cloud_rows.server(self.cloud.vms[server_id]))
 
-    def aggregates_of(self, host: str) -> frozenset[str]:
-        """The names of the aggregates in which the host is."""
-        return frozenset(a.name for a in self.cloud.aggregates() if host in a.hosts)
+    def joined(self, host: str) -> list[str]:
+        """The names of the aggregates in which the host is and was not when the stage was set."""
+        return sorted(self._aggregates_of(host) - self._aggregates_at_first.get(host, frozenset()))
 
     # ---- within
+
+    def _aggregates_of(self, host: str) -> frozenset[str]:
+        aggregates = self.cloud.aggregate_records.values()
+        return frozenset(a.name for a in aggregates if host in a.hosts)
 
     def _write_exclusions(self, text: str) -> None:
         path = self._directory / "exclusions.yaml"

@@ -155,6 +155,8 @@ def deregister(system: System, hosts: list[str]) -> None:
 
 def reload_exclusions(system: System, text: str) -> None:
     """The exclusions file is replaced, and every engine gets SIGHUP."""
+    if not system.rules:
+        raise ScriptError("there is no exclusions file")
     system.reload_exclusions(text)
 
 

@@ -18,16 +18,22 @@ def vm(subject, vms, host, state="active", task=None):
     subject.append(("vm", vms, host, state, task))
 
 
-def slow(subject, vms, duration):
-    """An evacuation takes long."""
-    subject.append(("slow", vms, duration))
+def slow(subject, what, vms, duration):
+    """Something takes long."""
+    subject.append(("slow", what, vms, duration))
+
+
+def send(subject, text):
+    """A text is sent."""
+    subject.append(("send", text))
 
 
 LANGUAGE = language.phrases(
     {
         "power HOSTS STATE=on|off": power,
         "vm VMS on HOST[ in STATE][ with task TASK]": vm,
-        "evacuation of VMS takes DURATION": slow,
+        "WHAT=evacuation|start of VMS takes DURATION": slow,
+        "send TEXT": send,
     }
 )
 
@@ -44,7 +50,12 @@ LANGUAGE = language.phrases(
             ("vm", ["w"], "c1", "error", "powering-off"),
         ),
         ("vm w on c1 with task migrating", ("vm", ["w"], "c1", "active", "migrating")),
-        ("evacuation of web9..11 takes 2.5", ("slow", ["web9", "web10", "web11"], 2.5)),
+        (
+            "evacuation of web9..11 takes 2.5",
+            ("slow", "evacuation", ["web9", "web10", "web11"], 2.5),
+        ),
+        ("start of web1 takes 3", ("slow", "start", ["web1"], 3)),
+        ("send {a: [b, c]}", ("send", "{a: [b, c]}")),
     ],
 )
 def test_understand_statement_does_what_it_says(text, done):
@@ -60,7 +71,7 @@ def test_understand_statement_does_what_it_says(text, done):
     [
         ("power compute1 of", "say: power HOSTS STATE=on|off"),
         ("pwer compute1 off", "no statement begins with pwer"),
-        ("evacuation of web1 takes long", "say: evacuation of VMS takes DURATION"),
+        ("evacuation of web1 takes long", "say: WHAT=evacuation|start of VMS takes DURATION"),
         ("power web3..1 off", r"web3\.\.1 is an empty range"),
     ],
 )

@@ -84,7 +84,18 @@ def test_play_twice_gives_the_same_log():
         ("vm web2 on compute9", "there is no host compute9"),
         ("vm web2 on compute1 in doubt", "VMs are in no state doubt; there are active, "),
         ("vm web1 on compute1", "there is a VM web1 already"),
+        ("reserved compute1", "there is a host compute1 already"),
+        ("aggregate fast of compute9", "there is no host compute9"),
         ("owner deletes web9", "there is no VM web9"),
+        ("guest of web9 crashes", "there is no VM web9"),
+        ("guest of web9 crashes after each start", "there is no VM web9"),
+        ("start of web9 fails", "there is no VM web9"),
+        ("report event LIFECYCLE/STOPPED_FAILED of web9", "there is no VM web9"),
+        ("exclude instances web9", "there is no VM web9"),
+        ("maintenance of compute9 on", "there is no host compute9"),
+        ("operator disables compute9", "there is no host compute9"),
+        ("operator deregisters compute9", "there is no host compute9"),
+        ("exclusions become {}", "there is no exclusions file"),
         ("operator evacuates web9", "there is no VM web9"),
         ("evacuation of web9 hangs", "there is no VM web9"),
         ("kill engine-z", "there is no engine or monitor engine-z"),
@@ -130,6 +141,77 @@ def test_play_line_that_kills_who_wrote_it_has_its_other_reactions(reaction):
         "kill engine-b",
         reaction,
     ]
+
+
+def test_play_guest_that_crashes_is_reported_until_somebody_listens():
+    run = script.play(
+        script.parse(
+            STAGE
+            + """
+            no monitor
+            at 10 maintenance of compute1 on
+            at 20 guest of web1 crashes
+            at 35 maintenance of compute1 off
+            until idle
+            """
+        )
+    )
+
+    said = [line.split("instmon", 1)[1].strip() for line in run.lines if " instmon " in line]
+    assert len(said) == 3
+    assert said[0].startswith("compute1: the guest of web1 has died: reported (409 ")
+    assert said[0].endswith("; again in 10 s")
+    assert said[2] == "compute1: the guest of web1 has died: reported (202)"
+
+
+def test_play_guest_that_dies_with_its_host_is_reported_by_nobody():
+    run = script.play(
+        script.parse(
+            STAGE
+            + """
+            no monitor
+            at 10 maintenance of compute1 on
+            at 20 guest of web1 crashes
+            at 25 power compute1 off
+            until 100
+            """
+        )
+    )
+
+    assert len([line for line in run.lines if " instmon " in line]) == 1
+
+
+def test_play_crash_loop_ends_after_so_many_times():
+    run = script.play(
+        script.parse(
+            """
+            segment rack1 auto
+            host compute1..2
+            vm web1 on compute1 ha-enabled
+            no monitor
+            at 10 guest of web1 crashes after each start 1 times
+            until idle
+            """
+        )
+    )
+
+    assert len([line for line in run.lines if " instmon " in line]) == 2
+    assert "    end           web1: active on compute1; runs on compute1" in run.lines
+
+
+def test_play_unfit_segment_is_told_by_its_hosts_at_the_end():
+    run = script.play(
+        script.parse(
+            """
+            segment rack1 reserved_host
+            host compute1
+            reserved compute2
+            until 1
+            """
+        )
+    )
+
+    assert run.lines[-1] == "    end           compute2: disabled, reserved"
 
 
 def test_play_wrong_option_is_reported_to_the_author():

@@ -28,6 +28,13 @@ def test_names_replace_uuids_by_name_or_by_number():
     assert text == "notification 1: VM web1, not id-1; notification 1"
 
 
+def test_names_replace_paths():
+    names = Names()
+    names.know_place("/tmp/tmp12345", "/etc/masakari")
+
+    assert names.apply("read /tmp/tmp12345/x.yaml") == "read /etc/masakari/x.yaml"
+
+
 def test_names_do_not_say_a_name_twice():
     names = Names()
     names.know(WEB1, "web1")
@@ -35,8 +42,11 @@ def test_names_do_not_say_a_name_twice():
     assert names.apply(f"VM web1 ({WEB1}): succeeded") == "VM web1: succeeded"
 
 
-def test_names_replace_times_by_seconds_since_the_start():
-    assert Names().apply("heard at 2026-01-01T00:01:30.250000Z") == "heard at 90.2 s"
+@pytest.mark.parametrize(
+    "text", ["2026-01-01T00:01:30.250000Z", "2026-01-01 00:01:30.250 UTC", "2026-01-01 00:01:30.25"]
+)
+def test_names_replace_times_by_seconds_since_the_start(text):
+    assert Names().apply(f"heard at {text}, twice") == "heard at 90.2 s, twice"
 
 
 def test_story_has_time_process_and_level_of_each_line(clock):
