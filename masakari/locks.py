@@ -98,10 +98,10 @@ class ToozLocks:
                 self._release(name, lock)
 
     def close(self) -> None:
-        """What is held is free; returns when the backend knows, or does not answer."""
+        """What is held is free, at once or (if the backend does not answer) a little later."""
         self._stop.set()
         self._thread.join(PATIENCE_S)
-        if self._is_started:
+        if self._is_started and not self._is_away:
             try:
                 self._bounded(self._coordinator.stop)
             except Exception as e:  # whatever the backend's library raises
@@ -146,7 +146,8 @@ class ToozLocks:
                     future.set_result(value)
                 except concurrent.futures.InvalidStateError:
                     if value and too_late is not None:
-                        too_late()
+                        with contextlib.suppress(Exception):  # then the backend frees it later
+                            too_late()
             done.set()
 
         threading.Thread(target=run, name="lock", daemon=True).start()

@@ -14,8 +14,10 @@ QUIET = (
     "oslo_db.sqlalchemy.exc_filters=CRITICAL",
     # two lines for each look at the version; db sync says from where to where it went
     "alembic.runtime.migration=WARNING",
-    # each of its connections; of what it cannot do, the locks tell
+    # each of its connections, and a traceback each few seconds for a lock that was lost; of what
+    # they cannot do, our locks tell
     "kazoo=WARNING",
+    "tooz.drivers.redis=CRITICAL",
 )
 """Loggers of libraries that say too much."""
 
