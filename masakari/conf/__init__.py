@@ -30,6 +30,11 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return [entry for module in _SERVER for entry in module.list_opts()]
 
 
+def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Those that OpenStack keeps in a file of their own (namespace customized_recovery_flow_opts)."""
+    return [entry for entry in list_opts() if entry[0] == "taskflow_driver_recovery_flows"]
+
+
 def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
     return list(monitors.list_opts())

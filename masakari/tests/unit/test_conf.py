@@ -92,6 +92,12 @@ def test_recovery_flows_of_openstack_are_the_default(read: Read) -> None:
     }
 
 
+def test_recovery_flows_can_be_listed_alone() -> None:
+    ((group, opts),) = masakari.conf.list_recovery_flow_opts()
+
+    assert (group, len(opts)) == (FLOWS, 4)
+
+
 # ---- pairs
 
 
