@@ -73,3 +73,18 @@ def claim(world, segment):
         return Job(world, n, host, lease, claimed_at=world.clock.monotonic())
 
     return call
+
+
+@pytest.fixture
+def prove_dead(claim):
+    """prove_dead(host name): the host's death is on record; the job that has recorded it."""
+
+    def call(hostname: str) -> Job:
+        job = claim(hostname)
+        assert db.hosts.begin_maintenance(job.world.database, job.host.uuid, by=job.uuid)
+        assert db.leases.record_proof(
+            job.world.database, job.uuid, owner=job.world.owner, proof={"kind": "nova_down"}
+        )
+        return job
+
+    return call
