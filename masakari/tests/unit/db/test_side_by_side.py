@@ -282,6 +282,39 @@ def test_postpone_one_that_is_not_new_is_refused(database: Database, status: str
     assert db.notifications.get(database, n.notification_uuid) == n
 
 
+def test_hasten_what_waits_of_the_same_host_and_type(database: Database) -> None:
+    s = db.hosts.get_by_name(database, "compute1").failover_segment
+    rows.host(database, "compute2", of=s)
+    waiting = rows.report(database)
+    others = (rows.report(database, "compute2"), of_vm(database, VM_A), of_process(database))
+    for n in (waiting, *others):
+        postpone(database, n, FUTURE)
+    started = rows.report(database, payload=STARTED)
+    later = rows.report(database, at=rows.T0 + datetime.timedelta(hours=1))
+    postpone(database, later, FUTURE)
+
+    assert db.leases.hasten(database, started) == 1
+
+    due = {waiting.notification_uuid, started.notification_uuid}
+    assert set(db.leases.due(database)) == due
+    assert db.leases.hasten(database, started) == 0
+
+
+def test_hasten_next_try_after_an_error_keeps_its_time(database: Database) -> None:
+    n = rows.in_status(database, "running")
+    db.leases.settle(
+        database,
+        n.notification_uuid,
+        owner="engine-a",
+        status="error",
+        message="m",
+        not_before=FUTURE,
+    )
+
+    assert db.leases.hasten(database, rows.report(database, payload=STARTED)) == 0
+    assert db.notifications.get(database, n.notification_uuid).not_before == FUTURE
+
+
 def test_settle_error_waits_for_its_next_try(database: Database) -> None:
     n = rows.in_status(database, "running")
 
