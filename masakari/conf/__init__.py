@@ -31,7 +31,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 
 def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """Those that OpenStack keeps in a file of their own (namespace customized_recovery_flow_opts)."""
+    """Those that OpenStack keeps in a file of their own, as customized_recovery_flow_opts."""
     return [entry for entry in list_opts() if entry[0] == "taskflow_driver_recovery_flows"]
 
 
