@@ -71,7 +71,7 @@ def host_is_not_excluded(n: Notification, facts: Facts) -> Verdict | None:
     """Does no rule of the operator's keep us away from the host?"""
     if facts.excluded is None or facts.is_under_way:
         return None
-    return _ignore(Reason.EXCLUDED, f"The host is excluded from recovery: {facts.excluded}.")
+    return _ignore(Reason.EXCLUDED, f"The host is left alone: {facts.excluded}.")
 
 
 def host_is_known_dead(n: Notification, facts: Facts) -> Verdict | None:

@@ -69,7 +69,7 @@ def _why_not(server: Server, vm_state: str | None, rules: Rules) -> str | None:
     if server.vm_state in GONE or server.task_state in GOING:
         return f"Deleted by its owner (vm_state {vm_state}, task_state {server.task_state})."
     if (rule := rules.excluded(server)) is not None:
-        return f"Excluded from recovery: {rule}."
+        return f"Left alone: {rule}."
     if not rules.all_servers and not is_ha_enabled(server, rules.ha_key):
         return f"Not HA-enabled (metadata {rules.ha_key})."
     if rules.ignore_error and vm_state == "error":

@@ -74,7 +74,7 @@ def is_not_excluded(server: Server, facts: Facts) -> Verdict | None:
     """Does no rule keep us away from it?"""
     if facts.excluded is None:
         return None
-    return _ignore(Reason.EXCLUDED, f"The VM is excluded from recovery: {facts.excluded}.")
+    return _ignore(Reason.EXCLUDED, f"The VM is left alone: {facts.excluded}.")
 
 
 def is_enabled(server: Server, facts: Facts) -> Verdict | None:
