@@ -157,7 +157,7 @@ class Watcher:
                         f"{migration.status}"
                         + (f" on host {migration.dest}." * bool(migration.dest))
                     )
-                if migration is not None and not self.runs(migration):
+                if migration is not None and migration.dest in self._dead:
                     raise EvacuationFailed(message=f"Its destination {migration.dest} has died.")
                 self._check_age(flight, migration)
                 self._check_exists(server_id, flight)

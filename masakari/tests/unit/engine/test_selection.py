@@ -141,7 +141,7 @@ def test_select_excluded_is_left_alone_and_the_rule_is_named():
     moves = select([server("test-1", ha="true"), server("web1")], excluded=excluded)
 
     assert [(m.instance_name, m.status, m.message) for m in moves] == [
-        ("test-1", VMoveStatus.IGNORED, "Excluded from recovery: names: test-*."),
+        ("test-1", VMoveStatus.IGNORED, "Left alone: names: test-*."),
         ("web1", VMoveStatus.PENDING, None),
     ]
 
