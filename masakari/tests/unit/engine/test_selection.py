@@ -148,7 +148,7 @@ def test_select_excluded_is_left_alone_and_the_rule_is_named():
 
 REASONS = {
     "deleted": ({"task_state": "deleting"}, "Deleted"),
-    "excluded": ({}, "Excluded"),
+    "excluded": ({}, "Left alone: names"),
     "not HA-enabled": ({"excluded": None}, "Not HA-enabled"),
     "in error": ({"excluded": None, "all_servers": True}, "In vm_state error"),
     "disk lost": (
