@@ -4,6 +4,7 @@ A *reserved* host that a recovery has taken is `reserved_for` that notification.
 a VM has landed there: not reserved any more; else it is *given back*.
 """
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,9 @@ _LISTING = query.Listing(
 )
 _IN_SERVICE = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
 _BACK_IN_SERVICE: Mapping[str, object] = {"on_maintenance": False, "maintenance_by": None}
+
+GIVING_BACK_S = 300
+"""Seconds after which who was giving a reserved host back is taken for dead."""
 
 
 @writer
@@ -281,25 +285,31 @@ def give_back_reserved(tx: Transaction, uuid: str, *, by: str) -> bool:
     return _change(tx, uuid, is_unused, {"reserved_for": None, "reserved_undo": None})
 
 
+@writer
+def take_over_reserved(tx: Transaction, uuid: str, *, of: str, by: str) -> bool:
+    """What *of* has not given back *by* may give back, and nobody else; whether that is so."""
+    is_left = sa.and_(T.c.reserved_for == of, T.c.reserved == sa.true())
+    return _change(tx, uuid, is_left, {"reserved_for": by})
+
+
 @reader
 def forgotten_reserved(tx: Transaction, limit: int = 100) -> list[Host]:
-    """Reserved hosts that recoveries have taken which are not open any more, by recovery."""
+    """Reserved hosts that nobody has any more who could give them back.
+
+    Their recovery is not open, nor has somebody else begun to give them back a short while ago.
+    """
     n = NOTIFICATIONS
-    is_open = (
-        sa.select(n.c.id)
-        .where(
-            n.c.notification_uuid == T.c.reserved_for,
-            n.c.status.in_(OPEN_STATUSES),
-            n.c.deleted == 0,
-        )
-        .exists()
-    )
+    of_recovery = sa.select(n.c.id).where(n.c.notification_uuid == T.c.reserved_for)
+    is_open = of_recovery.where(n.c.status.in_(OPEN_STATUSES), n.c.deleted == 0).exists()
+    lately = tx.clock_now() - datetime.timedelta(seconds=GIVING_BACK_S)
+    is_being_given_back = sa.and_(sa.not_(of_recovery.exists()), T.c.updated_at > lately)
     rows = tx.connection.execute(
         _WITH_SEGMENT.where(
             T.c.reserved_for > "",  # not null; SQLite finds it by the index only so
             T.c.reserved == sa.true(),
             T.c.deleted == 0,
             sa.not_(is_open),
+            sa.not_(is_being_given_back),
         )
         .order_by(T.c.reserved_for, T.c.id)
         .limit(limit)

@@ -35,7 +35,8 @@ def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notifica
     It is to be had while new or error, unless it waits for its `not_before`, or while running when
     nobody's lease is valid; then it is a resume and keeps its attempt number.  None while another
     notification of the same host is running under a valid lease, unless both are of VMs, and of
-    different ones.  Raises NotificationNotFound.
+    different ones; a VM's waits while the failure of its host is open.  Raises
+    NotificationNotFound.
     """
     n = require(tx, uuid)
     if n.status not in (NEW, RUNNING, ERROR):
@@ -45,6 +46,8 @@ def claim(tx: Transaction, uuid: str, *, owner: str, lease_s: float) -> Notifica
         sa.select(HOSTS.c.id).where(HOSTS.c.uuid == n.source_host_uuid).with_for_update()
     )
     if not side_by_side.may_run(subject(n.type, n.payload), side_by_side.running_beside(tx, n)):
+        return None
+    if n.type == NotificationType.VM and side_by_side.failed_hosts(tx, n.source_host_uuid):
         return None
     attempt = sa.case(
         (sa.and_(T.c.status == RUNNING, T.c.attempt > 0), T.c.attempt),
@@ -191,9 +194,10 @@ def due(tx: Transaction, limit: int = 100) -> list[str]:
     What cannot be claimed, because it waits or because of what is running, takes no place.
     """
     running = side_by_side.running_by_host(tx)
+    is_shut_out = side_by_side.is_shut_out(running, side_by_side.failed_hosts(tx))
     claimable = (
         uuid
-        for uuid, host, about in _waiting(tx, side_by_side.is_shut_out(running), batch=limit)
+        for uuid, host, about in _waiting(tx, is_shut_out, batch=limit)
         if side_by_side.may_run(about, running.get(host, ()))
     )
     return list(itertools.islice(claimable, limit))

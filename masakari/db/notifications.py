@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from oslo_serialization import jsonutils
 from oslo_utils import uuidutils
 
-from masakari.db import models, query
+from masakari.db import models, query, side_by_side
 from masakari.db.models import Notification
 from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
@@ -20,7 +20,6 @@ from masakari.errors import (
 from masakari.states import (
     OPEN_STATUSES,
     Event,
-    HostStatus,
     NotificationStatus,
     NotificationType,
 )
@@ -199,18 +198,7 @@ def started_after(tx: Transaction, n: Notification) -> bool:
 @reader
 def host_failure_pending(tx: Transaction, host_uuid: str) -> str | None:
     """Uuid of the oldest open notification that the host has failed, or None."""
-    reported = tx.connection.execute(
-        sa.select(T.c.notification_uuid, T.c.payload)
-        .where(
-            T.c.source_host_uuid == host_uuid,
-            T.c.type == str(NotificationType.COMPUTE_HOST),
-            T.c.status.in_(OPEN_STATUSES),
-            T.c.deleted == 0,
-        )
-        .order_by(T.c.id)
-    )
-    wanted = {"event": str(Event.STOPPED), "host_status": str(HostStatus.NORMAL)}
-    return next((uuid for uuid, text in reported if _tells(text, wanted)), None)
+    return side_by_side.failed_hosts(tx, host_uuid).get(host_uuid)
 
 
 @reader

@@ -1,6 +1,7 @@
 """Which notifications of one host are processed at the same time.
 
-VMs are recovered side by side; whatever else is wrong with a host has it for itself.
+VMs are recovered side by side; whatever else is wrong with a host has it for itself.  Where the
+host itself has failed, its VMs wait until it is recovered.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +13,13 @@ from sqlalchemy import ColumnElement
 from masakari.db import models, sqltext, sqltime
 from masakari.db.models import Notification
 from masakari.db.session import Transaction
-from masakari.states import NotificationStatus, NotificationType
+from masakari.states import (
+    OPEN_STATUSES,
+    Event,
+    HostStatus,
+    NotificationStatus,
+    NotificationType,
+)
 
 T = models.notifications
 VM = str(NotificationType.VM)
@@ -63,11 +70,39 @@ def running_by_host(tx: Transaction) -> dict[str, set[Subject]]:
     return running
 
 
-def is_shut_out(running: Mapping[str, Collection[Subject]]) -> ColumnElement[bool]:
-    """It cannot run beside what is running of its host; but SQL does not tell one VM by another."""
+def failed_hosts(tx: Transaction, host_uuid: str | None = None) -> dict[str, str]:
+    """{uuid of a host: the oldest open notification that it has failed}, of one host or of all."""
+    rows = tx.connection.execute(
+        sa.select(T.c.source_host_uuid, T.c.notification_uuid, T.c.payload)
+        .where(
+            T.c.type == str(NotificationType.COMPUTE_HOST),
+            T.c.status.in_(OPEN_STATUSES),
+            T.c.deleted == 0,
+            *([] if host_uuid is None else [T.c.source_host_uuid == host_uuid]),
+        )
+        .order_by(T.c.id)
+    )
+    found: dict[str, str] = {}
+    for host, uuid, text in rows:
+        payload = models.parsed(text) or {}
+        if (payload.get("event"), payload.get("host_status")) == (Event.STOPPED, HostStatus.NORMAL):
+            found.setdefault(host, uuid)
+    return found
+
+
+def is_shut_out(
+    running: Mapping[str, Collection[Subject]], failed: Collection[str]
+) -> ColumnElement[bool]:
+    """It cannot run beside what is running of its host; but SQL does not tell one VM by another.
+
+    Nor can a VM of one of the *failed* hosts.
+    """
     of_vms = [host for host, beside in running.items() if {s.type for s in beside} == {VM}]
     is_vm_beside_vms = sa.and_(T.c.type == VM, T.c.source_host_uuid.in_(of_vms))
-    return sa.and_(T.c.source_host_uuid.in_(list(running)), sa.not_(is_vm_beside_vms))
+    return sa.or_(
+        sa.and_(T.c.source_host_uuid.in_(list(running)), sa.not_(is_vm_beside_vms)),
+        sa.and_(T.c.type == VM, T.c.source_host_uuid.in_(list(failed))),
+    )
 
 
 def _is_running() -> ColumnElement[bool]:

@@ -65,7 +65,7 @@ def _within_window(job: Job) -> list[VmRecovery]:
     window = datetime.timedelta(seconds=world.conf.instance_failure.restart_window)
     return db.vm_recoveries.history(
         world.database,
-        job.notification.payload["instance_uuid"],
+        job.vm,
         since=world.clock.now() - window,
     )
 

@@ -92,7 +92,7 @@ def instance_chapter(job: Job, name: str, factories: Sequence[Factory]) -> Chapt
         flow="instance_recovery_engine",
         steps=_steps(job, factories),
         store={
-            "instance_uuid": job.notification.payload["instance_uuid"],
+            "instance_uuid": job.vm,
             "notification_uuid": job.uuid,
         },
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from masakari.db.models import Host, Notification
 from masakari.states import (
-    OPEN_STATUSES,
     Event,
     HostStatus,
     NotificationStatus,
@@ -42,7 +41,6 @@ class Verdict:
     """The notification ends so."""
 
     status: NotificationStatus
-    """ERROR: another try is made, later"""
     reason: Reason
     text: str
 
@@ -136,14 +134,12 @@ def no_recovery_has_taken_the_host(n: Notification, facts: Facts) -> Verdict | N
     by = facts.maintained_by
     if by is None or by.type != NotificationType.COMPUTE_HOST:
         return None  # what has failed is more than a process
-    if n.payload.get("event") == Event.STARTED:
-        return None
-    what = f"The host was put on maintenance by notification {by.notification_uuid}."
-    if n.type != NotificationType.VM:
-        return _ignore(Reason.MAINTENANCE, what)
-    if by.status not in OPEN_STATUSES:
-        return None  # the VM itself tells where it is, and whether it can be helped
-    return Verdict(NotificationStatus.ERROR, Reason.HOST_FAILED, what)
+    if n.payload.get("event") == Event.STARTED or n.type == NotificationType.VM:
+        return None  # a VM itself tells where it is, and whether it can be helped
+    return _ignore(
+        Reason.MAINTENANCE,
+        f"The host was put on maintenance by notification {by.notification_uuid}.",
+    )
 
 
 GATES: tuple[Callable[[Notification, Facts], Verdict | None], ...] = (

@@ -15,7 +15,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.clock import wait_until
 from masakari.cloud import Action, Server
-from masakari.db.models import Notification, VmRecovery
+from masakari.db.models import VmRecovery
 from masakari.engine import selection, vm_checks
 from masakari.engine.step import Step
 from masakari.engine.world import Job
@@ -80,7 +80,7 @@ class InstanceStep(Step):
         job = self.job
         return db.vm_recoveries.begin(
             job.world.database,
-            instance_uuid=_vm(job.notification),
+            instance_uuid=job.vm,
             notification_uuid=job.uuid,
             attempt=job.notification.attempt,
             action=self.action,
@@ -101,7 +101,7 @@ class InstanceStep(Step):
                 reason=Reason.HOST_FAILED,
             )
         try:
-            return job.world.cloud.server(_vm(job.notification))
+            return job.world.cloud.server(job.vm)
         except CloudNotFound:
             self.say("The VM does not exist any more.", 1.0)
             raise RecoveryIgnored(
@@ -373,10 +373,6 @@ def _require_service(job: Job, server: Server) -> None:
             f"The compute service of host {service.host} is down: nothing can be done there.",
             reason=Reason.SERVICE_DOWN,
         )
-
-
-def _vm(n: Notification) -> str:
-    return n.payload["instance_uuid"]
 
 
 def _power_off_s(job: Job) -> float:

@@ -107,10 +107,7 @@ class Outcome:
     def judged(self, verdict: Verdict | None) -> None:
         """A gate was shut, or the story was told to its end."""
         assert verdict is not None  # noqa: S101  a host that is not there shuts the first gate
-        if verdict.status == NotificationStatus.ERROR:
-            self.failed(verdict.reason, verdict.text)
-        else:
-            self.end(verdict.status, verdict.reason, verdict.text)
+        self.end(verdict.status, verdict.reason, verdict.text)
 
     def failed(self, reason: Reason | None, text: str) -> None:
         """A try failed: there is another one, unless this was the last."""

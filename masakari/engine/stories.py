@@ -209,7 +209,7 @@ def vm_failed(job: Job) -> Verdict:
     if action == VmAction.GIVE_UP:
         chapter(action, (instance.LeaveInstanceInErrorTask,))
         raise GivenUp(escalation.complaint(job), reason=Reason.CRASH_LOOP)
-    where = job.world.cloud.server(job.notification.payload["instance_uuid"]).host
+    where = job.world.cloud.server(job.vm).host
     done = "restarted" if action == VmAction.RESTART else "moved and started"
     return Verdict(
         NotificationStatus.FINISHED, Reason.RECOVERED, f"The VM was {done}, on host {where}."

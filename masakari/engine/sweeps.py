@@ -1,8 +1,10 @@
 """What is found by looking instead of being told: the database is the truth, messages are hints."""
 
+import dataclasses
 from collections.abc import Callable
 
 from oslo_log import log
+from oslo_utils import uuidutils
 
 from masakari import db
 from masakari.clock import Event
@@ -47,14 +49,15 @@ def forgotten_locks(world: World, stop: Event) -> None:
 
 def forgotten_reserved_hosts(world: World, stop: Event) -> None:
     """Reserved hosts that a recovery had taken, and neither used nor given back, are given back."""
-    for host in db.hosts.forgotten_reserved(world.database):
+    for found in db.hosts.forgotten_reserved(world.database):
         if stop.is_set():
             return
-        with world.locks.hold(f"reserved-host-{host.uuid}") as is_ours:
-            if not is_ours:
-                continue
-            try:
-                reserved.give_back(world, host)
-            except CloudUnavailable as e:
-                LOG.warning("reserved host %s is given back later: %s", host.name, e)
-                return
+        before, ours = str(found.reserved_for), uuidutils.generate_uuid()
+        if not db.hosts.take_over_reserved(world.database, found.uuid, of=before, by=ours):
+            continue
+        try:
+            reserved.give_back(world, dataclasses.replace(found, reserved_for=ours))
+        except CloudUnavailable as e:
+            LOG.warning("reserved host %s is given back later: %s", found.name, e)
+            db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
+            return

@@ -13,6 +13,7 @@ from masakari.clock import Clock
 from masakari.cloud import Cloud
 from masakari.db.models import Host, Notification
 from masakari.db.session import Database
+from masakari.db.sqltext import canonical_uuid
 from masakari.engine.exclusions import Exclusions
 from masakari.engine.leases import Lease
 from masakari.locks import Locks
@@ -62,3 +63,9 @@ class Job:
     def uuid(self) -> str:
         """Of the notification."""
         return self.notification.notification_uuid
+
+    @property
+    def vm(self) -> str:
+        """Of the VM that the notification is about, in the form in which Nova writes it."""
+        given = self.notification.payload["instance_uuid"]
+        return canonical_uuid(given) or given
