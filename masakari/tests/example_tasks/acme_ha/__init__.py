@@ -1,0 +1,1 @@
+"""What ACME does besides, when Masakari recovers from a failure."""
