@@ -126,18 +126,11 @@ class RealWorld:
         )
         self.cloud = nova.connect(conf, self.clock)
 
-        self.aggregates = []
-
     def close(self):
         self.bed.tidy()
-        for aggregate in self.aggregates:
-            for host in self.bed.nova.get_aggregate(aggregate).hosts:
-                self.bed.nova.remove_host_from_aggregate(aggregate, host)
-            self.bed.nova.delete_aggregate(aggregate)
 
     def add_aggregate(self, name, hosts=(), zone=None):
         created = self.bed.nova.create_aggregate(name=name, availability_zone=zone)
-        self.aggregates.append(created)
         for host in hosts:
             self.bed.nova.add_host_to_aggregate(created, host)
 
