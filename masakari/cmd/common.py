@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
@@ -112,33 +112,38 @@ def sentence(error: Exception) -> str:
     return " ".join(problem(error).split())
 
 
-def hold_hangup() -> None:
-    """SIGHUP, which would end the program, is kept until `wait_for_signal` answers it.
+END = (signal.SIGTERM, signal.SIGINT)
+HANGUP = (signal.SIGHUP,)
 
-    Call it before threads are started.
+
+def hold(signals: Iterable[signal.Signals]) -> None:
+    """These are kept until `wait_for_signal` answers them; before, they would just end us.
+
+    Call it before threads are started: HANGUP as early as possible, END when threads follow that
+    must be stopped in good order, and nothing that may take long.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
 
 def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: None) -> None:
     """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again, then calls *reload*."""
-    waited = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    waited = (*END, *HANGUP)
     # The wake-up descriptor wakes this thread whichever thread the kernel gives a signal to.
     ours, python = socket.socketpair()
     python.setblocking(False)
     signal.set_wakeup_fd(python.fileno())
     for number in waited:
         signal.signal(number, lambda _number, _frame: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
     while True:
         for received in ours.recv(16):
-            if received in (signal.SIGTERM, signal.SIGINT):
+            if received in END:
                 LOG.info("%s: stopping", signal.Signals(received).name)
                 signal.set_wakeup_fd(-1)
                 for number in waited:  # a second one ends us at once
                     signal.signal(number, signal.SIG_DFL)
                 return
-            if received == signal.SIGHUP:
+            if received in HANGUP:
                 _read_again(conf)
                 reload()
 

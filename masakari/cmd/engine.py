@@ -104,7 +104,7 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
-    common.hold_hangup()
+    common.hold(common.HANGUP)
     clock = SystemClock()
     bus = rpc.transport(conf)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
@@ -114,6 +114,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     warn(conf)
     database_.wait_for(database, clock)
     engine = Engine(world)
+    common.hold(common.END)
     engine.start()
     listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)
     listener.start()

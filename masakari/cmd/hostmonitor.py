@@ -23,11 +23,12 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
-    common.hold_hangup()
+    common.hold(common.HANGUP)
     clock = SystemClock()
     monitor = hostmonitor.build(conf, clock)
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
+    common.hold(common.END)
     thread.start()
     common.wait_for_signal(conf)
     stop.set()

@@ -36,7 +36,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Serve, recover and watch until a signal ends it."""
-    common.hold_hangup()
+    common.hold(common.HANGUP)
     check_driver(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     clock = SystemClock()
@@ -70,6 +70,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
         threading.Thread(target=web.serve_prepared, name="api"),
         threading.Thread(target=monitor.run, args=(stop_monitor,), name="hostmonitor"),
     ]
+    common.hold(common.END)
     recovery.start()
     hears.start()
     web.get_ready()  # before somebody stops it
