@@ -28,6 +28,8 @@ def test_demo_interrupted_stops_everything(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        # a shell's background jobs, as these tests may be, ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with process:
         assert process.stdout is not None
