@@ -16,36 +16,26 @@ class Ha:
         self._bed = bed
         self._api = bed.connect().instance_ha
 
-    def register(self, method="auto", reserved=()):
-        """All hosts of the cloud are in one segment; the scheduler avoids those that are reserved.
+    def register(self, method="auto", reserved=(), without=()):
+        """The hosts of the cloud but *without* are in one segment; some are reserved.
 
         Of several reserved hosts the last is the first to be used.
         """
-        segment = self._api.create_segment(
-            name="rack", recovery_method=method, service_type="COMPUTE"
-        )
-        for host in [h for h in self._bed.hosts if h not in reserved] + list(reserved):
-            self._api.create_host(
-                segment.uuid,
-                name=host,
-                type="COMPUTE",
-                control_attributes="ssh",
-                reserved=host in reserved,
-            )
+        self._api.create_segment(name="rack", recovery_method=method, service_type="COMPUTE")
+        for host in self._bed.hosts:
+            if host not in (*reserved, *without):
+                self._add_host(host, reserved=False)
         for host in reserved:
-            self._bed.disable(host, "spare")
+            self.add_reserved_host(host)
+
+    def add_reserved_host(self, host):
+        """The segment has one more, which the scheduler avoids."""
+        self._bed.disable(host, "spare")
+        self._add_host(host, reserved=True)
 
     def hosts(self):
         """{name: host}"""
         return {host.name: host for host in self._api.hosts(self._segment())}
-
-    def reserve(self, host):
-        """The operator makes a host of the segment a reserved one."""
-        self._bed.disable(host, "spare")
-        self._api.update_host(self.hosts()[host].uuid, self._segment(), reserved=True)
-
-    def _segment(self):
-        return next(self._api.segments()).uuid
 
     def reserved(self):
         """The names of the hosts that are reserved."""
@@ -132,3 +122,17 @@ class Ha:
             told = self.message(uuid)
             pytest.fail(f"notification {uuid} is {found.status}, not {status}: {told}")
         return found
+
+    # ---- within
+
+    def _add_host(self, name, *, reserved):
+        self._api.create_host(
+            self._segment(),
+            name=name,
+            type="COMPUTE",
+            control_attributes="ssh",
+            reserved=reserved,
+        )
+
+    def _segment(self):
+        return next(self._api.segments()).uuid

@@ -141,7 +141,7 @@ def test_two_hosts_at_once_share_no_reserved_host(bed, deployment, ha):
     """Two engines; who comes second says why it waits, and goes on when there is another host."""
     deployment.second_engine.start()
     victims = {host: bed.boot(host, COUNT) for host in (DEAD, OTHER_DEAD)}
-    ha.register("reserved_host", reserved=(FIRST,))
+    ha.register("reserved_host", reserved=(FIRST,), without=(SECOND,))
 
     bed.kill(*victims, monitor=deployment.monitor)
     wait("both are reported", lambda: all(ha.of_host(h) for h in victims), 60)
@@ -158,7 +158,7 @@ def test_two_hosts_at_once_share_no_reserved_host(bed, deployment, ha):
     assert bed.evacuations(victims[waiting]) == {}
     assert "reserved host" in ha.message(uuids[waiting])
 
-    ha.reserve(SECOND)
+    ha.add_reserved_host(SECOND)
     ha.wait_until_settled(uuids[waiting])
 
     assert_all_on(bed, victims[waiting], SECOND)
@@ -181,7 +181,9 @@ def test_reserved_host_that_is_slow_takes_all(bed, deployment, ha):
     assert_given_back(bed, ha, SECOND)
 
 
-@pytest.mark.parametrize("options", [("[engine]", "evacuation_timeout = 60")], ids=["one-minute"])
+@pytest.mark.parametrize(
+    "options", [("process_unfinished_notifications_interval = 5",)], ids=["soon-again"]
+)
 def test_reserved_host_that_dies_while_it_is_used_is_followed_by_the_next(bed, deployment, ha):
     ids = bed.boot(DEAD, COUNT)
     ha.register("reserved_host", reserved=(SECOND, FIRST))
@@ -193,4 +195,4 @@ def test_reserved_host_that_dies_while_it_is_used_is_followed_by_the_next(bed, d
     ha.wait_until_recovered(DEAD)
 
     assert_all_on(bed, ids, SECOND)
-    assert SECOND not in ha.reserved()
+    assert ha.reserved() == set()
