@@ -191,6 +191,26 @@ def test_run_resumed_by_the_next_engine_goes_on_with_what_was_said(claim):
     ]
 
 
+def test_run_resumed_with_another_flow_what_is_done_is_not_done_again(claim):
+    """The operator has changed the flow before the engine was started again."""
+    job = claim()
+    with pytest.raises(Dies):
+        run(job, named("First", ("1", 1.0)), named("Second", ("2", 0.5), error=Dies()))
+
+    run(
+        job,
+        named("First", ("1 again", 1.0)),
+        named("Between", ("new", 1.0)),
+        named("Second", ("2 again", 1.0)),
+    )
+
+    assert {s["name"]: [d["message"] for d in s["progress_details"]] for s in details(job)} == {
+        "First": ["1"],
+        "Between": ["new"],
+        "Second": ["2", "2 again"],
+    }
+
+
 def named(name, *said, error=None):
     kind = type(name, (Says,), {})
     return lambda context, novaclient: kind(context, novaclient, said, error)
