@@ -62,23 +62,34 @@ class Client:
         """The highest that Nova offers, within LOWEST and HIGHEST.  Raises CloudUnavailable."""
         return self._persist(lambda: self._ready()[1])
 
-    def get(self, action: str, path: str) -> Json:
-        """The document at *path*; *action* completes "Nova refused to …"."""
-        return self._persist(lambda: self._request(action, "GET", path))
+    def get(self, action: str, path: str, read: Callable[[Json], T]) -> T:
+        """What *read* makes of the document at *path*; *action* completes "Nova refused to …".
+
+        A document of another shape is no usable answer, and asked for again.
+        """
+
+        def attempt() -> T:
+            document = self._request(action, "GET", path)
+            try:
+                return read(document)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise retry.Transient(
+                    f"the answer to {path} is not understood ({error!r})"
+                ) from error
+
+        return self._persist(attempt)
 
     def pages(
-        self, action: str, path: str, key: str, marker: Callable[[Json], str]
-    ) -> Iterator[Json]:
-        """The rows of every page of the list at *path*; *marker* is that of a page's last row."""
+        self, action: str, path: str, key: str, read: Callable[[Json], T], marker: str
+    ) -> Iterator[T]:
+        """What *read* makes of each row of the list at *path*; rows have their marker there."""
         following: str | None = path
         while following:
-            document = self.get(action, following)
-            rows = document[key]
+            rows, last = self.get(action, following, lambda d: _page(d, key, read, marker))
             yield from rows
-            links = document.get(f"{key}_links", ())
-            following = None
-            if rows and any(link.get("rel") == "next" for link in links):
-                following = f"{path}{'&' if '?' in path else '?'}marker={marker(rows[-1])}"
+            following = (
+                None if last is None else f"{path}{'&' if '?' in path else '?'}marker={last}"
+            )
 
     def change(
         self,
@@ -172,6 +183,16 @@ class Client:
                 self._version = _negotiate(self._adapter)
                 LOG.info("Nova: microversion %s is used", _text(self._version))
             return self._adapter, self._version
+
+
+def _page(
+    document: Json, key: str, read: Callable[[Json], T], marker: str
+) -> tuple[list[T], str | None]:
+    """(rows, marker of the last one, if more follow)."""
+    rows = document[key]
+    found = [read(row) for row in rows]
+    follows = any(link.get("rel") == "next" for link in document.get(f"{key}_links", ()))
+    return found, str(rows[-1][marker]) if rows and follows else None
 
 
 def _negotiate(adapter: Any) -> Version:

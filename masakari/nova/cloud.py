@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
 from masakari import cloud, errors
+from masakari.nova import rows
 from masakari.nova.client import Client, Json
 
 REASON_LIMIT = 255
@@ -33,8 +34,11 @@ class NovaCloud:
     def compute_services(self, host: str | None = None) -> Sequence[cloud.ComputeService]:
         """As Cloud."""
         query = {"binary": "nova-compute", **({"host": host} if host else {})}
-        rows = self._client.get("list compute services", _path("/os-services", query))["services"]
-        return [_service(row) for row in rows]
+        return self._client.get(
+            "list compute services",
+            _path("/os-services", query),
+            lambda document: [rows.service(row) for row in document["services"]],
+        )
 
     def disable_service(
         self, service: cloud.ComputeService, reason: str, *, leave: cloud.Leave = cloud.freely
@@ -66,16 +70,18 @@ class NovaCloud:
         """As Cloud."""
         path = _path("/servers/detail", {"host": host, "all_tenants": "1"})
         action = f"list the servers on {host}"
-        rows = self._client.pages(action, path, "servers", lambda row: str(row["id"]))
-        servers = [_server(row) for row in rows]
+        servers = list(self._client.pages(action, path, "servers", rows.server, "id"))
         # Nova leaves a filter out that the user may not use, and tells of the whole cloud
         _require(action, all(s.host == host for s in servers))
         return servers
 
     def server(self, server_id: str) -> cloud.Server:
         """As Cloud."""
-        document = self._client.get(f"show server {server_id}", f"/servers/{server_id}")
-        return _server(document["server"])
+        return self._client.get(
+            f"show server {server_id}",
+            f"/servers/{server_id}",
+            lambda document: rows.server(document["server"]),
+        )
 
     def lock(self, server_id: str, reason: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud; the reason is kept from microversion 2.73 on."""
@@ -104,8 +110,11 @@ class NovaCloud:
         path = f"/servers/{server_id}/os-instance-actions"
         if self._client.microversion >= (2, 58):
             path = _path(path, {"limit": str(cloud.ACTIONS_LIMIT)})
-        document = self._client.get(f"list what was done to server {server_id}", path)
-        return [_action(row) for row in document["instanceActions"]]
+        return self._client.get(
+            f"list what was done to server {server_id}",
+            path,
+            lambda document: [rows.action(row) for row in document["instanceActions"]],
+        )
 
     def reboot(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
@@ -191,17 +200,19 @@ class NovaCloud:
         return migrations
 
     def _migrations(self, action: str, query: Mapping[str, str]) -> list[cloud.Migration]:
-        rows = self._client.pages(
-            action, _path("/os-migrations", query), "migrations", lambda row: str(row["uuid"])
-        )
-        return sorted((_migration(row) for row in rows), key=lambda m: m.id, reverse=True)
+        path = _path("/os-migrations", query)
+        found = self._client.pages(action, path, "migrations", rows.migration, "uuid")
+        return sorted(found, key=lambda m: m.id, reverse=True)
 
     # ---- aggregates
 
     def aggregates(self) -> Sequence[cloud.Aggregate]:
         """As Cloud; they come in one answer, however many there are."""
-        rows = self._client.get("list aggregates", "/os-aggregates")["aggregates"]
-        return [_aggregate(row) for row in rows]
+        return self._client.get(
+            "list aggregates",
+            "/os-aggregates",
+            lambda document: [rows.aggregate(row) for row in document["aggregates"]],
+        )
 
     def add_to_aggregate(
         self, aggregate: cloud.Aggregate, host: str, *, leave: cloud.Leave = cloud.freely
@@ -275,78 +286,3 @@ def _require(action: str, is_filtered: bool) -> None:
 
 def _path(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urllib.parse.urlencode(query)}"
-
-
-def _service(row: Json) -> cloud.ComputeService:
-    """A row of os-services; those of a cell that is down have only a few fields (2.69)."""
-    return cloud.ComputeService(
-        id=row.get("id", ""),
-        host=row["host"],
-        status=row["status"],
-        state=row.get("state", "unknown"),
-        forced_down=row.get("forced_down", False),
-        disabled_reason=row.get("disabled_reason"),
-        updated_at=row.get("updated_at"),
-    )
-
-
-def _server(row: Json) -> cloud.Server:
-    """A row of servers/detail.  Raises CloudUnavailable where Nova could not tell all (2.69)."""
-    if "OS-EXT-STS:vm_state" not in row:
-        raise errors.CloudUnavailable(
-            service="Nova", detail=f"it cannot reach the cell of server {row.get('id')}"
-        )
-    return cloud.Server(
-        id=row["id"],
-        name=row["name"],
-        host=row.get("OS-EXT-SRV-ATTR:host"),
-        vm_state=row["OS-EXT-STS:vm_state"],
-        task_state=row["OS-EXT-STS:task_state"],
-        power_state=row.get("OS-EXT-STS:power_state") or 0,
-        locked=row.get("locked", False),
-        locked_reason=row.get("locked_reason"),
-        metadata=row.get("metadata") or {},
-        project_id=row.get("tenant_id"),
-        user_id=row.get("user_id"),
-        boots_from_volume=row.get("image") == "",
-    )
-
-
-def _action(row: Json) -> cloud.Action:
-    return cloud.Action(
-        name=row["action"],
-        user_id=row["user_id"],
-        started_at=_utc(row["start_time"]),
-        request_id=row["request_id"],
-        message=row["message"],
-    )
-
-
-def _aggregate(row: Json) -> cloud.Aggregate:
-    return cloud.Aggregate(
-        id=row["id"],
-        name=row["name"],
-        hosts=tuple(row["hosts"]),
-        availability_zone=row["availability_zone"],
-        metadata=row["metadata"],
-    )
-
-
-def _migration(row: Json) -> cloud.Migration:
-    return cloud.Migration(
-        id=row["id"],
-        server_id=row["instance_uuid"],
-        source=row["source_compute"],
-        dest=row["dest_compute"],
-        status=row["status"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _utc(text: str) -> datetime.datetime:
-    """A time of Nova's as UTC, naive; without a zone it is UTC."""
-    moment = datetime.datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        return moment
-    return moment.astimezone(datetime.UTC).replace(tzinfo=None)

@@ -338,7 +338,7 @@ class SimCloud(Site):
             try:
                 return (attempt(),)
             except ApiError as error:
-                if error.code and error.code != 429 and error.code < 500:
+                if 400 <= error.code < 500 and error.code != 429:
                     raise cloud.refusal(action, error.code, error.message) from None
                 raise retry.Transient(
                     str(error), pause_s=error.retry_after_s, fate_unknown=error.code != 429

@@ -11,7 +11,10 @@ from enum import StrEnum
 
 
 class ApiError(Exception):
-    """Nova's answer is an error; code 0 means that the connection broke."""
+    """Nova's answer is an error; code 0 means that the connection broke.
+
+    With code 200 the message is the body of an answer that nobody understands.
+    """
 
     def __init__(self, code: int, message: str, retry_after_s: float | None = None) -> None:
         self.code = code
@@ -63,8 +66,10 @@ class Fault:
     host: str | None = None
     error: int | None = None
     """HTTP status of the answer; 0: the connection breaks instead."""
+    garbage: str | None = None
+    """The body of the answer instead, with status 200: a proxy's page, or JSON of another kind."""
     when: str = "before"
-    """Whether `error` and `hook` come before or after Nova has done what was asked."""
+    """Whether `error`, `garbage` and `hook` come before or after Nova has done what was asked."""
     retry_after_s: float | None = None
     """With `error`: Nova names a time to wait."""
     latency_s: float = 0.0

@@ -269,6 +269,8 @@ def _brief(vm: Vm, version: Version) -> Json:
 
 def _fault(error: ApiError) -> Response:
     """An error as Nova words it; code 0 cuts the connection."""
+    if error.code == 200:
+        return Response(200, text=error.message)
     key = ERROR_KEYS.get(error.code, "computeFault")
     headers = {} if error.retry_after_s is None else {"Retry-After": f"{error.retry_after_s:g}"}
     return Response(error.code, {key: {"code": error.code, "message": error.message}}, headers)

@@ -59,3 +59,5 @@ def _strike(faults: Sequence[Fault], when: str, call: Call) -> None:
             raise ApiError(
                 fault.error, "The server is not able to answer (injected)", fault.retry_after_s
             )
+        if fault.garbage is not None:
+            raise ApiError(200, fault.garbage)

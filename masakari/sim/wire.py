@@ -42,6 +42,8 @@ class Response:
     status: int
     document: Json = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
+    """The body, where it is not the document."""
 
 
 Handler = Callable[[Request], Response]
@@ -157,7 +159,7 @@ def _read_chunks(stream: BinaryIO) -> bytes:
 
 
 def _render(request: Request, response: Response) -> bytes:
-    body = b""
+    body = (response.text or "").encode()
     if response.document is not None:
         body = json.dumps(response.document, separators=(",", ":")).encode()
     head = {

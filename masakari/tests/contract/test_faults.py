@@ -128,6 +128,57 @@ def test_refusal_is_not_repeated(world, cloud, vm, code, kind):
     assert world.sim.calls["lock"] == 1
 
 
+# ---- an answer that is none
+
+READING = {
+    "compute_services": lambda cloud, vm: [s.host for s in cloud.compute_services()],
+    "servers_on": lambda cloud, vm: cloud.servers_on("compute-1"),
+    "server": lambda cloud, vm: cloud.server(vm),
+    "actions": lambda cloud, vm: cloud.actions(vm),
+    "aggregates": lambda cloud, vm: cloud.aggregates(),
+    "evacuations": lambda cloud, vm: cloud.evacuations("compute-1"),
+    "has_unconfirmed_move": lambda cloud, vm: cloud.has_unconfirmed_move(vm),
+}
+GARBAGE = {
+    "nothing": "",
+    "page": "<html>Welcome</html>",
+    "null": "null",
+    "number": "5",
+    "list": "[]",
+    "empty": "{}",
+    "numbers": '{"servers": 5, "server": 5, "services": 5, "migrations": 5, "aggregates": 5}',
+    "rows": '{"servers": [5], "services": [{}], "migrations": [{}], "aggregates": [{}],'
+    ' "instanceActions": [{"action": "stop"}], "server": null}',
+    "times": '{"instanceActions": [{"action": "stop", "user_id": null, "start_time": "soon"}]}',
+}
+
+
+@pytest.mark.parametrize("verb", READING)
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_is_asked_for_again(world, cloud, vm, verb, garbage):
+    expected = READING[verb](cloud, vm)
+    world.sim.add_fault(Fault(verb, garbage=garbage, times=2))
+
+    assert READING[verb](cloud, vm) == expected
+    assert world.sim.calls[verb] == 4
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_garbage_for_ever_is_unavailable(world, cloud, vm, verb):
+    world.sim.add_fault(Fault(verb, garbage="{}", times=None))
+
+    with pytest.raises(errors.CloudUnavailable):
+        READING[verb](cloud, vm)
+
+
+def test_garbage_after_a_change_is_a_lost_answer(world, cloud, vm):
+    world.sim.add_fault(Fault("migrate", garbage="<html>", when="after"))
+
+    cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 1
+
+
 # ---- a lost answer
 
 
