@@ -203,6 +203,12 @@ class VMsNotRecovered(RecoveryError):
     reason = Reason.VMS_NOT_RECOVERED
 
 
+class TaskFailed(RecoveryError):
+    """A step raised what it should not: a defect, or what somebody else's task means by it."""
+
+    template = "Task {name} failed: {what}"
+
+
 class EvacuationFailed(MasakariError):
     """One VM did not arrive."""
 
@@ -261,10 +267,11 @@ class NoReservedHost(RecoveryError):
     reason = Reason.NO_RESERVED_HOST
 
 
-class ReservedHostUnusable(MasakariError):
+class ReservedHostUnusable(RecoveryError):
     """One reserved host cannot take VMs; another one may."""
 
     template = "Reserved host {host} cannot be used: {problem}"
+    reason = Reason.NO_RESERVED_HOST
 
 
 class VMNotRecovered(RecoveryError):

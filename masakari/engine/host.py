@@ -9,7 +9,7 @@ from masakari.db.vmoves import NewMove
 from masakari.engine import death, evacuation, selection, storage
 from masakari.engine.step import Step
 from masakari.engine.world import Job
-from masakari.errors import ReservedHostUnusable, VMsNotRecovered
+from masakari.errors import RecoveryError, ReservedHostUnusable, VMsNotRecovered
 from masakari.states import VMoveStatus
 
 MOST_NAMED = 10
@@ -104,6 +104,11 @@ class EvacuateInstancesTask(Step):
         Raises VMsNotRecovered when not all have arrived.
         """
         job = self.job
+        if db.notifications.get(job.world.database, job.uuid).proof is None:
+            raise RecoveryError(
+                f"There is no proof on record that host {host_name} is dead: a flow that evacuates "
+                "begins with disable_compute_service_task."
+            )
         sign = _look_for_life(self, cloud.service_of(job.world.cloud, host_name))
         waiting = [
             m for m in self._moves() if m.status in (VMoveStatus.PENDING, VMoveStatus.ONGOING)

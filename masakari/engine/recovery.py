@@ -117,7 +117,8 @@ class Outcome:
             self.end(NotificationStatus.FAILED, reason, text)
         else:
             self.not_before = try_.not_before
-            self.end(NotificationStatus.ERROR, reason, text, f" {try_.text}")
+            stop = "" if text.endswith((".", "!", "?")) else "."
+            self.end(NotificationStatus.ERROR, reason, text, f"{stop} {try_.text}")
 
     def end(self, status: NotificationStatus, reason: Reason, text: str, then: str = "") -> None:
         """It ends so; *then*: what comes next."""

@@ -18,7 +18,7 @@ from masakari import db
 from masakari.engine.flows import Chapter
 from masakari.engine.step import Step
 from masakari.engine.world import Job
-from masakari.errors import DatabaseUnavailable
+from masakari.errors import DatabaseUnavailable, MasakariError, TaskFailed
 
 LOG = log.getLogger(__name__)
 
@@ -52,7 +52,29 @@ def run(job: Job, chapter: Chapter) -> None:
             details = engine.storage.get_task_progress_details(step.name)
             if details and isinstance(step, Step):
                 step.remember(details["details"]["progress_details"])
-        engine.run()
+        try:
+            engine.run()
+        except MasakariError:
+            raise
+        except Exception as e:
+            LOG.exception("notification %s: %s: unexpected error", job.uuid, chapter.name)
+            raise _failure(chapter, engine, e) from e
+
+
+def _failure(chapter: Chapter, engine: Any, error: Exception) -> TaskFailed:
+    """What a step raised that it should not have; the log has the traceback.
+
+    The words of somebody else's task are told; in those of a defect of ours may be anything.
+    """
+    failed = [name for name in (s.name for s in chapter.steps) if _has_failed(engine, name)]
+    step = next((s for s in chapter.steps if s.name in failed), None)
+    is_ours = step is None or type(step).__module__.startswith("masakari.engine.")
+    what = type(error).__name__ + ("" if is_ours else f": {error}")
+    return TaskFailed(name=step.name if step else chapter.name, what=what)
+
+
+def _has_failed(engine: Any, name: str) -> bool:
+    return bool(engine.storage.get_atom_state(name) == states.FAILURE)
 
 
 @contextlib.contextmanager
@@ -125,6 +147,10 @@ def _load(job: Job, chapter: Chapter, book: Any, detail: Any) -> Any:
         store=dict(chapter.store),
         never_resolve=True,  # nothing is undone by going back; the next attempt goes on
     )
-    engine.compile()
-    engine.prepare()
+    try:
+        engine.compile()
+        engine.prepare()
+        engine.validate()
+    except exceptions.MissingDependencies as e:
+        raise TaskFailed(name=chapter.name, what=str(e)) from e
     return engine

@@ -19,9 +19,11 @@ from masakari.engine.world import Job
 from masakari.errors import (
     GivenUp,
     HostTaken,
+    MasakariError,
     NoReservedHost,
     RecoverySkipped,
     ReservedHostUnusable,
+    TaskFailed,
     VMNotRecovered,
     VMsNotRecovered,
 )
@@ -63,112 +65,110 @@ class HostStory:
         """Nothing is done yet, unless an engine before us began."""
         self._job = job
         self._told = runner.told(job)
-        self._nothing_reserved: NoReservedHost | None = None
+        self._problem: MasakariError | None = None
+        """why the chapter before did not do it all"""
 
     def tell(self) -> Verdict:
         """By the segment's method; each way is gone only for VMs that have not arrived."""
         job = self._job
         if not db.hosts.begin_maintenance(job.world.database, job.host.uuid, by=job.uuid):
             raise HostTaken(host=job.host.name)
-        ways: Mapping[str, Sequence[Callable[[], None]]] = {
+        ways: Mapping[str, Sequence[Callable[[], bool]]] = {
             RecoveryMethod.AUTO: (self.anywhere,),
             RecoveryMethod.RESERVED_HOST: (self.onto_reserved_hosts,),
             RecoveryMethod.AUTO_PRIORITY: (self.anywhere, self.onto_reserved_hosts),
             RecoveryMethod.RH_PRIORITY: (self.onto_reserved_hosts, self.anywhere),
         }
-        is_over = False
-        for way in ways[job.host.failover_segment.recovery_method]:
-            if not is_over:
-                way()
-                is_over = self._is_over()
-        return self._verdict()
+        is_done = any(way() for way in ways[job.host.failover_segment.recovery_method])
+        return self._verdict(is_done)
 
-    def anywhere(self) -> None:
-        """Nova's scheduler chooses where the VMs go."""
-        self._chapter("anywhere", self._job.world.flows.host_auto.all)
+    def anywhere(self) -> bool:
+        """Nova's scheduler chooses where the VMs go; whether all is done."""
+        return self._chapter("anywhere", self._job.world.flows.host_auto.all)
 
-    def onto_reserved_hosts(self) -> None:
-        """One reserved host after the other takes the VMs that have not arrived."""
-        parts = self._job.world.flows.host_reserved
-        self._chapter("before reserved hosts", parts.pre)
-        if not host.has_work(self._job):
-            self._chapter("nothing to move", (host.PrepareHAEnabledInstancesTask,))
-            return
+    def onto_reserved_hosts(self) -> bool:
+        """One reserved host after the other takes what has not arrived; whether all is done."""
+        job, parts = self._job, self._job.world.flows.host_reserved
+        segment = job.host.failover_segment_id
+        known = db.hosts.reserved_hosts(job.world.database, segment, by=job.uuid)
+        names = [h.name for h in known if h.uuid != job.host.uuid]
+        if not self._chapter("before reserved hosts", parts.pre, reserved_host_list=names):
+            return False
+        if not host.has_work(job):
+            return self._chapter("nothing to move", (host.PrepareHAEnabledInstancesTask,))
         tried: list[str] = []
-        while not tried or not self._is_over():
+        while True:
             try:
-                with reserved.taken(self._job, tried) as spare:
+                with reserved.taken(job, tried) as spare:
                     tried.append(spare.name)
-                    self._chapter(
-                        f"onto reserved host {spare.name}", parts.main, spare, tried=tuple(tried)
+                    is_done = self._chapter(
+                        f"onto reserved host {spare.name}",
+                        parts.main,
+                        spare,
+                        reserved_host=spare.name,
+                        reserved_host_list=names,
                     )
             except NoReservedHost as e:
-                self._nothing_reserved = e
-                LOG.warning("notification %s: %s", self._job.uuid, e)
-                return
-        self._chapter("after reserved hosts", parts.post)
+                self._problem = _both(self._problem, e)
+                return False
+            if is_done:
+                return self._chapter("after reserved hosts", parts.post, reserved_host_list=names)
 
     def _chapter(
         self,
         name: str,
         factories: Sequence[Factory],
         spare: reserved.Spare | None = None,
-        tried: Sequence[str] = (),
-    ) -> None:
-        """Its steps are run; VMs that did not arrive are left to the next one."""
+        **store: Any,
+    ) -> bool:
+        """Whether its steps have done all; what they have not is left to the next chapter."""
         if not factories:
-            return
+            return True
+        if self._problem is not None:
+            LOG.warning("notification %s: going on %s: %s", self._job.uuid, name, self._problem)
+        self._problem = None
         number = self._told.setdefault(name, len(self._told) + 1)
         # as it is now: a chapter before may have proven the death, or seen a sign of life
         n = db.notifications.get(self._job.world.database, self._job.uuid)
         job = dataclasses.replace(self._job, notification=n, chapter=number, spare=spare)
-        store: dict[str, Any] = (
-            {"reserved_host": spare.name, "reserved_host_list": list(tried)} if spare else {}
-        )
         try:
             runner.run(job, flows.host_chapter(job, name, factories, **store))
-        except (VMsNotRecovered, ReservedHostUnusable) as e:
-            LOG.warning("notification %s: %s: %s", self._job.uuid, name, e)
+        except (VMsNotRecovered, ReservedHostUnusable, TaskFailed) as e:
+            self._problem = e
+            return False
+        return True
 
     def _moves(self) -> list[VMove]:
-        n = self._job.notification
-        return db.vmoves.of_attempt(self._job.world.database, n.notification_uuid, n.attempt)
+        """The newest of each VM, in whichever attempt."""
+        n, database = self._job.notification, self._job.world.database
+        now = db.vmoves.of_attempt(database, n.notification_uuid, n.attempt)
+        before = db.vmoves.previous(database, n.notification_uuid, n.attempt, 1)
+        return list({m.instance_uuid: m for m in [*reversed(before), *now]}.values())
 
-    def _is_over(self) -> bool:
-        return not self._job_left(self._moves()) and self._has_chosen()
-
-    def _has_chosen(self) -> bool:
-        """Whether a chapter came as far as to list the VMs."""
-        return any(not name.startswith(("before", "after")) for name in self._told)
-
-    @staticmethod
-    def _job_left(moves: Sequence[VMove]) -> list[VMove]:
-        done = (VMoveStatus.SUCCEEDED, VMoveStatus.IGNORED)
-        return [m for m in moves if m.status not in done]
-
-    def _verdict(self) -> Verdict:
-        """This attempt's moves say how it went."""
-        if not self._has_chosen() and self._nothing_reserved is not None:
-            raise self._nothing_reserved
+    def _verdict(self, is_done: bool) -> Verdict:
+        """How it went, by the moves of all attempts."""
         moves = self._moves()
-        left = self._job_left(moves)
-        if left:
-            more = f" {self._nothing_reserved}" if self._nothing_reserved else ""
-            raise VMsNotRecovered(
-                failed=len(left),
-                total=len(moves),
-                host=self._job.host.name,
-                detail=f"{left[0].instance_name} ({left[0].instance_uuid}): "
-                f"{left[0].message}{more}",
-            )
         moved = sum(m.status == VMoveStatus.SUCCEEDED for m in moves)
-        alone = len(moves) - moved
+        alone = sum(m.status == VMoveStatus.IGNORED for m in moves)
+        if not is_done:
+            assert self._problem is not None  # noqa: S101  it is why
+            if isinstance(self._problem, VMsNotRecovered) and moved:
+                text = f"{self._problem} {moved} of {len(moves)} VMs are recovered in all."
+                raise VMsNotRecovered(text)
+            raise self._problem
         if not moved:
             text = f"No VM was to be recovered ({alone} left alone)."
             return Verdict(NotificationStatus.FINISHED, Reason.NOTHING_TO_DO, text)
         rest = f", {alone} left alone" if alone else ""
         text = f"{moved} of {len(moves)} VMs recovered{rest}."
         return Verdict(NotificationStatus.FINISHED, Reason.RECOVERED, text)
+
+
+def _both(before: MasakariError | None, now: NoReservedHost) -> MasakariError:
+    """What could not be done, and why no reserved host was of help."""
+    if before is None:
+        return now
+    return type(before)(f"{before} {now}")
 
 
 def host_started(job: Job) -> Verdict:
