@@ -112,6 +112,12 @@ def _goes_on(migration: _Migration, task: str, host: Host, incarnation: int) -> 
 
 def _prepare(site: Site, migration: _Migration) -> None:
     vm, source, move = migration.vm, migration.source, migration.move
+    if not source.works:
+        source.waiting.append(lambda: _prepare(site, migration))
+        return
+    if source.incarnation != migration.incarnation:
+        _fail_late(site, migration)
+        return
     if not _goes_on(migration, "resize_prep", source, migration.incarnation):
         return
     dest = None
@@ -171,3 +177,11 @@ def _fail(site: Site, migration: _Migration, vm_state: str) -> None:
     migration.action.message = "Error"
     migration.vm.vm_state = vm_state
     _step(site, migration, None, "error")
+
+
+def _fail_late(site: Site, migration: _Migration) -> None:
+    """The host gets the request after a restart: in error, with a task that stays (on Nova 34)."""
+    vm = migration.vm
+    if vm.id in migration.source.vms and vm.task_state in (None, "resize_prep"):
+        _fail(site, migration, "error")
+        vm.task_state = "resize_migrating"

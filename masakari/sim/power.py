@@ -91,13 +91,20 @@ def _begin(
     host = site.hosts[vm.host]
     was = vm.vm_state
     vm.task_state, vm.updated = change.task, site.now()
-    if not host.works or outcome is Outcome.HANG:
-        return  # The request waits in the host's queue; nobody sees it end.
-    incarnation = host.incarnation
+    if outcome is Outcome.HANG:
+        return
+
+    def begin() -> None:
+        if host.works:
+            site.later(site.settings.power_change_s if seconds is None else seconds, end)
+        else:
+            host.waiting.append(begin)
 
     def end() -> None:
-        lost = not host.works or host.incarnation != incarnation
-        if lost or vm.id not in host.vms or vm.task_state != change.task:
+        if vm.id not in host.vms or vm.task_state != change.task:
+            return
+        if not host.works:
+            host.waiting.append(begin)  # nova-compute begins again when it starts
             return
         vm.task_state, vm.updated = None, site.now()
         # where a migration ended half-way, there is no guest that could be stopped
@@ -111,4 +118,4 @@ def _begin(
         vm.power_state = POWER_STATES[vm.vm_state]
         site.set_guest(host, vm, vm.vm_state in RUNNING_STATES)
 
-    site.later(site.settings.power_change_s if seconds is None else seconds, end)
+    begin()

@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 NAMESPACE = uuid.UUID("5f0e8f6e-7f1e-4d3a-9b0c-6d6173616b61")
@@ -154,6 +155,8 @@ class Host:
     """{id of a VM: whether it runs}: what the hypervisor has, whatever Nova believes."""
     vms: dict[str, Vm] = field(default_factory=dict)
     """The VMs that are here in Nova's opinion."""
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    """What its nova-compute was asked to do while it was away: the queue on Nova's bus."""
     claims: int = 0
     """Evacuations and migrations under way to here."""
 

@@ -266,6 +266,7 @@ class Site:
             if host.works and host.beats_since is None:
                 self.ledger.came_back(name, self.now())
                 host.beats_since = self.monotonic()
+                self._deliver(host)
         self._tell(name)
 
     def set_service_state(self, name: str, up: bool) -> None:
@@ -342,10 +343,18 @@ class Site:
             if host.guests.get(vm.id):
                 continue
             vm.power_state = POWER_STATES["stopped"]
-            if vm.vm_state in ("active", "stopped") and not _rebuilds(vm):
+            if vm.vm_state in ("active", "stopped") and not _is_continued(vm):
                 vm.vm_state, vm.task_state = "stopped", None
             vm.updated = self.now()
+        self._deliver(host)
+
+    def _deliver(self, host: Host) -> None:
+        """The host's nova-compute does what it was asked for meanwhile."""
+        waiting, host.waiting = host.waiting, []
+        for do in waiting:
+            do()
 
 
-def _rebuilds(vm: Vm) -> bool:
-    return (vm.task_state or "").startswith("rebuil")
+def _is_continued(vm: Vm) -> bool:
+    """Whether its task goes on when nova-compute starts (Nova: _init_instance), or elsewhere."""
+    return (vm.task_state or "").startswith(("rebuil", "powering-"))

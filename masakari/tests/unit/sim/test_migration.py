@@ -133,6 +133,48 @@ def test_migrate_while_a_host_dies_is_finished_by_nobody(clock, dies, after_s, e
     assert state(cloud, vm) == expected
 
 
+def test_migrate_asked_of_a_dead_host_fails_when_it_is_back(cloud, clock, vm):
+    """Seen on Nova 34: the VM is in error with a task that a reset of the state ends."""
+    cloud.power_off("compute1")
+    cloud.migrate(vm)
+    clock.sleep(60)
+    waiting = state(cloud, vm)
+
+    cloud.power_on("compute1")
+    clock.sleep(1)
+    failed = state(cloud, vm)
+    cloud.reset_state(vm, "error")
+
+    assert waiting == ("active", "resize_prep", "compute1")
+    assert failed == ("error", "resize_migrating", "compute1")
+    assert state(cloud, vm) == ("error", None, "compute1")
+
+
+def test_migrate_asked_of_an_unreachable_host_goes_on_when_it_is_back(cloud, clock, vm):
+    cloud.cut_network("compute1")
+    cloud.migrate(vm)
+    clock.sleep(60)
+
+    cloud.heal_network("compute1")
+    clock.sleep(2)
+
+    assert state(cloud, vm) == ("resized", None, "compute2")
+
+
+def test_migrate_asked_of_a_dead_host_is_nothing_after_an_evacuation(cloud, clock, vm):
+    cloud.power_off("compute1")
+    cloud.migrate(vm)
+    clock.sleep(10)
+    cloud.evacuate(vm)
+    clock.sleep(5)
+
+    cloud.power_on("compute1")
+    clock.sleep(5)
+
+    assert state(cloud, vm) == ("active", None, "compute2")
+    assert cloud.violations(proof=False) == []
+
+
 def test_migrate_of_a_vm_that_is_deleted_meanwhile_ends_quietly(cloud, clock, vm):
     cloud.migrate(vm)
     clock.sleep(0.3)

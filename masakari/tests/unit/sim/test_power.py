@@ -148,6 +148,34 @@ def test_power_change_that_does_not_end_well(cloud, clock, change, how):
 
 
 @pytest.mark.parametrize(
+    ("breaks", "repairs"),
+    [
+        ("power_off", "power_on"),
+        ("cut_network", "heal_network"),
+        ("stop_compute", "start_compute"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["stop", "start"])
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_power_change_is_finished_when_the_host_is_back(clock, breaks, repairs, verb, meanwhile):
+    cloud = SimCloud(clock)
+    cloud.add_host("compute1")
+    vm = cloud.add_server("compute1", "odd", vm_state="active" if verb == "stop" else "stopped")
+    ask, break_ = getattr(cloud, verb), getattr(cloud, breaks)
+
+    for act in (lambda: break_("compute1"), lambda: ask(vm))[:: 1 if meanwhile else -1]:
+        act()
+    clock.sleep(60)
+    waiting = cloud.server(vm).task_state
+    getattr(cloud, repairs)("compute1")
+    clock.sleep(1)
+
+    assert waiting == {"stop": "powering-off", "start": "powering-on"}[verb]
+    assert state(cloud, vm) == {"stop": ("stopped", None, 4), "start": ("active", None, 1)}[verb]
+    assert cloud.running() == ({} if verb == "stop" else {"odd": ["compute1"]})
+
+
+@pytest.mark.parametrize(
     "vm_state", ["stopped", "paused", "suspended", "rescued", "resized", "building"]
 )
 def test_stop_is_for_active_and_failed_vms_only(cloud, vm_state):
