@@ -186,23 +186,19 @@ class SimCloud(Site):
 
     def reboot(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        vm = self.vms.get(server_id)
-        before = vm.vm_state if vm else None
+        before = self.server(server_id).vm_state
 
         def is_done() -> bool:
-            vm = self.vms.get(server_id)
-            return vm is not None and cloud.is_rebooted(before, cloud_rows.server(vm))
+            return cloud.is_rebooted(before, self.server(server_id))
 
         self._ask(f"reboot server {server_id}", lambda: self.api.reboot(server_id), is_done, leave)
 
     def migrate(self, server_id: str, *, leave: cloud.Leave = cloud.freely) -> None:
         """As Cloud."""
-        vm = self.vms.get(server_id)
-        before = vm.host if vm else None
+        before = self.server(server_id).host
 
         def is_done() -> bool:
-            vm = self.vms.get(server_id)
-            return vm is not None and cloud.is_migrated(before, cloud_rows.server(vm))
+            return cloud.is_migrated(before, self.server(server_id))
 
         self._ask(
             f"migrate server {server_id}", lambda: self.api.migrate(server_id), is_done, leave
@@ -212,8 +208,7 @@ class SimCloud(Site):
         """As Cloud."""
 
         def is_done() -> bool:
-            vm = self.vms.get(server_id)
-            return vm is not None and vm.vm_state != "resized"
+            return self.server(server_id).vm_state != "resized"
 
         try:
             self._ask(
@@ -317,12 +312,11 @@ class SimCloud(Site):
         return min(self.settings.max_microversion, MICROVERSION)
 
     def _is(self, server_id: str, task_state: str, vm_state: str) -> bool:
-        vm = self.vms.get(server_id)
-        return vm is not None and (vm.task_state == task_state or vm.vm_state == vm_state)
+        server = self.server(server_id)
+        return server.task_state == task_state or server.vm_state == vm_state
 
     def _is_member(self, aggregate: cloud.Aggregate, host: str) -> bool:
-        found = self.aggregate_records.get(aggregate.id)
-        return found is not None and host in found.hosts
+        return any(host in a.hosts for a in self.aggregates() if a.id == aggregate.id)
 
     def _ask(
         self,
@@ -331,15 +325,20 @@ class SimCloud(Site):
         done: Callable[[], bool] = lambda: False,
         leave: cloud.Leave = cloud.freely,
     ) -> T:
-        """What Nova answers in the end; *done* tells whether a lost request was carried out."""
+        """What Nova answers in the end, as nova.client.Client.change asks for it."""
+        lost = False
 
         def once() -> tuple[T | None]:
+            nonlocal lost
             leave()
             try:
                 return (attempt(),)
             except ApiError as error:
                 if 400 <= error.code < 500 and error.code != 429:
+                    if lost and done():
+                        return (None,)
                     raise cloud.refusal(action, error.code, error.message) from None
+                lost = lost or error.code != 429
                 raise retry.Transient(
                     str(error), pause_s=error.retry_after_s, fate_unknown=error.code != 429
                 ) from None

@@ -289,6 +289,28 @@ def test_migrate_accepted_and_over_before_the_next_look_is_done(world, cloud, vm
     assert cloud.server(vm).host != "compute-1"
 
 
+def test_change_of_a_vm_that_is_deleted_when_one_looks_is_not_found(world, cloud, vm):
+    delete = Fault(
+        "migrate", error=504, hook=lambda _: world.sim.owner_action(vm, "delete"), when="after"
+    )
+    world.sim.add_fault(delete)
+
+    with pytest.raises(errors.CloudNotFound):
+        cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 1
+
+
+def test_change_whose_fate_cannot_be_looked_at_is_unavailable(world, cloud, vm):
+    world.sim.add_fault(Fault("migrate", error=504, when="after"))
+    world.sim.add_fault(Fault("server", error=503, skip=1, times=None))
+
+    with pytest.raises(errors.CloudUnavailable):
+        cloud.migrate(vm)
+
+    assert world.sim.calls["migrate"] == 1
+
+
 def test_migrate_that_did_not_reach_nova_is_repeated(world, cloud, vm):
     world.sim.add_fault(Fault("migrate", error=503, times=2))
 
@@ -298,10 +320,11 @@ def test_migrate_that_did_not_reach_nova_is_repeated(world, cloud, vm):
     assert [a.name for a in cloud.actions(vm)] == ["migrate", "create"]
 
 
-def test_confirm_resize_accepted_but_answer_lost_is_done(world, cloud, vm):
+@pytest.mark.parametrize("lasts_s", [0.1, 5])
+def test_confirm_resize_accepted_but_answer_lost_is_done(world, cloud, vm, lasts_s):
     cloud.migrate(vm)
     world.eventually(lambda: cloud.server(vm).vm_state == "resized")
-    world.sim.settings.power_change_s = 5
+    world.sim.settings.power_change_s = lasts_s
     world.sim.add_fault(Fault("confirm_resize", error=504, when="after"))
 
     cloud.confirm_resize(vm)
