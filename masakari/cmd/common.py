@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
@@ -116,13 +116,20 @@ END = (signal.SIGTERM, signal.SIGINT)
 HANGUP = (signal.SIGHUP,)
 
 
-def hold(signals: Iterable[signal.Signals]) -> None:
-    """These are kept until `wait_for_signal` answers them; before, they would just end us.
+def hold_signals() -> None:
+    """They are kept until `wait_for_signal` answers them; before, they would just end us.
 
-    Call it before threads are started: HANGUP as early as possible, END when threads follow that
-    must be stopped in good order, and nothing that may take long.
+    Call it before threads are started: one that does not hold them would get them instead.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*END, *HANGUP))
+
+
+@contextlib.contextmanager
+def may_end() -> Iterator[None]:
+    """In this block, which may take long, SIGTERM and SIGINT end the program all the same."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, END)
+    yield
+    signal.pthread_sigmask(signal.SIG_BLOCK, END)
 
 
 def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: None) -> None:

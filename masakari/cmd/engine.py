@@ -104,7 +104,7 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
-    common.hold(common.HANGUP)
+    common.hold_signals()
     clock = SystemClock()
     bus = rpc.transport(conf)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
@@ -112,9 +112,9 @@ def serve(conf: cfg.ConfigOpts) -> None:
     database = db.session.connect(conf, clock)
     world = make_world(conf, clock, database, cloud)
     warn(conf)
-    database_.wait_for(database, clock)
+    with common.may_end():
+        database_.wait_for(database, clock)
     engine = Engine(world)
-    common.hold(common.END)
     engine.start()
     listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)
     listener.start()

@@ -23,12 +23,11 @@ def main() -> int:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
-    common.hold(common.HANGUP)
+    common.hold_signals()
     clock = SystemClock()
     monitor = hostmonitor.build(conf, clock)
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
-    common.hold(common.END)
     thread.start()
     common.wait_for_signal(conf)
     stop.set()

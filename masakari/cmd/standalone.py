@@ -36,7 +36,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def serve(conf: cfg.ConfigOpts) -> None:
     """Serve, recover and watch until a signal ends it."""
-    common.hold(common.HANGUP)
+    common.hold_signals()
     check_driver(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     clock = SystemClock()
@@ -59,8 +59,9 @@ def serve(conf: cfg.ConfigOpts) -> None:
     database = db.session.connect(conf, clock)
     world = engine.make_world(conf, clock, database, cloud)
     engine.warn(conf)
-    database_.wait_for(database, clock)
-    db.migration.sync(conf)
+    with common.may_end():
+        database_.wait_for(database, clock)
+        db.migration.sync(conf)
     recovery = Engine(world)
     application = api.make_application(conf, clock, database, bus)
     web = server.Server(conf, application, listener, tls)
@@ -70,7 +71,6 @@ def serve(conf: cfg.ConfigOpts) -> None:
         threading.Thread(target=web.serve_prepared, name="api"),
         threading.Thread(target=monitor.run, args=(stop_monitor,), name="hostmonitor"),
     ]
-    common.hold(common.END)
     recovery.start()
     hears.start()
     web.get_ready()  # before somebody stops it

@@ -1,12 +1,13 @@
 """Signals, as a process of its own gets them."""
 
+import signal as signals
 import subprocess
 import sys
 
 import pytest
 
 WAITS = """
-import os, signal, sys
+import os, signal, sys, threading
 from oslo_config import cfg
 from masakari.cmd import common
 
@@ -16,11 +17,23 @@ def reload():
 
 conf = cfg.ConfigOpts()
 conf([], default_config_files=[], default_config_dirs=[])
-common.hold([*common.HANGUP, *common.END])
+common.hold_signals()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
 os.kill(os.getpid(), signal.Signals[sys.argv[1]])
 print("starting", flush=True)
 common.wait_for_signal(conf, reload)
 print("ended")
+"""
+
+
+WAITS_LONG = """
+import os, signal, sys
+from masakari.cmd import common
+
+common.hold_signals()
+os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+with common.may_end():
+    signal.pause()
 """
 
 
@@ -35,12 +48,21 @@ print("ended")
 def test_signal_that_comes_early_is_answered_when_the_program_listens(
     signal: str, said: list[str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WAITS, signal],
+    done = run(WAITS, signal)
+
+    assert (done.returncode, done.stdout.split()) == (0, said), done.stderr
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
+def test_signal_ends_what_may_take_long(signal: str) -> None:
+    assert run(WAITS_LONG, signal).returncode == -getattr(signals, signal)
+
+
+def run(program: str, signal: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, signal],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-
-    assert (done.returncode, done.stdout.split()) == (0, said), done.stderr
