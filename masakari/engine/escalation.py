@@ -28,10 +28,18 @@ def decide(before: Sequence[VmRecovery], limits: Limits) -> VmAction:
 
 
 def plan(job: Job) -> VmAction:
-    """What this attempt does; one that was begun goes on with what it had begun."""
-    mine = [r for r in _mine(job) if r.attempt == job.notification.attempt]
+    """What this attempt does.
+
+    One that was begun goes on with what it had begun, and a move that was done by half is brought
+    to its end.
+    """
+    done = db.vm_recoveries.of_notification(job.world.database, job.uuid)
+    mine = [r for r in done if r.attempt == job.notification.attempt]
     if mine:
         return VmAction(mine[-1].action)
+    moves = [r for r in done if r.action == VmAction.RELOCATE]
+    if moves and job.world.cloud.server(job.vm).host != moves[-1].host:
+        return VmAction.RELOCATE
     return decide(_within_window(job), _limits(job))
 
 
@@ -68,7 +76,3 @@ def _within_window(job: Job) -> list[VmRecovery]:
         job.vm,
         since=world.clock.now() - window,
     )
-
-
-def _mine(job: Job) -> list[VmRecovery]:
-    return db.vm_recoveries.of_notification(job.world.database, job.uuid)

@@ -350,7 +350,7 @@ class Evacuation:
         except LeaseLost:
             raise
         except CloudNotFound:
-            return True  # deleted meanwhile: nothing is left to unlock
+            return False  # deleted meanwhile, most probably: the sweep makes sure
         except MasakariError as e:
             LOG.warning("VM %s stays locked until the next sweep: %s", self._id, e)
             return False

@@ -75,16 +75,16 @@ class InstanceStep(Step):
 
         return self._await(f"vm_state {wanted}", is_there, timeout_s)
 
-    def begin(self, server: Server) -> VmRecovery:
+    def begin(self, host: str | None) -> None:
         """The action is counted, and on record before anything is done."""
         job = self.job
-        return db.vm_recoveries.begin(
+        db.vm_recoveries.begin(
             job.world.database,
             instance_uuid=job.vm,
             notification_uuid=job.uuid,
             attempt=job.notification.attempt,
             action=self.action,
-            host=server.host or job.host.name,
+            host=host or job.host.name,
         )
 
     def server(self) -> Server:
@@ -179,7 +179,7 @@ class StopInstanceTask(InstanceStep):
         job, nova = self.job, self.job.world.cloud
         server = self.look()
         _require_service(job, server)
-        self.begin(server)
+        self.begin(server.host)
         self.say(f"Stopping VM {server.name} ({instance_uuid}).", 0.5)
         if server.vm_state == "resized":
             nova.reset_state(instance_uuid, "active", leave=job.lease.check)
@@ -240,24 +240,28 @@ class MigrateInstanceTask(InstanceStep):
         """Have asked for nothing."""
         super().__init__(**kwargs)
         self._asked: set[str] = set()
-        self._source = ""
+        self._source: str | None = None
 
     def execute(self, instance_uuid: str) -> None:
         """Do what its state asks for next, until it is there."""
-        job = self.job
-        begun = [
-            r
-            for r in db.vm_recoveries.of_notification(job.world.database, job.uuid)
-            if r.action == VmAction.RELOCATE and r.attempt == job.notification.attempt
-        ]
-        if not begun:
-            server = self.look()
-            _require_service(job, server)
-            begun = [self.begin(server)]
-        self._source = begun[0].host
+        self._source = self._begun() or self._begin_anew()
         self.say(f"Moving VM {instance_uuid} off host {self._source}.", 0.0)
         server = self._await("to be active on another host", self._advance, _relocation_s)
         self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
+
+    def _begun(self) -> str | None:
+        """The host that the VM leaves, if this attempt has begun to move it."""
+        attempt = self.job.notification.attempt
+        return next((r.host for r in relocations(self.job) if r.attempt == attempt), None)
+
+    def _begin_anew(self) -> str | None:
+        """The host that the VM leaves: what an attempt before did by half is brought to its end."""
+        before = [r.host for r in relocations(self.job)]
+        server = self.look()
+        _require_service(self.job, server)
+        source = before[-1] if before else server.host
+        self.begin(source)
+        return source
 
     def _advance(self, server: Server) -> bool:
         """Whether it is there; if not, the next request is made when Nova is idle."""
@@ -327,10 +331,16 @@ class LeaveInstanceInErrorTask(InstanceStep):
     def execute(self, instance_uuid: str) -> None:
         """Reset its state."""
         server = self.look()
-        self.begin(server)
+        self.begin(server.host)
         if server.vm_state != "error":
             self.job.world.cloud.reset_state(instance_uuid, "error", leave=self.job.lease.check)
         self.say(f"VM {server.name} fails again and again: left in vm_state error.", 1.0)
+
+
+def relocations(job: Job) -> list[VmRecovery]:
+    """What this notification has done to move its VM, oldest first."""
+    done = db.vm_recoveries.of_notification(job.world.database, job.uuid)
+    return [r for r in done if r.action == VmAction.RELOCATE]
 
 
 @contextmanager
