@@ -158,15 +158,13 @@ def delete(tx: Transaction, segment_uuid: str, uuid: str) -> None:
 
 
 @writer
-def begin_maintenance(tx: Transaction, uuid: str, *, by: str, keep_reserved: bool = False) -> bool:
+def begin_maintenance(tx: Transaction, uuid: str, *, by: str) -> bool:
     """The host is on maintenance for the recovery *by*; whether that is so.
 
-    It is reserved no more, unless *keep_reserved*.  Maintenance that a PROCESS notification had
-    set is taken over.  False if it was on maintenance for another reason, or is gone.
+    Maintenance that a PROCESS notification had set is taken over.  False if it was on maintenance
+    for another reason, or is gone.
     """
     values: dict[str, object] = {"on_maintenance": True, "maintenance_by": by}
-    if not keep_reserved:
-        values["reserved"] = False
     takes_over = sa.or_(T.c.maintenance_by == by, _is_maintained_by_process())
     return _change(tx, uuid, sa.or_(_IN_SERVICE, takes_over), values)
 
@@ -248,6 +246,12 @@ def reserved_hosts(tx: Transaction, segment_uuid: str, *, by: str) -> list[Host]
         ).order_by(sa.case((is_ours, 0), else_=1), T.c.created_at.desc(), T.c.id.desc())
     )
     return [Host.from_row(row) for row in rows]
+
+
+@writer
+def end_reservation(tx: Transaction, uuid: str) -> bool:
+    """The host, which is dead, is reserved no more; whether it was."""
+    return _change(tx, uuid, T.c.reserved == sa.true(), {"reserved": False})
 
 
 @writer

@@ -131,16 +131,22 @@ def postpone(tx: Transaction, uuid: str, *, until: datetime.datetime, message: s
 @writer
 def hasten(tx: Transaction, started: Notification) -> int:
     """What waits although its host or process has *started* since waits no more; how many."""
-    hastened = tx.connection.execute(
-        sa.update(T)
-        .where(
+    waits = sa.and_(T.c.status == NEW, T.c.not_before.is_not(None), T.c.deleted == 0)
+    waiting = tx.connection.execute(
+        sa.select(T.c.id, T.c.payload).where(
             T.c.source_host_uuid == started.source_host_uuid,
             T.c.type == started.type,
-            T.c.status == NEW,
             T.c.id < started.id,
-            T.c.not_before.is_not(None),
-            T.c.deleted == 0,
+            waits,
         )
+    )
+    name = started.payload.get("process_name")  # None: it is the host
+    found = [
+        id_ for id_, text in waiting if (models.parsed(text) or {}).get("process_name") == name
+    ]
+    hastened = tx.connection.execute(
+        sa.update(T)
+        .where(T.c.id.in_(found), waits)
         .values(not_before=None, updated_at=tx.clock_now())
     )
     return hastened.rowcount
@@ -155,10 +161,12 @@ def settle(
     status: str,
     message: str,
     not_before: datetime.datetime | None = None,
+    is_counted: bool = True,
 ) -> bool:
     """Running has become *status*, with its *message*, unless the notification is another's.
 
-    From error it is claimed again, *not_before* then.  Moves that have not ended end with it:
+    From error it is claimed again, *not_before* then; *is_counted*: that was one more failure.
+    Moves that have not ended end with it:
     `ignored` as it is, else `failed`.
     """
     settled = tx.connection.execute(
@@ -170,6 +178,7 @@ def settle(
             owner=None,
             lease_until=None,
             not_before=not_before if status == ERROR else None,
+            failures=T.c.failures + (1 if status == ERROR and is_counted else 0),
             updated_at=tx.clock_now(),
         )
     )

@@ -104,6 +104,7 @@ notifications = sa.Table(
     Column("proof", Text),
     Column("not_before", PreciseTime),
     Column("request_id", String(255)),
+    Column("failures", Integer, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("notification_uuid", name="uniq_notification0uuid"),
     Index("notifications_status_idx", "status", "lease_until"),
     Index("notifications_source_idx", "source_host_uuid", "type", "generated_time"),
@@ -262,6 +263,8 @@ class Notification:
     """No engine claims it before then, by the engine's clock; None: it waits for nothing."""
     request_id: str | None
     """Of the request that reported it."""
+    failures: int
+    """Tries that failed, those aside for which it could not help it."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:

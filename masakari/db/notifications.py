@@ -28,7 +28,7 @@ T = models.notifications
 HOSTS = models.hosts
 PROCESS_EVENTS = 500
 """So many reports of processes of one host are looked through for the newest of each process."""
-_OURS = {"owner", "lease_until", "attempt", "proof", "not_before", "request_id"}
+_OURS = {"failures", "owner", "lease_until", "attempt", "proof", "not_before", "request_id"}
 _LISTING = query.Listing(
     table=T,
     rows=sa.select(T).where(T.c.deleted == 0),
@@ -124,14 +124,15 @@ def _refuse_duplicate(
     """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
 
     Hosts: of whatever status.  A VM or a process may fail again soon: what was settled before *at*
-    was another failure.  OpenStack's release stored the payload with its keys in the order of the
-    request.
+    was another failure, unless the monitor, whose clock may be ahead of ours, saw it at or after
+    *at*.  OpenStack's release stored the payload with its keys in the order of the request.
     """
     since = at - datetime.timedelta(seconds=window_s)
     is_same_failure = sa.or_(
         sa.literal(type == NotificationType.COMPUTE_HOST),
         T.c.status.in_(OPEN_STATUSES),
         T.c.updated_at >= at,
+        T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
     )
     equal_or_nearly = (
         sa.select(T.c.notification_uuid, T.c.payload)

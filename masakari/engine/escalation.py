@@ -58,8 +58,8 @@ def complaint(job: Job) -> str:
     restarts = sum(r.action == VmAction.RESTART for r in before)
     moves = sum(r.action == VmAction.RELOCATE for r in before)
     return (
-        f"The VM failed again after {restarts} restarts and {moves} relocations within "
-        f"{conf.restart_window} s; it is left in error until somebody looks."
+        f"The VM fails again and again (within {conf.restart_window} s restarts: {restarts}, "
+        f"relocations: {moves}); it is left in error until somebody looks."
     )
 
 

@@ -23,6 +23,7 @@ from masakari.errors import (
     CloudConflict,
     CloudNotFound,
     CloudRefused,
+    RecoveryEnded,
     RecoveryError,
     RecoveryIgnored,
     RecoverySkipped,
@@ -350,7 +351,7 @@ def counted(job: Job, action: VmAction) -> Iterator[None]:
     try:
         yield
         outcome = "succeeded"
-    except RecoveryIgnored:
+    except RecoveryEnded:
         outcome = "superseded"
         raise
     finally:

@@ -19,7 +19,7 @@ GROUPS = {
     NotificationType.PROCESS: "process_failure",
 }
 NOT_COUNTED = frozenset({Reason.CLOUD_UNAVAILABLE, Reason.HOST_FAILED})
-"""Not the fault of what failed: such a try never is the last, and the pauses do not grow."""
+"""Not the fault of what failed: such a try is not counted, and the pauses do not grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,22 @@ def is_delayed(world: World, uuid: str) -> bool:
 def next_try(world: World, n: Notification, reason: Reason) -> Try | None:
     """When the next try comes after one that failed because of *reason*; None: there is none."""
     conf = world.conf
-    is_counted = reason not in NOT_COUNTED
+    counts = is_counted(reason)
     limit = _of_type(conf, n.type, "retry_limit")
     limit = conf.engine.retry_limit if limit is None else limit
-    if is_counted and n.attempt >= limit:
+    failures = n.failures + 1 if counts else n.failures
+    if failures >= limit:
         return None
     first: int = conf.process_unfinished_notifications_interval
-    growth = 2 ** min(n.attempt - 1, 20) if is_counted else 1
+    growth = 2 ** min(failures - 1, 20) if counts else 1
     pause_s = min(first * growth, max(first, conf.engine.retry_backoff_max))
     at = world.clock.now() + datetime.timedelta(seconds=pause_s)
-    which = f"try {n.attempt + 1} of {limit}" if is_counted else f"try {n.attempt + 1}"
-    return Try(at, f"Next: {which}, at {_told(at)}.")
+    return Try(at, f"Next: try {failures + 1} of {limit}, at {_told(at)}.")
+
+
+def is_counted(reason: Reason) -> bool:
+    """Whether a try that failed because of *reason* brings the last one nearer."""
+    return reason not in NOT_COUNTED
 
 
 def _delay_s(conf: cfg.ConfigOpts, type_: str) -> float:

@@ -89,9 +89,7 @@ def disabled(job: Job, answer: Answer) -> Verdict:
     host, name = job.host, job.notification.payload["process_name"]
     text = f"Process {name} has failed: host {host.name} takes no new VMs"
     if answer.marks:
-        if not db.hosts.begin_maintenance(
-            job.world.database, host.uuid, by=job.uuid, keep_reserved=True
-        ):
+        if not db.hosts.begin_maintenance(job.world.database, host.uuid, by=job.uuid):
             raise HostTaken(host=host.name)
         text += " and is on maintenance"
     return Verdict(NotificationStatus.FINISHED, Reason.SERVICE_DISABLED, f"{text}.")

@@ -56,7 +56,7 @@ def facts(world: World, n: Notification, host: Host | None) -> gates.Facts:
         host=host,
         is_under_way=under_way,
         excluded=world.exclusions.host(host.name),
-        started_again=n.attempt == 1 and not under_way and _has_started_again(world, n),
+        started_again=_has_started_again(world, n, is_begun=n.attempt > 1 or under_way),
         maintained_by=_maintained_by(world, n, host),
         answer=_answer(world, n),
     )
@@ -68,8 +68,11 @@ def _is_under_way(world: World, n: Notification) -> bool:
     return any(m.status == VMoveStatus.ONGOING or m.locked for m in moves)
 
 
-def _has_started_again(world: World, n: Notification) -> bool:
+def _has_started_again(world: World, n: Notification, *, is_begun: bool) -> bool:
+    """Whether its return was reported; of a host that VMs have left already the steps ask that."""
     if n.type == NotificationType.VM or n.payload.get("event") != Event.STOPPED:
+        return False
+    if n.type == NotificationType.COMPUTE_HOST and is_begun:
         return False
     return db.notifications.started_after(world.database, n)
 
@@ -102,6 +105,7 @@ class Outcome:
         self.status = NotificationStatus.ERROR
         self.message = str(Reason.UNEXPECTED)
         self.not_before: datetime.datetime | None = None
+        self.is_counted = True
         self.needs_an_operator = True
 
     def judged(self, verdict: Verdict | None) -> None:
@@ -112,6 +116,7 @@ class Outcome:
     def failed(self, reason: Reason | None, text: str) -> None:
         """A try failed: there is another one, unless this was the last."""
         reason = reason or Reason.UNEXPECTED
+        self.is_counted = patience.is_counted(reason)
         try_ = patience.next_try(self._world, self._notification, reason)
         if try_ is None:
             self.end(NotificationStatus.FAILED, reason, text)
@@ -165,6 +170,7 @@ def _settle(world: World, uuid: str, outcome: Outcome) -> None:
         status=outcome.status,
         message=outcome.message,
         not_before=outcome.not_before,
+        is_counted=outcome.is_counted,
     )
     if not settled:
         raise LeaseLost(notification=uuid)

@@ -21,6 +21,7 @@ from masakari.errors import (
     HostTaken,
     MasakariError,
     NoReservedHost,
+    RecoveryIgnored,
     RecoverySkipped,
     ReservedHostUnusable,
     TaskFailed,
@@ -187,6 +188,11 @@ def host_started(job: Job) -> Verdict:
 
 def vm_failed(job: Job) -> Verdict:
     """A VM failed: it is restarted, moved where that is allowed, or left in error."""
+    limits = job.world.conf.instance_failure
+    if limits.max_restarts == limits.max_relocations == 0:
+        raise RecoveryIgnored(
+            "Neither restarts nor relocations of VMs are allowed.", reason=Reason.EXCLUDED
+        )
     told = runner.told(job)
 
     def chapter(action: VmAction, factories: Sequence[Factory]) -> None:

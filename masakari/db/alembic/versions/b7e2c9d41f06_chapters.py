@@ -28,6 +28,7 @@ def columns() -> dict[str, list[sa.Column]]:
         "notifications": [
             sa.Column("not_before", PRECISE_TIME),
             sa.Column("request_id", sa.String(255)),
+            sa.Column("failures", sa.Integer, nullable=False, server_default=sa.text("0")),
         ],
         "vmoves": [
             sa.Column("chapter", sa.Integer, nullable=False, server_default=sa.text("1")),

@@ -207,7 +207,7 @@ def test_begin_maintenance_host_gone_is_false(database: Database) -> None:
 def test_begin_maintenance_keeps_reserved_when_told(database: Database) -> None:
     h = rows.host(database, reserved=True)
 
-    assert db.hosts.begin_maintenance(database, h.uuid, by="n1", keep_reserved=True)
+    assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
 
     now = db.hosts.get_by_name(database, h.name)
     assert (now.on_maintenance, now.reserved) == (True, True)
@@ -228,7 +228,7 @@ def of_process(database: Database, status: str = "new") -> str:
 def test_begin_maintenance_takes_over_from_a_process(database: Database, status: str) -> None:
     h = rows.host(database, reserved=True)
     process = of_process(database, status)
-    db.hosts.begin_maintenance(database, h.uuid, by=process, keep_reserved=True)
+    db.hosts.begin_maintenance(database, h.uuid, by=process)
     host_failure = rows.report(database).notification_uuid
 
     assert db.hosts.begin_maintenance(database, h.uuid, by=host_failure)
@@ -297,6 +297,54 @@ def test_end_maintenance_operators_own_stays(database: Database) -> None:
 
     assert not db.hosts.end_maintenance(database, h.uuid)
     assert db.hosts.get_by_name(database, h.name).on_maintenance
+
+
+def proven(database: Database, name: str, of: Segment, **proof: object) -> str:
+    """Uuid of a running recovery of the host *name*, which has put it on maintenance."""
+    h = rows.host(database, name, of=of)
+    n = rows.in_status(database, "running", name).notification_uuid
+    db.hosts.begin_maintenance(database, h.uuid, by=n)
+    if proof:
+        db.leases.record_proof(database, n, owner="engine-a", proof=proof)
+    return n
+
+
+def test_proven_dead_are_those_with_a_proof_that_counts(database: Database) -> None:
+    s = rows.segment(database)
+    assert db.hosts.proven_dead(database) == frozenset()
+    for name in ("dead1", "dead2"):
+        proven(database, name, s, kind="nova_down")
+    proven(database, "suspected", s)
+    proven(database, "came back", s, kind="nova_down", voided_by="it is up")
+    rows.host(database, "operators", of=s, on_maintenance=True)
+    rows.host(database, "alive", of=s)
+
+    assert db.hosts.proven_dead(database) == {"dead1", "dead2"}
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "error"])
+def test_proven_dead_until_maintenance_ends(database: Database, status: str) -> None:
+    n = proven(database, "dead", rows.segment(database), kind="nova_down")
+    db.leases.settle(database, n, owner="engine-a", status=status, message="m")
+    assert db.hosts.proven_dead(database) == {"dead"}
+
+    h = db.hosts.get_by_name(database, "dead")
+    db.hosts.end_maintenance(database, h.uuid, by=n)
+
+    assert db.hosts.proven_dead(database) == frozenset()
+
+
+@pytest.mark.parametrize("how", ["deleted", "operator's maintenance"])
+def test_proven_dead_host_that_is_ours_no_more_is_none(database: Database, how: str) -> None:
+    n = proven(database, "dead", rows.segment(database), kind="nova_down")
+    db.leases.settle(database, n, owner="engine-a", status="finished", message="m")
+    h = db.hosts.get_by_name(database, "dead")
+    if how == "deleted":
+        db.hosts.delete(database, h.failover_segment_id, h.uuid)
+    else:
+        db.hosts.update(database, h.failover_segment_id, h.uuid, {"on_maintenance": True})
+
+    assert db.hosts.proven_dead(database) == frozenset()
 
 
 @pytest.mark.parametrize("by", ["n1", None], ids=["recovery", "operator"])

@@ -44,11 +44,18 @@ OFTEN: dict[str, Call] = {
     "give back reserved": lambda d, n, m: db.hosts.give_back_reserved(
         d, n.source_host_uuid, by="x"
     ),
+    "take over reserved": lambda d, n, m: db.hosts.take_over_reserved(
+        d, n.source_host_uuid, of="x", by="y"
+    ),
     "forgotten reserved": lambda d, n, m: db.hosts.forgotten_reserved(d),
     "next due": lambda d, n, m: db.leases.next_due(d),
     "host failure": lambda d, n, m: db.notifications.host_failure_pending(d, n.source_host_uuid),
     "processes": lambda d, n, m: db.notifications.newest_process_events(d, n.source_host_uuid),
     "started": lambda d, n, m: db.notifications.started_after(d, n),
+    "hasten": lambda d, n, m: db.leases.hasten(d, n),
+    "arrived": lambda d, n, m: db.vmoves.arrived_from(
+        d, n.source_host_uuid, m.instance_uuid, since=rows.T0
+    ),
     "begin VM recovery": lambda d, n, m: db.vm_recoveries.begin(
         d,
         instance_uuid=m.instance_uuid,

@@ -124,7 +124,7 @@ def test_take_reserved_unusable_one_is_false(database: Database, h: Host, what: 
         db.hosts.delete(database, h.failover_segment_id, h.uuid)
     else:
         take(database, h)
-        db.hosts.begin_maintenance(database, h.uuid, by="n2", keep_reserved=True)
+        db.hosts.begin_maintenance(database, h.uuid, by="n2")
 
     before = now(database, h)
     assert not take(database, h)
@@ -257,12 +257,136 @@ def test_forgotten_reserved_when_the_recovery_is_not_open(
 
 
 def test_forgotten_reserved_used_or_deleted_is_none(database: Database, s: Segment) -> None:
+    rows.host(database, "compute1", of=s)
+    recovery = rows.in_status(database, "finished").notification_uuid
     used, gone = (rows.host(database, name, of=s, reserved=True) for name in ("used", "gone"))
     for h in (used, gone):
-        take(database, h)
+        take(database, h, recovery)
     assert len(db.hosts.forgotten_reserved(database, limit=9)) == 2
     assert len(db.hosts.forgotten_reserved(database, limit=1)) == 1
-    db.hosts.use_reserved(database, used.uuid, by="n1")
+    db.hosts.use_reserved(database, used.uuid, by=recovery)
     db.hosts.delete(database, s.uuid, gone.uuid)
 
     assert db.hosts.forgotten_reserved(database) == []
+
+
+def test_forgotten_reserved_of_a_recovery_that_is_deleted(
+    database: Database, s: Segment, h: Host
+) -> None:
+    rows.host(database, "compute1", of=s)
+    n = rows.in_status(database, "running")
+    take(database, h, n.notification_uuid)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.notifications).values(deleted=n.id))
+
+    assert [f.name for f in db.hosts.forgotten_reserved(database)] == ["spare1"]
+
+
+# ---- who gives back what was forgotten
+
+
+@pytest.fixture
+def recovery(database: Database, s: Segment, h: Host) -> str:
+    """Uuid of a recovery that has prepared the reserved host, and failed."""
+    rows.host(database, "compute1", of=s)
+    uuid = rows.in_status(database, "failed").notification_uuid
+    taken_and_prepared(database, h, uuid)
+    return uuid
+
+
+def take_over(database: Database, h: Host, of: str, by: str = "sweep1") -> bool:
+    return db.hosts.take_over_reserved(database, h.uuid, of=of, by=by)
+
+
+def changed_ago(database: Database, h: Host, seconds: float) -> None:
+    """The host was last changed then."""
+    at = database.clock.now() - datetime.timedelta(seconds=seconds)
+    with database.writing() as tx:
+        tx.connection.execute(
+            sa.update(models.hosts).where(models.hosts.c.uuid == h.uuid).values(updated_at=at)
+        )
+
+
+def test_take_over_reserved_is_theirs_alone_to_give_back(
+    database: Database, h: Host, recovery: str
+) -> None:
+    assert take_over(database, h, recovery, "sweep1")
+
+    assert not take_over(database, h, recovery, "sweep2")
+    assert not db.hosts.give_back_reserved(database, h.uuid, by=recovery)
+    assert not take(database, h, "n2")
+    assert now(database, h).reserved_undo == UNDO
+    assert db.hosts.give_back_reserved(database, h.uuid, by="sweep1")
+    assert take(database, h, "n2")
+
+
+def test_take_over_reserved_sixteen_at_once_one_wins(
+    database: Database, h: Host, recovery: str
+) -> None:
+    outcomes = rows.at_once(lambda number: take_over(database, h, recovery, f"sweep{number}"))
+
+    assert sorted(outcomes) == [False] * 15 + [True]
+    assert now(database, h).reserved_for == f"sweep{outcomes.index(True)}"
+
+
+def test_take_over_and_give_back_at_once_only_one_happens(
+    database: Database, h: Host, recovery: str
+) -> None:
+    def one(number: int) -> bool:
+        if number % 2:
+            return take_over(database, h, recovery)
+        return db.hosts.give_back_reserved(database, h.uuid, by=recovery)
+
+    outcomes = rows.at_once(one)
+
+    assert sorted(outcomes) == [False] * 15 + [True]
+    was_taken_over = outcomes.index(True) % 2 == 1
+    assert now(database, h).reserved_for == ("sweep1" if was_taken_over else None)
+
+
+@pytest.mark.parametrize("what", ["used", "given back", "another's", "operator's", "deleted"])
+def test_take_over_reserved_of_what_is_not_left_is_false(
+    database: Database, h: Host, recovery: str, what: str
+) -> None:
+    of = recovery
+    if what == "used":
+        db.hosts.use_reserved(database, h.uuid, by=recovery)
+    elif what == "given back":
+        db.hosts.give_back_reserved(database, h.uuid, by=recovery)
+    elif what == "another's":
+        of = "n2"
+    elif what == "operator's":
+        db.hosts.update(database, h.failover_segment_id, h.uuid, {"reserved": True})
+    else:
+        db.hosts.delete(database, h.failover_segment_id, h.uuid)
+    before = now(database, h)
+
+    assert not take_over(database, h, of)
+    assert now(database, h) == before
+
+
+def test_forgotten_reserved_while_somebody_gives_it_back_is_none(
+    database: Database, h: Host, recovery: str
+) -> None:
+    assert len(db.hosts.forgotten_reserved(database)) == 1
+    take_over(database, h, recovery)
+    assert db.hosts.forgotten_reserved(database) == []
+
+    changed_ago(database, h, db.hosts.GIVING_BACK_S - 60)
+    assert db.hosts.forgotten_reserved(database) == []
+
+    changed_ago(database, h, db.hosts.GIVING_BACK_S + 60)  # whoever did it died
+    (found,) = db.hosts.forgotten_reserved(database)
+    assert (found.name, found.reserved_for, found.reserved_undo) == ("spare1", "sweep1", UNDO)
+    assert take_over(database, found, "sweep1", "sweep2")
+    assert db.hosts.forgotten_reserved(database) == []
+
+
+def test_forgotten_reserved_that_could_not_be_given_back_is_found_at_once(
+    database: Database, h: Host, recovery: str
+) -> None:
+    take_over(database, h, recovery)
+
+    assert take_over(database, h, "sweep1", recovery)
+
+    assert [f.reserved_for for f in db.hosts.forgotten_reserved(database)] == [recovery]

@@ -192,7 +192,29 @@ def test_statements_of_a_vm_are_one_per_state_change(
     assert statements == ["UPDATE", "UPDATE"]
 
 
-def test_statements_of_a_lease_are_one_each_and_two_to_settle_or_to_look(
+@pytest.mark.parametrize(
+    ("type_", "status", "expected"),
+    [
+        ("COMPUTE_HOST", "new", ["SELECT", "SELECT", "SELECT", "UPDATE", "SELECT"]),
+        ("PROCESS", "new", ["SELECT", "SELECT", "SELECT", "UPDATE", "SELECT"]),
+        ("VM", "new", ["SELECT", "SELECT", "SELECT", "SELECT", "UPDATE", "SELECT"]),
+        ("COMPUTE_HOST", "finished", ["SELECT"]),
+    ],
+    ids=["host", "process", "VM asks for its host, too", "settled"],
+)
+def test_statements_of_a_claim(
+    database: Database, statements: list[str], type_: str, status: str, expected: list[str]
+) -> None:
+    rows.host(database)
+    n = rows.in_status(database, status) if status != "new" else rows.report(database, type=type_)
+    statements.clear()
+
+    db.leases.claim(database, n.notification_uuid, owner="engine-a", lease_s=9)
+
+    assert statements == expected
+
+
+def test_statements_of_a_lease_are_one_each_two_to_settle_and_three_to_look(
     database: Database, statements: list[str]
 ) -> None:
     rows.host(database)
@@ -206,7 +228,8 @@ def test_statements_of_a_lease_are_one_each_and_two_to_settle_or_to_look(
     )
     db.leases.due(database)
 
-    assert statements == ["UPDATE", "UPDATE", "UPDATE", "UPDATE", "SELECT", "SELECT"]
+    renew, record, settle, due = ["UPDATE"], ["UPDATE"], ["UPDATE"] * 2, ["SELECT"] * 3
+    assert statements == [*renew, *record, *settle, *due]
 
 
 def test_statements_of_a_report_are_four(database: Database, statements: list[str]) -> None:
