@@ -46,8 +46,8 @@ class TellReservedHostTask(base.MasakariTask):
     def execute(self, host_name, reserved_host, reserved_host_list):
         """Tell."""
         self.update_details(
-            f"Reserved host {reserved_host} is to take the VMs of host {host_name}; "
-            f"taken so far: {', '.join(reserved_host_list)}.",
+            f"Reserved host {reserved_host}, of {', '.join(reserved_host_list)}, is to take the "
+            f"VMs of host {host_name}.",
             1.0,
         )
 

@@ -161,9 +161,10 @@ def shown(notification):
 
 def test_tasks_of_a_third_party_run_among_ours_and_show_what_they_do(deployment):
     deployment.configure(
-        "pre:['acme_tell_host_task','disable_compute_service_task'],"
-        "main:['acme_limit_task','prepare_HA_enabled_instances_task'],"
-        "post:['evacuate_instances_task']"
+        """
+        pre:['acme_tell_host_task','disable_compute_service_task'],
+        main:['acme_limit_task','prepare_HA_enabled_instances_task'],
+        post:['evacuate_instances_task']"""
     )
     deployment.start()
     deployment.register()
@@ -224,7 +225,7 @@ def test_task_of_the_reserved_hosts_flow_knows_which_one_it_is(deployment):
     assert n["status"] == "finished", n["message"]
     told = {name: messages for name, _, _, messages in shown(n)}
     assert told["TellReservedHostTask"] == [
-        "Reserved host compute3 is to take the VMs of host compute1; taken so far: compute3."
+        "Reserved host compute3, of compute3, is to take the VMs of host compute1."
     ]
     assert told["TellHostTask"][1].startswith("Host compute1 has failed with 0 VMs")
     assert {tuple(hosts) for hosts in deployment.cloud.running().values()} == {("compute3",)}

@@ -32,6 +32,7 @@ FACTS = vm_checks.Facts(
     restarted_at=None,
     has_begun=False,
     was_relocated=False,
+    evacuated_to=None,
 )
 
 
@@ -82,6 +83,24 @@ LEFT = {
         FINISHED,
         Reason.ALREADY_RECOVERED,
     ),
+    "evacuated since, and runs there": (
+        server(host="compute2"),
+        facts(evacuated_to="compute2"),
+        FINISHED,
+        Reason.ALREADY_RECOVERED,
+    ),
+    "evacuated since, and runs there, after we had stopped it": (
+        server(host="compute2"),
+        facts(evacuated_to="compute2", has_begun=True),
+        FINISHED,
+        Reason.ALREADY_RECOVERED,
+    ),
+    "evacuated since, and moved on by somebody": (
+        server(host="compute3"),
+        facts(evacuated_to="compute2"),
+        IGNORED,
+        Reason.VM_MOVED,
+    ),
     "stopped by its owner": (
         server(vm_state="stopped"),
         facts(newest_action=action("stop")),
@@ -130,6 +149,10 @@ OURS = {
     "started by us, not yet confirmed": (
         server(),
         facts(has_begun=True, restarted_at=seconds(60)),
+    ),
+    "evacuated while it was off": (
+        server(host="compute2", vm_state="stopped"),
+        facts(evacuated_to="compute2", has_begun=True),
     ),
     "elsewhere because we moved it": (server(host="compute2"), facts(was_relocated=True)),
 }
