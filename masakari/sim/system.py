@@ -217,7 +217,7 @@ class System:
         for n in self.notifications():
             self.story.conclude(f"notification {n.notification_uuid}: {n.status} ({n.message})")
             for name, message in self._left_alone(n).items():
-                self.story.conclude(f"{name}: left alone: {message}")
+                self.story.conclude(f"{name} was not moved: {message}")
         running = self.cloud.running()
         for vm in sorted(self.cloud.vms.values(), key=lambda vm: vm.serial):
             where = ", ".join(running.get(vm.name, [])) or "nowhere"
