@@ -1,7 +1,8 @@
 """Locks that all engines see, through tooz.
 
-They save work: who cannot have one does not try.  What must not happen twice is guarded by the
-database, so that a lock that was lost, or a backend that forgets, does no harm.
+They save work: who sees that another holds one does not try.  What must not happen twice is
+guarded by the database, so that a lock that was lost, a backend that forgets, or one that does not
+answer does no harm, and keeps nobody from working.
 """
 
 import concurrent.futures
@@ -47,7 +48,7 @@ class Locks(Protocol):
     """Who holds what."""
 
     def hold(self, name: str) -> contextlib.AbstractContextManager[bool]:
-        """Whether the lock is ours until the end of the block; does not wait for its holder."""
+        """Whether nobody else is known to hold it until the end of the block; does not wait."""
 
     def close(self) -> None:
         """Nothing is held any more."""
@@ -86,13 +87,13 @@ class ToozLocks:
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[bool]:
-        """Whether the lock is ours until the end of the block.
+        """Whether the lock is ours until the end of the block, or the backend does not answer.
 
-        Not if somebody else holds it, nor (with a warning) if the backend does not answer.
+        Then there is a warning, and only the database knows whether somebody else is at it.
         """
-        lock = self._acquire(name)
+        is_free, lock = self._acquire(name)
         try:
-            yield lock is not None
+            yield is_free
         finally:
             if lock is not None:
                 self._release(name, lock)
@@ -107,18 +108,18 @@ class ToozLocks:
             except Exception as e:  # whatever the backend's library raises
                 LOG.debug("the lock backend was left without a farewell: %s", self._text(e))
 
-    def _acquire(self, name: str) -> Lock | None:
+    def _acquire(self, name: str) -> tuple[bool, Lock | None]:
         self._was_tried.wait(PATIENCE_S)
         if not self._is_started:
             LOG.warning("%s: not locked, the lock backend does not answer", name)
-            return None
+            return True, None
         try:
             lock = self._coordinator.get_lock(f"{PREFIX}{urllib.parse.quote(name, '')}".encode())
             is_ours = self._bounded(lambda: lock.acquire(blocking=False), too_late=lock.release)
         except Exception as e:  # whatever the backend's library raises
             LOG.warning("%s: not locked: %s", name, self._text(e))
-            return None
-        return lock if is_ours else None
+            return True, None
+        return (True, lock) if is_ours else (False, None)
 
     def _release(self, name: str, lock: Lock) -> None:
         try:
@@ -177,7 +178,7 @@ class ToozLocks:
         except Exception as e:  # whatever the backend's library raises
             if not self._is_away:
                 LOG.warning(
-                    "the lock backend does not answer, so no reserved host is taken: %s",
+                    "the lock backend does not answer, the database alone keeps order: %s",
                     self._text(e),
                 )
             self._is_away = True
