@@ -30,7 +30,11 @@ def connect(
     time (by default as many as an engine has).  Raises ConfigInvalid.
     """
     if threads is None:
-        threads = conf.host_failure_recovery_threads + conf.engine.recovery_threads
+        threads = (
+            conf.host_failure_recovery_threads
+            + conf.engine.recovery_threads
+            + conf.instance_failure.recovery_threads
+        )
     access = auth.server_access(conf, threads)
     return NovaCloud(Client(access, clock, conf.nova.retries if retries is None else retries))
 
