@@ -166,8 +166,7 @@ def settle(
     """Running has become *status*, with its *message*, unless the notification is another's.
 
     From error it is claimed again, *not_before* then; *is_counted*: that was one more failure.
-    Moves that have not ended end with it:
-    `ignored` as it is, else `failed`.
+    Moves that have not ended end with it: `ignored` as it is, else `failed`.
     """
     settled = tx.connection.execute(
         sa.update(T)

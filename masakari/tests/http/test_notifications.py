@@ -254,6 +254,27 @@ def test_equal_notification_is_a_duplicate(api, host, engines):
 
 
 @pytest.mark.parametrize(
+    "failure", [{"type": "VM", "payload": VM}, {"type": "PROCESS", "payload": PROCESS}]
+)
+def test_what_fails_again_after_it_was_answered_is_no_duplicate(
+    api, host, database, engines, failure
+):
+    first = api.notify(**failure).json["notification"]["notification_uuid"]
+    db.leases.claim(database, first, owner="engine-a", lease_s=60)
+    again = {**failure, "generated_time": "2026-01-01T00:00:01"}
+    assert api.notify(**again).headers["X-Masakari-Reason"] == "duplicate"
+
+    db.leases.settle(database, first, owner="engine-a", status="finished", message="m")
+
+    second = api.notify(**again)
+    assert second.status == 202
+    assert engines.announced == [first, second.json["notification"]["notification_uuid"]]
+    for at in ("2026-01-01T00:00:00.123456", "2026-01-01T00:00:01"):
+        late = api.notify(**again | {"generated_time": at})
+        assert (late.status, late.headers["X-Masakari-Reason"]) == (409, "duplicate")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"generated_time": "2026-01-01T00:03:01"},

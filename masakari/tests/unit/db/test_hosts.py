@@ -1,6 +1,7 @@
 import pytest
 
 from masakari import db, errors
+from masakari.db.models import Segment
 from masakari.db.query import Page
 from masakari.db.session import Database
 from masakari.tests.unit.db import rows
@@ -179,13 +180,14 @@ def test_delete_host_frees_its_name(database: Database) -> None:
     assert db.hosts.page(database, s.uuid, ALL) == [again]
 
 
-def test_begin_maintenance_sets_flags_once(database: Database) -> None:
-    h = rows.host(database, reserved=True)
+@pytest.mark.parametrize("reserved", [True, False])
+def test_begin_maintenance_sets_flags_once(database: Database, reserved: bool) -> None:
+    h = rows.host(database, reserved=reserved)
 
     assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
 
     now = db.hosts.get_by_name(database, h.name)
-    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, "n1", False)
+    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, "n1", reserved)
     assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
     assert not db.hosts.begin_maintenance(database, h.uuid, by="n2")
 
@@ -202,15 +204,6 @@ def test_begin_maintenance_host_gone_is_false(database: Database) -> None:
     db.hosts.delete(database, h.failover_segment_id, h.uuid)
 
     assert not db.hosts.begin_maintenance(database, h.uuid, by="n1")
-
-
-def test_begin_maintenance_keeps_reserved_when_told(database: Database) -> None:
-    h = rows.host(database, reserved=True)
-
-    assert db.hosts.begin_maintenance(database, h.uuid, by="n1")
-
-    now = db.hosts.get_by_name(database, h.name)
-    assert (now.on_maintenance, now.reserved) == (True, True)
 
 
 def of_process(database: Database, status: str = "new") -> str:
@@ -234,7 +227,7 @@ def test_begin_maintenance_takes_over_from_a_process(database: Database, status:
     assert db.hosts.begin_maintenance(database, h.uuid, by=host_failure)
 
     now = db.hosts.get_by_name(database, h.name)
-    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, host_failure, False)
+    assert (now.on_maintenance, now.maintenance_by, now.reserved) == (True, host_failure, True)
     assert not db.hosts.begin_maintenance(database, h.uuid, by=process)
 
 

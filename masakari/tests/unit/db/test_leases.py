@@ -142,6 +142,37 @@ def test_error_rests_before_it_is_due_and_claimed_again(
     assert again.attempt == 2
 
 
+def test_settle_error_counts_failures_of_its_own(
+    database: Database, clock: ManualClock, n: Notification
+) -> None:
+    for number, is_counted in enumerate([True, False, False, True], 1):
+        mine = claim(database, n)
+        assert mine is not None
+        assert mine.attempt == number
+        db.leases.settle(
+            database,
+            n.notification_uuid,
+            owner="a",
+            status="error",
+            message="m",
+            is_counted=is_counted,
+        )
+
+    assert db.notifications.get(database, n.notification_uuid).failures == 2
+
+
+@pytest.mark.parametrize("status", ["finished", "ignored", "failed"])
+def test_settle_for_good_counts_no_failure(
+    database: Database, n: Notification, status: str
+) -> None:
+    assert n.failures == 0
+    claim(database, n)
+
+    settle(database, n, status)
+
+    assert db.notifications.get(database, n.notification_uuid).failures == 0
+
+
 @pytest.mark.parametrize("status", ["new", "error"])
 def test_expire_open_row_of_age_fails(
     database: Database, clock: ManualClock, n: Notification, status: str

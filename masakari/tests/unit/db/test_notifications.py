@@ -226,6 +226,85 @@ def test_report_equal_to_a_row_of_openstack_is_a_duplicate(database: Database) -
         )
 
 
+VM = {"instance_uuid": NOBODY, "event": "LIFECYCLE", "vir_domain_event": "STOPPED_FAILED"}
+AGAIN = pytest.mark.parametrize(
+    ("type_", "payload"), [("VM", VM), ("PROCESS", process())], ids=["VM", "process"]
+)
+
+
+def settled(
+    database: Database, type_: str, payload: dict[str, str], status: str, at: datetime.datetime
+) -> Notification:
+    """What was reported of T0, and settled *at* that time of ours."""
+    n = rows.report(database, type=type_, payload=payload)
+    claim(database, n.notification_uuid)
+    assert settle(database, n.notification_uuid, status)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.notifications).values(updated_at=at))
+    return n
+
+
+def seconds(number: float) -> datetime.timedelta:
+    return datetime.timedelta(seconds=number)
+
+
+@AGAIN
+@pytest.mark.parametrize("status", ["finished", "ignored", "failed"])
+def test_report_vm_or_process_that_fails_again_is_another_failure(
+    database: Database, type_: str, payload: dict[str, str], status: str
+) -> None:
+    rows.host(database)
+    n = settled(database, type_, payload, status, T0 + seconds(20))
+
+    for after_s in (1, 19, 20):
+        with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+            rows.report(database, type=type_, payload=payload, at=T0 + seconds(after_s))
+    again = rows.report(database, type=type_, payload=payload, at=T0 + seconds(20.5))
+    with pytest.raises(errors.DuplicateNotification, match=again.notification_uuid):
+        rows.report(database, type=type_, payload=payload, at=T0 + seconds(21))
+
+
+@AGAIN
+@pytest.mark.parametrize("status", ["new", "running", "error"])
+def test_report_vm_or_process_that_is_being_answered_is_a_duplicate(
+    database: Database, type_: str, payload: dict[str, str], status: str
+) -> None:
+    rows.host(database)
+    n = rows.report(database, type=type_, payload=payload)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.notifications).values(status=status, updated_at=T0))
+
+    with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+        rows.report(database, type=type_, payload=payload, at=T0 + seconds(180))
+    assert rows.report(database, type=type_, payload=payload, at=T0 + seconds(181))
+
+
+@AGAIN
+@pytest.mark.parametrize("sent_s", [0, 0.999, -1], ids=["again", "in that second", "late"])
+def test_report_of_a_monitor_whose_clock_is_ahead_is_heard_once(
+    database: Database, type_: str, payload: dict[str, str], sent_s: float
+) -> None:
+    """By our clock it was settled before it was seen."""
+    rows.host(database)
+    n = settled(database, type_, payload, "finished", T0 - seconds(30))
+
+    with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+        rows.report(database, type=type_, payload=payload, at=T0 + seconds(sent_s))
+    assert rows.report(database, type=type_, payload=payload, at=T0 + seconds(1))
+
+
+@pytest.mark.parametrize("status", ["finished", "ignored", "failed"])
+def test_report_host_that_was_settled_before_is_a_duplicate(
+    database: Database, status: str
+) -> None:
+    rows.host(database)
+    n = settled(database, "COMPUTE_HOST", STOPPED, status, T0 + seconds(20))
+
+    with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+        rows.report(database, at=T0 + seconds(180))
+    assert rows.report(database, at=T0 + seconds(181))
+
+
 def test_report_sixteen_at_once_exactly_one_is_accepted(database: Database) -> None:
     rows.host(database)
 

@@ -226,6 +226,49 @@ def test_update_host_other_field_keeps_who_has_taken_it(database: Database, h: H
     assert (changed.reserved, changed.reserved_for, changed.reserved_undo) == (True, "n1", UNDO)
 
 
+# ---- reserved no more, because it is dead
+
+
+def test_end_reservation_once(database: Database, h: Host) -> None:
+    db.hosts.begin_maintenance(database, h.uuid, by="n1")
+
+    assert db.hosts.end_reservation(database, h.uuid)
+
+    dead = now(database, h)
+    assert (dead.reserved, dead.on_maintenance, dead.maintenance_by) == (False, True, "n1")
+    assert not db.hosts.end_reservation(database, h.uuid)
+
+
+@pytest.mark.parametrize("what", ["ordinary", "deleted"])
+def test_end_reservation_of_what_is_not_reserved_is_false(
+    database: Database, h: Host, what: str
+) -> None:
+    if what == "ordinary":
+        db.hosts.update(database, h.failover_segment_id, h.uuid, {"reserved": False})
+    else:
+        db.hosts.delete(database, h.failover_segment_id, h.uuid)
+    before = now(database, h)
+
+    assert not db.hosts.end_reservation(database, h.uuid)
+    assert now(database, h) == before
+
+
+def test_end_reservation_of_one_that_was_taken_is_not_given_back(
+    database: Database, h: Host, s: Segment
+) -> None:
+    rows.host(database, "compute1", of=s)
+    recovery = rows.in_status(database, "failed").notification_uuid
+    taken_and_prepared(database, h, recovery)
+    db.hosts.begin_maintenance(database, h.uuid, by="n2")
+    assert len(db.hosts.forgotten_reserved(database)) == 1
+
+    db.hosts.end_reservation(database, h.uuid)
+
+    assert db.hosts.forgotten_reserved(database) == []
+    assert not db.hosts.give_back_reserved(database, h.uuid, by=recovery)
+    assert not db.hosts.use_reserved(database, h.uuid, by=recovery)
+
+
 # ---- forgotten
 
 

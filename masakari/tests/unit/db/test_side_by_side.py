@@ -1,14 +1,18 @@
-"""Which notifications of one host may run at the same time, and what `due` hands out of them."""
+"""Which notifications of one host may run at the same time, and what `due` hands out of them.
+
+VMs of a host that has failed wait until it is recovered.
+"""
 
 import datetime
 
 import pytest
+import sqlalchemy as sa
 
 from masakari import db
 from masakari.db.models import Notification
 from masakari.db.session import Database
 from masakari.tests.unit.db import rows
-from masakari.tests.unit.db.rows import STARTED
+from masakari.tests.unit.db.rows import STARTED, STOPPED
 
 VM_A, VM_B, VM_C = (f"00000000-0000-4000-8000-00000000abc{n}" for n in range(3))
 
@@ -105,14 +109,21 @@ def test_claim_host_or_process_waits_for_all_vms(database: Database, type_: str)
     assert claim(database, n)
 
 
-@pytest.mark.parametrize("type_", ["COMPUTE_HOST", "PROCESS"])
-def test_claim_vm_waits_for_host_or_process(database: Database, type_: str) -> None:
-    n = rows.report(database) if type_ == "COMPUTE_HOST" else of_process(database)
+@pytest.mark.parametrize("what", ["failed host", "started host", "process"])
+def test_claim_vm_while_host_or_process_is_running_returns_none(
+    database: Database, what: str
+) -> None:
+    if what == "process":
+        n = of_process(database)
+    else:
+        n = rows.report(database, payload=STOPPED if what == "failed host" else STARTED)
     vm = of_vm(database, VM_A)
     claim(database, n)
 
     assert claim(database, vm) is None
+    assert db.leases.due(database) == []
     settle(database, n)
+    assert db.leases.due(database) == [vm.notification_uuid]
     assert claim(database, vm)
 
 
@@ -151,15 +162,160 @@ def test_claim_sixteen_of_one_vm_at_once_one_wins(database: Database) -> None:
     assert sum(o is not None for o in outcomes) == 1
 
 
-def test_claim_host_and_its_vms_at_once_never_side_by_side(database: Database) -> None:
-    host = rows.report(database)
-    found = [host, *(of_vm(database, f"00000000-0000-4000-8000-{n:012d}") for n in range(15))]
+@pytest.mark.parametrize("payload", [STOPPED, STARTED], ids=["failed", "started"])
+def test_claim_host_and_its_vms_at_once_never_side_by_side(
+    database: Database, payload: dict[str, str]
+) -> None:
+    vms = [of_vm(database, f"00000000-0000-4000-8000-{n:012d}") for n in range(1, 16)]
 
-    outcomes = rows.at_once(lambda number: claim(database, found[number], f"e{number}"))
+    def one(number: int) -> Notification | None:
+        n = vms[number - 1] if number else rows.report(database, payload=payload)
+        return claim(database, n, f"e{number}")
+
+    outcomes = rows.at_once(one)
 
     assert [o for o in outcomes if isinstance(o, Exception)] == []
     won = {o.type for o in outcomes if isinstance(o, Notification)}
     assert len(won) == 1
+
+
+# ---- while their host has failed
+
+
+def failed(database: Database, state: str) -> Notification:
+    """A notification that compute1 has failed, as far as *state*."""
+    n = rows.report(database)
+    if state == "postponed":
+        postpone(database, n, FUTURE)
+    if state in ("new", "postponed"):
+        return n
+    mine = claim(database, n)
+    assert mine is not None
+    if state == "left":
+        db.leases.renew(database, n.notification_uuid, owner="engine-a", lease_s=0)
+    elif state != "running":
+        db.leases.settle(
+            database,
+            n.notification_uuid,
+            owner="engine-a",
+            status="error" if state == "between tries" else state,
+            message="m",
+            not_before=FUTURE if state == "between tries" else None,
+        )
+    return n
+
+
+@pytest.mark.parametrize(
+    ("state", "is_claimable"),
+    [
+        ("new", True),
+        ("postponed", False),
+        ("running", False),
+        ("left", True),
+        ("error", True),
+        ("between tries", False),
+    ],
+)
+def test_vm_waits_while_the_failure_of_its_host_is_open(
+    database: Database, state: str, is_claimable: bool
+) -> None:
+    n = failed(database, state)
+    before, after = of_vm(database, VM_A), of_vm(database, VM_B)
+
+    assert db.leases.due(database) == [n.notification_uuid] * is_claimable
+    assert [claim(database, vm) for vm in (before, after)] == [None, None]
+    assert db.notifications.get(database, before.notification_uuid) == before
+
+    with database.writing() as tx:
+        is_it = db.models.notifications.c.notification_uuid == n.notification_uuid
+        tx.connection.execute(
+            sa.update(db.models.notifications).where(is_it).values(status="finished")
+        )
+    assert db.leases.due(database) == [before.notification_uuid, after.notification_uuid]
+    assert claim(database, before)
+    assert claim(database, after)
+
+
+@pytest.mark.parametrize("state", ["finished", "ignored", "failed"])
+def test_vm_does_not_wait_when_the_failure_of_its_host_is_settled(
+    database: Database, state: str
+) -> None:
+    failed(database, state)
+    vm = of_vm(database, VM_A)
+
+    assert db.leases.due(database) == [vm.notification_uuid]
+    assert claim(database, vm)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        STARTED,
+        {"event": "STARTED", "host_status": "NORMAL"},
+        {"event": "STOPPED"},
+        {"event": "STOPPED", "host_status": "UNKNOWN"},
+    ],
+)
+def test_vm_does_not_wait_for_what_is_no_failure_of_its_host(
+    database: Database, payload: dict[str, str]
+) -> None:
+    host, vm = rows.report(database, payload=payload), of_vm(database, VM_A)
+
+    assert db.leases.due(database) == [host.notification_uuid, vm.notification_uuid]
+    assert claim(database, vm)
+
+
+def test_vm_does_not_wait_for_another_host_or_a_deleted_notification(database: Database) -> None:
+    s = db.hosts.get_by_name(database, "compute1").failover_segment
+    rows.host(database, "compute2", of=s)
+    gone, other = rows.report(database), rows.report(database, "compute2")
+    with database.writing() as tx:
+        is_it = db.models.notifications.c.notification_uuid == gone.notification_uuid
+        tx.connection.execute(
+            sa.update(db.models.notifications).where(is_it).values(deleted=gone.id)
+        )
+    vm = of_vm(database, VM_A)
+
+    assert db.leases.due(database) == [other.notification_uuid, vm.notification_uuid]
+    assert claim(database, vm)
+
+
+def test_vm_that_is_running_when_its_host_fails_may_end(database: Database) -> None:
+    """Its recovery sees that the host has failed; the host waits for it, then it for the host."""
+    vm = of_vm(database, VM_A)
+    claim(database, vm)
+    host = rows.report(database)
+
+    assert db.leases.due(database) == []
+    assert db.leases.renew(database, vm.notification_uuid, owner="engine-a", lease_s=600)
+    settle(database, vm, "error")
+    assert db.leases.due(database) == [host.notification_uuid]
+    assert claim(database, vm) is None
+    assert claim(database, host)
+
+
+def test_vm_that_a_dead_engine_left_waits_for_its_host_too(database: Database) -> None:
+    vm = of_vm(database, VM_A)
+    claim(database, vm)
+    db.leases.renew(database, vm.notification_uuid, owner="engine-a", lease_s=0)
+    host = rows.report(database)
+
+    assert db.leases.due(database) == [host.notification_uuid]
+    assert claim(database, vm, "engine-b") is None
+
+    claim(database, host)
+    settle(database, host)
+    resumed = claim(database, vm, "engine-b")
+    assert resumed is not None
+    assert (resumed.owner, resumed.attempt) == ("engine-b", 1)
+
+
+def test_process_of_a_failed_host_does_not_wait(database: Database) -> None:
+    postpone(database, rows.report(database), FUTURE)
+    process = of_process(database)
+
+    assert db.leases.due(database) == [process.notification_uuid]
+    assert claim(database, process)
 
 
 # ---- due
@@ -172,11 +328,10 @@ def test_due_vms_of_a_host_whose_other_vm_is_recovered(database: Database) -> No
     assert db.leases.due(database) == [second.notification_uuid, third.notification_uuid]
 
 
-def test_due_host_that_waits_for_a_vm_hides_no_other_vm(database: Database) -> None:
-    """Their recoveries see that the host has failed, and end."""
+def test_due_started_host_that_waits_for_a_vm_hides_no_other_vm(database: Database) -> None:
     first = of_vm(database, VM_A)
     claim(database, first)
-    host = rows.report(database)
+    host = rows.report(database, payload=STARTED)
     second = of_vm(database, VM_B)
 
     assert db.leases.due(database) == [second.notification_uuid]
@@ -186,8 +341,10 @@ def test_due_host_that_waits_for_a_vm_hides_no_other_vm(database: Database) -> N
 
 
 def test_due_failures_of_hosts_come_first(database: Database) -> None:
-    rows.host(database, "compute2", of=db.hosts.get_by_name(database, "compute1").failover_segment)
-    vm, process = of_vm(database, VM_A), of_process(database)
+    s = db.hosts.get_by_name(database, "compute1").failover_segment
+    for name in ("compute2", "compute3"):
+        rows.host(database, name, of=s)
+    vm, process = of_vm(database, VM_A, "compute3"), of_process(database)
     host, other_host = rows.report(database, "compute2"), rows.report(database)
 
     ordered = [n.notification_uuid for n in (host, other_host, vm, process)]
@@ -198,7 +355,7 @@ def test_due_failures_of_hosts_come_first(database: Database) -> None:
 
 def test_due_what_cannot_be_claimed_takes_no_place(database: Database) -> None:
     s = db.hosts.get_by_name(database, "compute1").failover_segment
-    for name in ("compute2", "compute3"):
+    for name in ("compute2", "compute3", "compute4"):
         rows.host(database, name, of=s)
     claim(database, of_vm(database, VM_A))
     for number in range(5):  # the VM is being recovered
@@ -207,7 +364,10 @@ def test_due_what_cannot_be_claimed_takes_no_place(database: Database) -> None:
     for number in range(5):  # the host is being recovered
         of_vm(database, VM_B, "compute2", event=f"{number}")
         rows.report(database, "compute2", payload={"event": f"{number}"})
-    rows.report(database)  # waits for VM_A
+    rows.report(database, payload=STARTED)  # waits for VM_A
+    postpone(database, rows.report(database, "compute4"), FUTURE)
+    for number in range(5):  # the host has failed
+        of_vm(database, VM_B, "compute4", event=f"{number}")
     wanted = [of_vm(database, VM_C).notification_uuid]
     wanted += [of_vm(database, VM_C, "compute3", f"{n}").notification_uuid for n in range(3)]
 
@@ -297,7 +457,23 @@ def test_hasten_what_waits_of_the_same_host_and_type(database: Database) -> None
 
     due = {waiting.notification_uuid, started.notification_uuid}
     assert set(db.leases.due(database)) == due
+    for n in (*others, later):
+        assert db.notifications.get(database, n.notification_uuid).not_before == FUTURE
     assert db.leases.hasten(database, started) == 0
+
+
+def test_hasten_process_only_that_process(database: Database) -> None:
+    waiting, other = of_process(database), of_process(database, "libvirtd")
+    host = rows.report(database)
+    for n in (waiting, other, host):
+        postpone(database, n, FUTURE)
+    payload = {"event": "STARTED", "process_name": "nova-compute"}
+    started = rows.report(database, type="PROCESS", payload=payload)
+
+    assert db.leases.hasten(database, started) == 1
+
+    assert db.leases.due(database) == [waiting.notification_uuid, started.notification_uuid]
+    assert db.notifications.get(database, other.notification_uuid).not_before == FUTURE
 
 
 def test_hasten_next_try_after_an_error_keeps_its_time(database: Database) -> None:
@@ -364,14 +540,6 @@ def test_next_due_is_the_earliest_of_those_that_wait(database: Database) -> None
     postpone(database, of_process(database), PAST)
 
     assert db.leases.next_due(database) == FUTURE
-
-
-def test_due_host_that_is_postponed_hides_nothing(database: Database) -> None:
-    postpone(database, rows.report(database), FUTURE)
-    vm = of_vm(database, VM_A)
-
-    assert db.leases.due(database) == [vm.notification_uuid]
-    assert claim(database, vm)
 
 
 def test_expire_one_that_waits_is_failed(database: Database) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import datetime
 
 import pytest
 
@@ -293,6 +294,81 @@ def test_still_locked_after_finish_only_if_told(database: Database, n: Notificat
 
     assert [m.uuid for m in db.vmoves.still_locked(database, limit=5)] == [first]
     assert db.vmoves.still_locked(database, limit=0) == []
+
+
+# ---- arrivals
+
+VM_1 = rows.move(1).instance_uuid
+HOUR = datetime.timedelta(hours=1)
+
+
+def arrive(
+    database: Database,
+    n: Notification,
+    dest: str,
+    *,
+    status: str = "succeeded",
+    attempt: int = 1,
+    chapter: int = 1,
+) -> None:
+    """The VM 1 has come to its end so."""
+    (uuid,) = prepare(database, n, attempt, 1, chapter=chapter)
+    db.vmoves.finish(database, uuid, status=status, dest_host=dest, locked=False)
+
+
+def arrived(
+    database: Database,
+    n: Notification,
+    vm: str = VM_1,
+    since: datetime.datetime = rows.T0,
+) -> str | None:
+    return db.vmoves.arrived_from(database, n.source_host_uuid, vm, since=since)
+
+
+def test_arrived_from_is_where_the_latest_move_has_brought_the_vm(
+    database: Database, n: Notification
+) -> None:
+    assert arrived(database, n) is None
+    arrive(database, n, "compute2")
+    assert arrived(database, n) == "compute2"
+    later = rows.report(database, at=rows.T0 + HOUR)
+
+    arrive(database, later, "compute3")
+    arrive(database, later, "compute4", chapter=2)
+    assert arrived(database, n) == "compute4"
+    arrive(database, n, "compute5", attempt=2)
+    arrive(database, later, "compute6", attempt=2, status="failed")
+    assert arrived(database, n) == "compute5"
+    assert arrived(database, n, rows.move(2).instance_uuid) is None
+
+
+@pytest.mark.parametrize("status", ["pending", "ongoing", "ignored", "failed"])
+def test_arrived_from_what_did_not_arrive_is_none(
+    database: Database, n: Notification, status: str
+) -> None:
+    arrive(database, n, "compute2", status=status)
+
+    assert arrived(database, n) is None
+
+
+def test_arrived_from_what_was_reported_since(database: Database, n: Notification) -> None:
+    arrive(database, n, "compute2")
+
+    assert arrived(database, n, since=rows.T0 - HOUR) == "compute2"
+    assert arrived(database, n, since=rows.T0 + HOUR) is None
+
+
+@pytest.mark.parametrize("type_", ["VM", "PROCESS"])
+def test_arrived_from_is_of_recoveries_of_the_host(
+    database: Database, n: Notification, type_: str
+) -> None:
+    arrive(database, rows.report(database, type=type_), "compute2")
+    assert arrived(database, n) is None
+
+    arrive(database, n, "compute3")
+    other = rows.host(database, "other", of=rows.segment(database, "rack2"))
+    found = db.vmoves.arrived_from(database, other.uuid, VM_1, since=rows.T0)
+    assert (found, arrived(database, n)) == (None, "compute3")
 
 
 # ---- page, get
