@@ -39,11 +39,11 @@ def reported(world, segment, type_="COMPUTE_HOST", payload=None):
 # ---- the next try
 
 
-def pauses(job, reason, attempts):
-    """Seconds until each next try of *attempts*; None: there is none."""
+def pauses(job, reason, failures):
+    """Seconds until the next try after so many *failures* before this one; None: there is none."""
     found = []
-    for attempt in attempts:
-        n = dataclasses.replace(job.notification, attempt=attempt)
+    for count in failures:
+        n = dataclasses.replace(job.notification, failures=count, attempt=count + 100)
         try_ = patience.next_try(job.world, n, reason)
         found.append(try_ and (try_.not_before - job.world.clock.now()).total_seconds())
     return found
@@ -54,7 +54,7 @@ def test_next_try_pauses_double_up_to_the_cap_until_the_limit(claim, conf):
     conf.set_override("retry_backoff_max", 500, "engine")
     conf.set_override("retry_limit", 6, "engine")
 
-    found = pauses(claim(), Reason.VMS_NOT_RECOVERED, range(1, 7))
+    found = pauses(claim(), Reason.VMS_NOT_RECOVERED, range(6))
 
     assert found == [100, 200, 400, 500, 500, None]
 
@@ -63,14 +63,14 @@ def test_next_try_cap_below_the_first_pause_does_not_shorten_it(claim, conf):
     conf.set_override("process_unfinished_notifications_interval", 100)
     conf.set_override("retry_backoff_max", 30, "engine")
 
-    assert pauses(claim(), Reason.UNEXPECTED, [1, 2]) == [100, 100]
+    assert pauses(claim(), Reason.UNEXPECTED, [0, 1]) == [100, 100]
 
 
 def test_next_try_however_late_the_pause_is_a_date(claim, conf):
     conf.set_override("retry_limit", 100, "engine")
     conf.set_override("retry_backoff_max", 3600, "engine")
 
-    assert pauses(claim(), Reason.UNEXPECTED, [99]) == [3600]
+    assert pauses(claim(), Reason.UNEXPECTED, [98]) == [3600]
 
 
 @pytest.mark.parametrize("reason", [Reason.CLOUD_UNAVAILABLE, Reason.HOST_FAILED])
@@ -78,9 +78,9 @@ def test_next_try_what_is_nobodys_fault_never_is_the_last_and_pauses_do_not_grow
     claim, conf, reason
 ):
     conf.set_override("process_unfinished_notifications_interval", 100)
-    conf.set_override("retry_limit", 2, "engine")
+    conf.set_override("retry_limit", 3, "engine")
 
-    assert pauses(claim(), reason, [1, 2, 50]) == [100, 100, 100]
+    assert pauses(claim(), reason, [0, 1, 2]) == [100, 100, 100]
 
 
 @pytest.mark.parametrize("type_", PAYLOADS)
@@ -89,7 +89,7 @@ def test_next_try_limit_of_the_type_goes_first(claim, conf, type_):
     conf.set_override("retry_limit", 2, GROUPS[type_])
     job = claim(type=type_, payload=PAYLOADS[type_])
 
-    found = pauses(job, Reason.UNEXPECTED, [1, 2])
+    found = pauses(job, Reason.UNEXPECTED, [0, 1])
 
     assert found[0] is not None
     assert found[1] is None
@@ -102,21 +102,22 @@ def test_next_try_limits_of_other_types_do_not_count(claim, conf, type_):
         conf.set_override("retry_limit", 1, GROUPS[other])
     job = claim(type=type_, payload=PAYLOADS[type_])
 
-    assert [p is None for p in pauses(job, Reason.UNEXPECTED, [1, 2, 3])] == [False, False, True]
+    assert [p is None for p in pauses(job, Reason.UNEXPECTED, [0, 1, 2])] == [False, False, True]
 
 
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        (Reason.UNEXPECTED, "Next: try 2 of 5, at 2026-01-01 00:02:00 UTC."),
-        (Reason.CLOUD_UNAVAILABLE, "Next: try 2, at 2026-01-01 00:02:00 UTC."),
+        (Reason.UNEXPECTED, "Next: try 3 of 5, at 2026-01-01 00:04:00 UTC."),
+        (Reason.CLOUD_UNAVAILABLE, "Next: try 2 of 5, at 2026-01-01 00:02:00 UTC."),
     ],
     ids=["counted", "not counted"],
 )
 def test_next_try_says_which_and_when(claim, reason, text):
     job = claim()
+    n = dataclasses.replace(job.notification, failures=1)
 
-    assert patience.next_try(job.world, job.notification, reason).text == text
+    assert patience.next_try(job.world, n, reason).text == text
 
 
 # ---- the delay
@@ -178,6 +179,22 @@ def test_is_delayed_signs_of_life_are_not(world, segment, conf, type_):
     n = reported(world, segment, type_, {**PAYLOADS[type_], "event": "STARTED"})
 
     assert patience.is_delayed(world, n.notification_uuid) is False
+
+
+def test_is_delayed_ends_with_a_sign_of_life(world, segment, conf):
+    """Nothing is waited for any more; the gates settle it."""
+    conf.set_override("recovery_delay", 30, "engine")
+    n = reported(world, segment)
+    before = patience.is_delayed(world, n.notification_uuid)
+
+    rows.report(
+        world.database,
+        "compute1",
+        at=world.clock.now(),
+        payload={**rows.STOPPED, "event": "STARTED"},
+    )
+
+    assert (before, patience.is_delayed(world, n.notification_uuid)) == (True, False)
 
 
 def test_is_delayed_what_was_begun_is_not(claim, conf):
