@@ -210,6 +210,32 @@ def test_flow_that_evacuates_without_proof_of_death_is_refused(world, cloud, die
     assert cloud.running() == {}
 
 
+INCOMPLETE = {
+    "nobody chooses VMs": ("auto", {"host_auto": parts([DISABLE], [EVACUATE])}),
+    "nobody evacuates them": ("auto", {"host_auto": parts([DISABLE], [PREPARE])}),
+    "nobody evacuates them onto reserved hosts": (
+        "reserved_host",
+        {"host_reserved": parts([DISABLE], [PREPARE])},
+    ),
+    "chosen once for all reserved hosts": (
+        "reserved_host",
+        {"host_reserved": parts([DISABLE, PREPARE], [EVACUATE])},
+    ),
+    "evacuated after all reserved hosts": (
+        "reserved_host",
+        {"host_reserved": parts([DISABLE], [PREPARE], [EVACUATE])},
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "flow"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_flow_that_leaves_the_vms_where_they_are_is_no_success(world, die, method, flow):
+    n, _ = recover(world, die(method), **flow)
+
+    assert world.cloud.running() == {}
+    assert n.status == "error"
+
+
 @pytest.mark.parametrize("method", ["auto", "rh_priority"])
 def test_task_that_refuses_ends_the_try_with_its_sentence(world, cloud, die, method):
     refusing = parts([DISABLE, Refuses], [PREPARE], [EVACUATE])
