@@ -38,8 +38,8 @@ class DisableComputeServiceTask(Step):
         )
         service = death.await_down(job, service)
         _look_for_life(self, service)
-        death.record(job, service)
         db.hosts.end_reservation(world.database, job.host.uuid)
+        death.record(job, service)
         self.say(f"Host {host_name} is proven dead: Nova reports its compute service down.", 1.0)
 
 
