@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from masakari.sim import invariants, words
+from masakari.sim import invariants, outcome, words
 from masakari.sim.clock import SimClock
 from masakari.sim.language import Phrase, ScriptError, Statement, understand
 from masakari.sim.phrases import PHRASES
@@ -95,7 +95,7 @@ def play(
             clock.run_until(script.until)
         elif not clock.run_until(system.is_idle, LIMIT_S, every=5):
             violations.append(f"not idle {LIMIT_S:g} s after the last act")
-        system.tell_outcome()
+        outcome.tell(system)
         violations += invariants.broken(system)
         return Run(system.story.lines, violations)
 

@@ -31,7 +31,7 @@ from masakari.sim.language import ScriptError
 from masakari.sim.monitoring import HostMonitor, InstanceMonitors
 from masakari.sim.processes import ApiServer, Bus, Process
 from masakari.sim.story import Story
-from masakari.states import OPEN_STATUSES, VMoveStatus
+from masakari.states import OPEN_STATUSES
 
 QUIET_S = 100.0
 """After so long without a line nothing more is expected to happen."""
@@ -211,41 +211,6 @@ class System:
             with contextlib.suppress(HostNameUnknown):  # it was deregistered
                 found.append(db.hosts.get_by_name(self._auditor, name))
         return found
-
-    def tell_outcome(self) -> None:
-        """The last lines: what became of each notification, each VM, and odd hosts."""
-        for n in self.notifications():
-            self.story.conclude(f"notification {n.notification_uuid}: {n.status} ({n.message})")
-            for name, message in self._left_alone(n).items():
-                self.story.conclude(f"{name} was not moved: {message}")
-        running = self.cloud.running()
-        for vm in sorted(self.cloud.vms.values(), key=lambda vm: vm.serial):
-            where = ", ".join(running.get(vm.name, [])) or "nowhere"
-            locked = ", locked" if vm.locked else ""
-            self.story.conclude(f"{vm.name}: {vm.vm_state} on {vm.host}{locked}; runs on {where}")
-        self._tell_hosts()
-
-    def _left_alone(self, n: db.models.Notification) -> dict[str, str | None]:
-        """Why VMs were deliberately not moved, by their names."""
-        latest = {move.instance_name: move for move in reversed(self.moves(n))}
-        return {
-            name: move.message
-            for name, move in sorted(latest.items())
-            if move.status == VMoveStatus.IGNORED
-        }
-
-    def _tell_hosts(self) -> None:
-        """Each registered host that is not up, enabled and in service, or is or was reserved."""
-        for host in self.hosts():
-            service = cloud_rows.service(self.cloud, self.cloud.hosts[host.name])
-            odd = [service.state] if service.is_down else []
-            odd += [] if service.is_enabled else [service.status]
-            odd += ["on maintenance"] if host.on_maintenance else []
-            if host.name in self.reserved_hosts:
-                odd.append("reserved" if host.reserved else "reserved no more")
-            odd += [f"joined {name}" for name in self.joined(host.name)]
-            if odd:
-                self.story.conclude(f"{host.name}: {', '.join(odd)}")
 
     def excluded(self, server_id: str) -> str | None:
         """Why the VM was never to be touched, if so it was all the time."""
