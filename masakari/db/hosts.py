@@ -19,7 +19,7 @@ from masakari.db.models import Host
 from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import HostExists, HostNameUnknown, HostNotFound, HostUnderRecovery
-from masakari.states import OPEN_STATUSES, NotificationType
+from masakari.states import OPEN_STATUSES, Event, NotificationType
 
 T = models.hosts
 NOTIFICATIONS = models.notifications
@@ -186,15 +186,33 @@ def end_process_maintenance(tx: Transaction, uuid: str) -> bool:
 
 
 @reader
-def proven_dead(tx: Transaction) -> frozenset[str]:
-    """Names of the hosts that are on maintenance because of a proof of their death."""
-    n = NOTIFICATIONS
+def proven_dead(tx: Transaction) -> dict[str, datetime.datetime]:
+    """{name: when the proof was seen} of hosts on maintenance because of a proof of their death.
+
+    Not of those whose return was reported since.
+    """
+    n, later = NOTIFICATIONS, NOTIFICATIONS.alias("later")
     rows = tx.connection.execute(
-        sa.select(T.c.name, n.c.proof)
+        sa.select(T.c.name, n.c.proof, later.c.payload)
         .join(n, n.c.notification_uuid == T.c.maintenance_by)
+        .outerjoin(
+            later,
+            sa.and_(
+                later.c.source_host_uuid == T.c.uuid,
+                later.c.type == str(NotificationType.COMPUTE_HOST),
+                later.c.id > n.c.id,
+            ),
+        )
         .where(T.c.deleted == 0, T.c.on_maintenance == sa.true(), n.c.proof.is_not(None))
     )
-    return frozenset(name for name, proof in rows if not jsonutils.loads(proof).get("voided_by"))
+    dead: dict[str, datetime.datetime] = {}
+    back: set[str] = set()
+    for name, text, reported in rows:
+        proof = jsonutils.loads(text)
+        dead[name] = datetime.datetime.fromisoformat(proof["seen_at"])
+        if proof.get("voided_by") or (models.parsed(reported) or {}).get("event") == Event.STARTED:
+            back.add(name)
+    return {name: seen_at for name, seen_at in dead.items() if name not in back}
 
 
 @reader

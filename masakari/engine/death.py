@@ -97,10 +97,15 @@ def void(job: Job, sign: str) -> None:
 
 def welcome_back(job: Job, service: ComputeService, sign: str) -> None:
     """The host is up and nothing was moved: what we changed is undone.  Raises HostReturned."""
+    undo(job, service)
+    raise HostReturned(sign=sign[:1].upper() + sign[1:])
+
+
+def undo(job: Job, service: ComputeService) -> None:
+    """The host is in service as before its recovery began, unless somebody else changed that."""
     world = job.world
     job.lease.check()
     ours = world.conf.host_failure.service_disable_reason
     if service.disabled_reason and ours.startswith(service.disabled_reason):  # Nova keeps 255
         world.cloud.enable_service(service, leave=job.lease.check)
-    db.hosts.end_maintenance(world.database, job.host.uuid, by=job.notification.notification_uuid)
-    raise HostReturned(sign=sign[:1].upper() + sign[1:])
+    db.hosts.end_maintenance(world.database, job.host.uuid, by=job.uuid)

@@ -41,9 +41,12 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     with leases.hold(uuid, asked_at) as lease, settling(world, n, lease) as outcome:
         host = db.hosts.find(world.database, n.source_host_uuid)
         verdict = gates.judge(n, facts(world, n, host))
-        if verdict is None and host is not None:
+        if host is not None:
             job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
-            verdict = stories.tell(job)
+            if verdict is None:
+                verdict = stories.tell(job)
+            else:
+                stories.call_off(job)
         outcome.judged(verdict)
 
 
@@ -56,7 +59,7 @@ def facts(world: World, n: Notification, host: Host | None) -> gates.Facts:
         host=host,
         is_under_way=under_way,
         excluded=world.exclusions.host(host.name),
-        started_again=_has_started_again(world, n, is_begun=n.attempt > 1 or under_way),
+        started_again=_has_started_again(world, n, is_begun=under_way or _has_begun(n, host)),
         maintained_by=_maintained_by(world, n, host),
         answer=_answer(world, n),
     )
@@ -66,6 +69,10 @@ def _is_under_way(world: World, n: Notification) -> bool:
     """VMs are on their way: what was begun is brought to its end, and nothing more is begun."""
     moves = db.vmoves.of_attempt(world.database, n.notification_uuid, n.attempt)
     return any(m.status == VMoveStatus.ONGOING or m.locked for m in moves)
+
+
+def _has_begun(n: Notification, host: Host) -> bool:
+    return n.attempt > 1 or host.maintenance_by == n.notification_uuid
 
 
 def _has_started_again(world: World, n: Notification, *, is_begun: bool) -> bool:

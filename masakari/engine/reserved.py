@@ -14,7 +14,7 @@ from oslo_log import log
 
 from masakari import cloud, db
 from masakari.cloud import Aggregate, Leave
-from masakari.db.models import Host
+from masakari.db.models import Host, Notification
 from masakari.engine.world import Job, World
 from masakari.errors import (
     CloudConflict,
@@ -27,7 +27,7 @@ from masakari.errors import (
     NoReservedHost,
     ReservedHostUnusable,
 )
-from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED, VMoveStatus
+from masakari.states import MIGRATION_ARRIVED, MIGRATION_FAILED
 
 LOG = log.getLogger(__name__)
 
@@ -157,10 +157,8 @@ class Spare:
             return
         try:
             job.lease.check()
-            if any(m.dest_host == self.name for m in self._arrived()):
-                self._use("it has taken a VM")
-            elif self._is_awaited():
-                self._use("Nova is still moving a VM there")
+            if is_needed(world, self.name, job.notification, job.host.name):
+                self._use("it has taken a VM, or Nova is moving one there")
             else:
                 give_back(world, self._current(), leave=job.lease.check)
         except CloudUnavailable as e:
@@ -198,17 +196,6 @@ class Spare:
             if not any(a.id == aggregate.id and self.name in a.hosts for a in nova.aggregates()):
                 raise
 
-    def _arrived(self) -> list[db.models.VMove]:
-        n, database = self._job.notification, self._job.world.database
-        moves = db.vmoves.of_attempt(database, n.notification_uuid, n.attempt)
-        moves += db.vmoves.previous(database, n.notification_uuid, n.attempt, 1)
-        return [m for m in moves if m.status == VMoveStatus.SUCCEEDED]
-
-    def _is_awaited(self) -> bool:
-        over = MIGRATION_ARRIVED | MIGRATION_FAILED
-        running = self._job.world.cloud.evacuations(self._job.host.name)
-        return any(m.dest == self.name and m.status not in over for m in running)
-
     def _use(self, why: str) -> None:
         with self._lock:
             self._is_used = True
@@ -219,6 +206,17 @@ class Spare:
 
     def _current(self) -> Host:
         return db.hosts.find(self._job.world.database, self._host.uuid) or self._host
+
+
+def is_needed(world: World, name: str, n: Notification, source: str) -> bool:
+    """Whether the reserved host has VMs of the failed host *source*, or will have some."""
+    moves = db.vmoves.previous(world.database, n.notification_uuid, n.attempt + 1, 1)
+    ours = {m.instance_uuid for m in moves}
+    if any(server.id in ours for server in world.cloud.servers_on(name)):
+        return True
+    over = MIGRATION_ARRIVED | MIGRATION_FAILED
+    running = world.cloud.evacuations(source)
+    return any(m.dest == name and m.status not in over for m in running)
 
 
 def give_back(world: World, host: Host, *, leave: Leave = cloud.freely) -> None:

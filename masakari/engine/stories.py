@@ -10,9 +10,9 @@ from typing import Any
 
 from oslo_log import log
 
-from masakari import db
+from masakari import cloud, db
 from masakari.db.models import VMove
-from masakari.engine import escalation, flows, host, instance, process, reserved, runner
+from masakari.engine import death, escalation, flows, host, instance, process, reserved, runner
 from masakari.engine.flows import Factory
 from masakari.engine.gates import Verdict
 from masakari.engine.world import Job
@@ -40,6 +40,8 @@ from masakari.states import (
 
 LOG = log.getLogger(__name__)
 
+ONTO = "onto reserved host"
+
 
 def tell(job: Job) -> Verdict:
     """How it ended well.  Raises what says how it did not."""
@@ -54,6 +56,15 @@ def tell(job: Job) -> Verdict:
             return vm_failed(job)
         case _:
             return process.started(job) if is_start else process_stopped(job)
+
+
+def call_off(job: Job) -> None:
+    """What a try before had begun with the host is undone, unless it proved the host dead."""
+    current = db.hosts.find(job.world.database, job.host.uuid)
+    is_ours = current is not None and current.maintenance_by == job.uuid
+    is_host = job.notification.type == NotificationType.COMPUTE_HOST
+    if is_ours and is_host and job.notification.proof is None:
+        death.undo(job, cloud.service_of(job.world.cloud, job.host.name))
 
 
 # ---- hosts
@@ -95,7 +106,8 @@ class HostStory:
         names = [h.name for h in known if h.uuid != job.host.uuid]
         if not self._chapter("before reserved hosts", parts.pre, reserved_host_list=names):
             return False
-        if not host.has_work(job):
+        was_begun = any(name.startswith(ONTO) for name in self._told)
+        if not was_begun and not host.has_work(job):
             return self._chapter("nothing to move", (host.PrepareHAEnabledInstancesTask,))
         tried: list[str] = []
         while True:
@@ -103,7 +115,7 @@ class HostStory:
                 with reserved.taken(job, tried) as spare:
                     tried.append(spare.name)
                     is_done = self._chapter(
-                        f"onto reserved host {spare.name}",
+                        f"{ONTO} {spare.name}",
                         parts.main,
                         spare,
                         reserved_host=spare.name,

@@ -8,9 +8,15 @@ from oslo_utils import uuidutils
 
 from masakari import db
 from masakari.clock import Event
+from masakari.db.models import Host
 from masakari.engine import reserved
 from masakari.engine.world import World
-from masakari.errors import CloudNotFound, CloudUnavailable, MasakariError
+from masakari.errors import (
+    CloudNotFound,
+    CloudUnavailable,
+    MasakariError,
+    NotificationNotFound,
+)
 
 LOG = log.getLogger(__name__)
 
@@ -56,8 +62,22 @@ def forgotten_reserved_hosts(world: World, stop: Event) -> None:
         if not db.hosts.take_over_reserved(world.database, found.uuid, of=before, by=ours):
             continue
         try:
-            reserved.give_back(world, dataclasses.replace(found, reserved_for=ours))
+            if _is_needed(world, found, before):
+                db.hosts.use_reserved(world.database, found.uuid, by=ours)
+                LOG.info("host %s is reserved no more: it has VMs", found.name)
+            else:
+                reserved.give_back(world, dataclasses.replace(found, reserved_for=ours))
         except CloudUnavailable as e:
             LOG.warning("reserved host %s is given back later: %s", found.name, e)
             db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
             return
+
+
+def _is_needed(world: World, host: Host, notification_uuid: str) -> bool:
+    """Whether VMs of that recovery are on the reserved host, or on their way."""
+    try:
+        n = db.notifications.get(world.database, notification_uuid)
+    except NotificationNotFound:
+        return bool(world.cloud.servers_on(host.name))
+    source = db.hosts.find(world.database, n.source_host_uuid)
+    return source is None or reserved.is_needed(world, host.name, n, source.name)

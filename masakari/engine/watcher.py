@@ -8,7 +8,7 @@ So the cost of waiting does not grow with the number of VMs in flight.
 import contextlib
 import datetime
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from oslo_log import log
@@ -88,7 +88,7 @@ class Watcher:
         self._there: frozenset[tuple[str, str, str | None]] = frozenset()
         self._shortest: float | None = None
         self._unreachable: str | None = None
-        self._dead: frozenset[str] = frozenset()
+        self._dead: Mapping[str, datetime.datetime] = {}
         self._read_all_at = self._asked_service_at = job.world.clock.monotonic()
         self._stop = job.world.clock.event()
         self._servers: dict[str, Server] = {}
@@ -122,8 +122,14 @@ class Watcher:
         return (
             migration is not None
             and migration.status not in MIGRATION_ARRIVED | MIGRATION_FAILED
-            and migration.dest not in self._dead
+            and not self._is_lost(migration)
         )
+
+    def _is_lost(self, migration: Migration) -> bool:
+        """Whether its destination died with it.  One that was begun later found it alive again."""
+        seen_at = self._dead.get(migration.dest or "")
+        began = migration.created_at
+        return seen_at is not None and began is not None and _utc(began) < seen_at
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
@@ -157,7 +163,7 @@ class Watcher:
                         f"{migration.status}"
                         + (f" on host {migration.dest}." * bool(migration.dest))
                     )
-                if migration is not None and migration.dest in self._dead:
+                if migration is not None and self._is_lost(migration):
                     raise EvacuationFailed(message=f"Its destination {migration.dest} has died.")
                 self._check_age(flight, migration)
                 self._check_exists(server_id, flight)
@@ -308,13 +314,17 @@ class Watcher:
 
         Nova never ends such an evacuation, and accepts another one (seen on Nova 34).
         """
-        dead = db.hosts.proven_dead(self._job.world.database)
+        world = self._job.world
+        dead = db.hosts.proven_dead(world.database)
         with self._lock:
-            for server_id, flight in self._flights.items():
-                found = self._latest.get(server_id)
-                if found is not None and found.dest in dead - self._dead:
+            dests = {m.dest for m in self._latest.values() if m.dest in dead}
+        # one that has come back since is nobody's proof of anything
+        down = {d for d in dests if d and cloud.service_of(world.cloud, d).is_down}
+        with self._lock:
+            if down - set(self._dead):
+                for flight in self._flights.values():
                     flight.changed.set()
-            self._dead = dead
+            self._dead = {name: dead[name] for name in down}
 
     def refresh(self) -> None:
         """How all evacuations from the host stand is known, also of those that were only accepted.
@@ -373,4 +383,9 @@ class Watcher:
 
 def _time(migration: Migration) -> datetime.datetime | None:
     text = migration.updated_at or migration.created_at
-    return timeutils.normalize_time(timeutils.parse_isotime(text)) if text else None
+    return _utc(text) if text else None
+
+
+def _utc(text: str) -> datetime.datetime:
+    """What Nova calls a time, naive."""
+    return timeutils.normalize_time(timeutils.parse_isotime(text))
