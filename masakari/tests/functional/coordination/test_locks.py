@@ -1,6 +1,5 @@
 """What one engine holds, no other engine gets: on real backends."""
 
-import logging
 import pathlib
 import uuid
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ URLS = {
 }
 FREE_S = 15
 """A lock whose holder was killed is free by then."""
+BACK_S = 40
+"""A backend that answers again is used by then."""
 
 
 @pytest.fixture(params=[*URLS, "file"])
@@ -110,21 +111,22 @@ def test_living_holder_keeps_it_beyond_the_lease(
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_backend_that_comes_late_is_used_then(
+def test_backend_that_comes_late_keeps_nobody_from_working_and_is_used_then(
     kind: str,
     server: conftest.StartServer,
+    other: holder.Holder,
     name: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "masakari.locks")
+    other.hold(name)
     with servers.Gate(server(kind).port) as gate:
         gate.shut()
         late = holder.connect(URLS[kind].format(port=gate.port))
 
-        assert not is_free(late, name)
+        assert is_free(late, name)
         gate.open()
 
-        assert clock.wait_until(CLOCK, lambda: is_free(late, name), 30, 0.2)
+        assert clock.wait_until(CLOCK, lambda: not is_free(late, name), BACK_S, 0.2)
         late.close()
     said = [r.getMessage() for r in caplog.records if r.name == "masakari.locks"]
     assert f"{name}: not locked, the lock backend does not answer" in said
@@ -132,16 +134,22 @@ def test_backend_that_comes_late_is_used_then(
 
 
 @pytest.mark.parametrize("kind", URLS)
-def test_backend_that_goes_away_gives_nothing_until_it_is_back(
-    kind: str, server: conftest.StartServer, name: str
+def test_backend_that_goes_away_keeps_nobody_from_working_until_it_is_back(
+    kind: str,
+    server: conftest.StartServer,
+    other: holder.Holder,
+    name: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    other.hold(name)
     with servers.Gate(server(kind).port) as gate:
         mine = holder.connect(URLS[kind].format(port=gate.port))
-        assert is_free(mine, name)
+        assert not is_free(mine, name)
 
         gate.shut()
-        assert not is_free(mine, name)
+        assert is_free(mine, name)
         gate.open()
 
-        assert clock.wait_until(CLOCK, lambda: is_free(mine, name), 30, 0.2)
+        assert clock.wait_until(CLOCK, lambda: not is_free(mine, name), BACK_S, 0.2)
         mine.close()
+    assert any(r.getMessage().startswith(f"{name}: not locked: ") for r in caplog.records)
