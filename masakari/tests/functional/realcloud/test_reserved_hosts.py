@@ -143,7 +143,8 @@ def test_two_hosts_at_once_share_no_reserved_host(bed, deployment, ha):
     victims = {host: bed.boot(host, COUNT) for host in (DEAD, OTHER_DEAD)}
     ha.register("reserved_host", reserved=(FIRST,), without=(SECOND,))
 
-    bed.kill(*victims, monitor=deployment.monitor)
+    deployment.monitor.wait_until_said("5 of 5 hosts online")
+    bed.kill(*victims)
     wait("both are reported", lambda: all(ha.of_host(h) for h in victims), 60)
     uuids = {host: ha.of_host(host).notification_uuid for host in victims}
     wait(
