@@ -4,7 +4,8 @@ import pytest
 
 from masakari import db, locks
 from masakari.clock import Clock
-from masakari.engine import exclusions, flows
+from masakari.cloud import service_of
+from masakari.engine import death, exclusions, flows
 from masakari.engine.leases import Lease
 from masakari.engine.world import Job, World
 from masakari.errors import HostNameUnknown
@@ -82,9 +83,7 @@ def prove_dead(claim):
     def call(hostname: str) -> Job:
         job = claim(hostname)
         assert db.hosts.begin_maintenance(job.world.database, job.host.uuid, by=job.uuid)
-        assert db.leases.record_proof(
-            job.world.database, job.uuid, owner=job.world.owner, proof={"kind": "nova_down"}
-        )
+        death.record(job, service_of(job.world.cloud, hostname))
         return job
 
     return call

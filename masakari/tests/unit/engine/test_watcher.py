@@ -4,10 +4,11 @@ import pytest
 
 from masakari import db
 from masakari.cloud import Migration
-from masakari.engine import watcher
+from masakari.engine import death, watcher
 from masakari.engine.watcher import Watcher
 from masakari.errors import EvacuationFailed, LeftAlone
 from masakari.sim.faults import Fault, Outcome
+from masakari.tests.unit.db import rows
 
 PAUSES = {
     "nothing in flight: slowest": ((100.0, [], None, 1.0), 1.0),
@@ -39,8 +40,11 @@ def dead(claim, cloud):
     return claim("compute1")
 
 
-def migration(status, dest="compute2"):
-    return Migration(id=7, server_id="vm1", source="compute1", dest=dest, status=status)
+AT_FIRST, LATER = "2026-01-01T00:00:00.000000", "2026-01-01T00:01:00.000000"
+
+
+def migration(status, dest="compute2", created_at=AT_FIRST):
+    return Migration(7, "vm1", "compute1", dest, status, created_at)
 
 
 RUNS = {
@@ -48,6 +52,10 @@ RUNS = {
     "accepted": (migration("accepted", None), True),
     "on its way": (migration("pre-migrating"), True),
     "on its way to a host that has died": (migration("pre-migrating", "compute3"), False),
+    "on its way since its destination has come back": (
+        migration("pre-migrating", "compute3", LATER),
+        True,
+    ),
     "in a state unknown to us": (migration("migrating"), True),
     "done": (migration("done"), False),
     "cleaned up": (migration("completed"), False),
@@ -57,30 +65,58 @@ RUNS = {
 }
 
 
+@pytest.fixture
+def compute3_dies(dead, prove_dead):
+    """compute3_dies(): its death is proven while `web` is on its way there; the job about it."""
+
+    def call():
+        cloud = dead.world.cloud
+        cloud.evacuate(cloud.vm("web").id, "compute3")
+        dead.world.clock.sleep(5)
+        cloud.set_service_state("compute3", up=False)
+        return prove_dead("compute3")
+
+    return call
+
+
 @pytest.mark.parametrize(("found", "expected"), RUNS.values(), ids=RUNS)
-def test_runs(dead, prove_dead, found, expected):
-    prove_dead("compute3")
+def test_runs(dead, compute3_dies, found, expected):
+    compute3_dies()
 
     assert Watcher(dead, None).runs(found) is expected
 
 
 def test_runs_destination_on_maintenance_without_proof_is_waited_for(dead, claim):
-    """An operator, or a recovery that has proven nothing yet, has put it there."""
+    """A recovery that has proven nothing yet has put it there."""
+    cloud = dead.world.cloud
+    cloud.evacuate(cloud.vm("web").id, "compute3")
+    dead.world.clock.sleep(5)
+    cloud.set_service_state("compute3", up=False)
     other = claim("compute3")
     db.hosts.begin_maintenance(dead.world.database, other.host.uuid, by=other.uuid)
 
     assert Watcher(dead, None).runs(migration("pre-migrating", "compute3"))
 
 
-def test_runs_destination_whose_proof_was_voided_is_waited_for(dead, prove_dead):
+def test_runs_destination_whose_proof_was_voided_is_waited_for(dead, compute3_dies):
     """It has come back, and may still finish what it had begun."""
-    other = prove_dead("compute3")
-    db.leases.record_proof(
-        dead.world.database,
-        other.uuid,
-        owner=dead.world.owner,
-        proof={"kind": "nova_down", "voided_by": "host compute3 is up again"},
-    )
+    death.void(compute3_dies(), "host compute3 is up again")
+
+    assert Watcher(dead, None).runs(migration("pre-migrating", "compute3"))
+
+
+def test_runs_destination_that_nova_sees_up_again_is_waited_for(dead, compute3_dies):
+    """Its own recovery has not looked yet."""
+    compute3_dies()
+    dead.world.cloud.set_service_state("compute3", up=True)
+
+    assert Watcher(dead, None).runs(migration("pre-migrating", "compute3"))
+
+
+def test_runs_destination_that_was_reported_started_is_waited_for(dead, compute3_dies):
+    """Neither Nova nor its own recovery has seen it yet."""
+    compute3_dies()
+    rows.report(dead.world.database, "compute3", payload={**rows.STOPPED, "event": "STARTED"})
 
     assert Watcher(dead, None).runs(migration("pre-migrating", "compute3"))
 
