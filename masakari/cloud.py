@@ -125,6 +125,10 @@ class Cloud(Protocol):
     """
 
     @property
+    def user_id(self) -> str | None:
+        """Of the user as whom Nova knows us, as in `Action.user_id`."""
+
+    @property
     def confirms_by_migrations(self) -> bool:
         """`evacuations` understands *since*: microversion 2.59 or later."""
 

@@ -311,7 +311,7 @@ PROCESS_FAILURE_OPTS: list[cfg.Opt] = [
         default={},
         help="What is done when single processes fail, by their names: ignore; disable the "
         "host's compute service, so that Nova places no more VMs there; notify, which records it "
-        "and sends an event. nova-compute cannot be named: its host is always disabled.",
+        "and says so in the log. nova-compute cannot be named: its host is always disabled.",
     ),
     cfg.StrOpt(
         "other_processes",
@@ -319,7 +319,7 @@ PROCESS_FAILURE_OPTS: list[cfg.Opt] = [
         choices=[
             ("ignore", "nothing"),
             ("disable", "the host's compute service is disabled"),
-            ("notify", "it is recorded, and an event is sent"),
+            ("notify", "it is recorded, with a warning in the log"),
         ],
         help="What is done when a process fails that is neither nova-compute nor named in "
         "processes.",
@@ -333,8 +333,8 @@ COORDINATION_OPTS: list[cfg.Opt] = [
         sample_default="file://$state_path/masakari-locks",
         help="URL of a tooz backend that holds the locks on reserved hosts. Files, the default, "
         "serve all engines of one node; engines on several nodes need etcd3+http://HOST:2379, "
-        "redis://:PASSWORD@HOST:6379 or zookeeper://HOST:2181. While it does not answer no "
-        "reserved host is taken.",
+        "redis://:PASSWORD@HOST:6379 or zookeeper://HOST:2181. While it does not answer, "
+        "the database alone keeps two recoveries off one reserved host.",
     ),
 ]
 

@@ -123,9 +123,10 @@ def _refuse_duplicate(
 ) -> None:
     """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
 
-    Hosts: of whatever status.  A VM or a process may fail again soon: what was settled before *at*
-    was another failure, unless the monitor, whose clock may be ahead of ours, saw it at or after
-    *at*.  OpenStack's release stored the payload with its keys in the order of the request.
+    Hosts: of whatever status.  What has started in between has failed anew.  A VM or a process may
+    fail again soon: what was settled before *at* was another failure, unless the monitor, whose
+    clock may be ahead of ours, saw it at or after *at*.  OpenStack's release stored the payload
+    with its keys in the order of the request.
     """
     since = at - datetime.timedelta(seconds=window_s)
     is_same_failure = sa.or_(
@@ -135,7 +136,7 @@ def _refuse_duplicate(
         T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
     )
     equal_or_nearly = (
-        sa.select(T.c.notification_uuid, T.c.payload)
+        sa.select(T.c.id, T.c.notification_uuid, T.c.payload)
         .where(
             T.c.source_host_uuid == host["uuid"],
             T.c.type == str(type),
@@ -146,8 +147,13 @@ def _refuse_duplicate(
         )
         .order_by(T.c.id)
     )
-    for uuid, text in tx.connection.execute(equal_or_nearly):
-        if jsonutils.loads(text) == payload:  # MySQL compares without regard to case
+    for id_, uuid, text in tx.connection.execute(equal_or_nearly).all():
+        if jsonutils.loads(text) != payload:  # MySQL compares without regard to case
+            continue
+        has_started = type != NotificationType.VM and any(
+            started <= at for started in _starts_after(tx, host["uuid"], type, id_, payload)
+        )
+        if payload.get("event") == Event.STARTED or not has_started:
             raise DuplicateNotification(host=host["name"], notification=uuid)
 
 
@@ -180,20 +186,7 @@ def started_after(tx: Transaction, n: Notification) -> bool:
 
     If *n* tells of a process: that this process has started.
     """
-    is_process = n.type == NotificationType.PROCESS
-    told_by = NotificationType.PROCESS if is_process else NotificationType.COMPUTE_HOST
-    wanted = {"event": str(Event.STARTED)}
-    if is_process:
-        wanted["process_name"] = n.payload.get("process_name", "")
-    reported = tx.connection.execute(
-        sa.select(T.c.payload).where(
-            T.c.source_host_uuid == n.source_host_uuid,
-            T.c.type == str(told_by),
-            T.c.id > n.id,
-            T.c.deleted == 0,
-        )
-    )
-    return any(_tells(text, wanted) for text in reported.scalars())
+    return bool(_starts_after(tx, n.source_host_uuid, n.type, n.id, n.payload))
 
 
 @reader
@@ -228,6 +221,26 @@ def _tells(text: str | None, wanted: Mapping[str, str]) -> bool:
 
 
 # ---- parts of transactions
+
+
+def _starts_after(
+    tx: Transaction, host_uuid: str, type_: str, id_: int, payload: Mapping[str, str]
+) -> list[datetime.datetime]:
+    """When the host, or the process of *payload*, started, by reports accepted after *id_*."""
+    is_process = type_ == NotificationType.PROCESS
+    wanted = {"event": str(Event.STARTED)}
+    if is_process:
+        wanted["process_name"] = payload.get("process_name", "")
+    told_by = NotificationType.PROCESS if is_process else NotificationType.COMPUTE_HOST
+    reported = tx.connection.execute(
+        sa.select(T.c.generated_time, T.c.payload).where(
+            T.c.source_host_uuid == host_uuid,
+            T.c.type == str(told_by),
+            T.c.id > id_,
+            T.c.deleted == 0,
+        )
+    )
+    return [at for at, text in reported if _tells(text, wanted)]
 
 
 def require(tx: Transaction, uuid: str) -> Notification:

@@ -94,12 +94,10 @@ def history(tx: Transaction, instance_uuid: str, *, since: datetime.datetime) ->
 
 
 @reader
-def last_power_on(tx: Transaction, instance_uuid: str, *, but: str) -> datetime.datetime | None:
-    """When another notification than *but* last had Nova start the VM, or None."""
+def last_power_on(tx: Transaction, instance_uuid: str) -> datetime.datetime | None:
+    """When we last had Nova start the VM, or None."""
     found: datetime.datetime | None = tx.connection.execute(
-        sa.select(sa.func.max(T.c.power_on_at)).where(
-            T.c.instance_uuid == _stored(instance_uuid), T.c.notification_uuid != but
-        )
+        sa.select(sa.func.max(T.c.power_on_at)).where(T.c.instance_uuid == _stored(instance_uuid))
     ).scalar()
     return found
 

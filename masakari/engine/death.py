@@ -28,7 +28,7 @@ def describe(service: ComputeService) -> str:
 
 
 def await_down(job: Job, service: ComputeService) -> ComputeService:
-    """The host's service, which Nova reports down.
+    """The host's service, which Nova reports down, or a monitor reported started.
 
     Raises ServiceStillUp when `wait_period_after_service_update` seconds pass before it does.
     """
@@ -39,7 +39,7 @@ def await_down(job: Job, service: ComputeService) -> ComputeService:
         job.lease.check()
         if not seen[-1].is_down:
             seen.append(cloud.service_of(world.cloud, service.host))
-        return seen[-1].is_down
+        return seen[-1].is_down or db.notifications.started_after(world.database, job.notification)
 
     every = world.conf.verify_interval
     if not wait_until(world.clock, is_down, timeout_s, every, soonest=0.1):

@@ -77,12 +77,17 @@ def evacuate_all(
     parallel = job.world.conf.host_failure_recovery_threads
     threads = min(len(moves), parallel + math.ceil(parallel * AHEAD))
     watcher, slots = Watcher(job, stop_reason), Slots(job.world.clock, parallel)
+    asked = _maybe_asked_for(job, moves)
     with job.world.pool(threads + 1, "evacuation") as pool:
         futures: list[Future[None]] = []
         try:
             pool.submit(watcher.run)
             for move in moves:
-                futures.append(pool.submit(Evacuation(job, watcher, slots, move).run))
+                futures.append(
+                    pool.submit(
+                        Evacuation(job, watcher, slots, move, move.instance_uuid in asked).run
+                    )
+                )
             _follow(job.world.clock, futures, say)
         except BaseException:
             job.lease.lose()  # nobody begins anything more
@@ -92,6 +97,14 @@ def evacuate_all(
                 future.cancel()
             watcher.stop()
     return watcher.sign_of_life
+
+
+def _maybe_asked_for(job: Job, moves: Sequence[VMove]) -> frozenset[str]:
+    """Ids of the VMs for which an engine before us has asked Nova, or was about to."""
+    n = job.notification
+    before = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, job.chapter)
+    open_ = [m for m in [*before, *moves] if m.status == VMoveStatus.ONGOING]
+    return frozenset(m.instance_uuid for m in open_)
 
 
 def _whereabouts(server: Server, newest: Migration | None) -> str | None:
@@ -121,7 +134,9 @@ def _follow(
 class Evacuation:
     """The way of one VM; run by one thread."""
 
-    def __init__(self, job: Job, watcher: Watcher, slots: Slots, move: VMove) -> None:
+    def __init__(
+        self, job: Job, watcher: Watcher, slots: Slots, move: VMove, maybe_asked_for: bool = False
+    ) -> None:
         """Nothing is done yet, unless an engine before us began."""
         self._job = job
         self._world = job.world
@@ -131,6 +146,7 @@ class Evacuation:
         self._id = move.instance_uuid
         self._plan = treatment(move.vm_state, move.task_state, move.power_state)
         self._locked = move.locked
+        self._maybe_asked_for = maybe_asked_for
         self._wanted = job.spare.name if job.spare else None
 
     def run(self) -> None:
@@ -161,7 +177,7 @@ class Evacuation:
         newest = self._newest()
         if self._watcher.runs(newest):
             return self._adopt(newest)
-        if self._move.status == VMoveStatus.ONGOING:  # an engine before us asked, or was about to
+        if self._maybe_asked_for:
             server = self._world.cloud.server(self._id)
             if server.host != self._job.host.name:
                 return _whereabouts(server, newest)

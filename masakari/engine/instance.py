@@ -6,7 +6,7 @@ whether that is still ours to do.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from oslo_log import log
 
 from masakari import cloud, db
 from masakari.clock import wait_until
-from masakari.cloud import Action, Server
+from masakari.cloud import Server
 from masakari.db.models import VmRecovery
 from masakari.engine import selection, vm_checks
 from masakari.engine.step import Step
@@ -138,10 +138,11 @@ class InstanceStep(Step):
     def _facts(self, server: Server) -> vm_checks.Facts:
         world, n = self.job.world, self.job.notification
         options = world.conf.instance_failure
-        done = db.vm_recoveries.of_notification(world.database, self.job.uuid)
-        begun = bool(done)
-        actions: Sequence[Action] = () if begun else world.cloud.actions(server.id)
-        of_power = (a for a in actions if a.name in vm_checks.RESTARTS | vm_checks.STOPS)
+        of_power = (
+            action
+            for action in world.cloud.actions(server.id)
+            if action.name in vm_checks.RESTARTS | vm_checks.STOPS
+        )
         return vm_checks.Facts(
             host=self.job.host.name,
             excluded=world.exclusions.server(server),
@@ -149,12 +150,10 @@ class InstanceStep(Step):
             or selection.is_ha_enabled(server, options.ha_enabled_instance_metadata_key),
             ha_key=options.ha_enabled_instance_metadata_key,
             newest_action=next(of_power, None),
-            restarted_at=db.vm_recoveries.last_power_on(
-                world.database, server.id, but=self.job.uuid
-            ),
+            restarted_at=db.vm_recoveries.last_power_on(world.database, server.id),
             event_at=n.generated_time,
-            has_begun=begun,
-            was_relocated=any(r.action == VmAction.RELOCATE for r in done),
+            own_user=world.cloud.user_id,
+            was_relocated=bool(relocations(self.job)),
             evacuated_to=self._evacuated_to(server),
         )
 
@@ -246,6 +245,8 @@ class MigrateInstanceTask(InstanceStep):
     def execute(self, instance_uuid: str) -> None:
         """Do what its state asks for next, until it is there."""
         self._source = self._begun() or self._begin_anew()
+        if self._was_asked_for():
+            self._asked.add("migrate")
         self.say(f"Moving VM {instance_uuid} off host {self._source}.", 0.0)
         server = self._await("to be active on another host", self._advance, _relocation_s)
         self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
@@ -254,6 +255,16 @@ class MigrateInstanceTask(InstanceStep):
         """The host that the VM leaves, if this attempt has begun to move it."""
         attempt = self.job.notification.attempt
         return next((r.host for r in relocations(self.job) if r.attempt == attempt), None)
+
+    def _was_asked_for(self) -> bool:
+        """Whether an engine before us has had Nova move the VM in this attempt."""
+        job = self.job
+        attempt = job.notification.attempt
+        begun_at = next(r.started_at for r in relocations(job) if r.attempt == attempt)
+        return any(
+            a.name == "migrate" and a.started_at > begun_at - vm_checks.SAME_MOMENT
+            for a in job.world.cloud.actions(job.vm)
+        )
 
     def _begin_anew(self) -> str | None:
         """The host that the VM leaves: what an attempt before did by half is brought to its end."""

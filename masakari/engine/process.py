@@ -99,6 +99,10 @@ def started(job: Job) -> Verdict:
     """What the process's failure had changed is undone, and nothing else."""
     host, name = job.host, job.notification.payload["process_name"]
     ours = answer(job.world.conf, name)
+    newest = db.notifications.newest_process_events(job.world.database, host.uuid).get(name)
+    if newest is not None and newest.id > job.notification.id:
+        text = f"Process {name} on host {host.name} was reported again since: recorded."
+        return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)
     if not ours.disables:
         text = f"Process {name} on host {host.name} has started: recorded, nothing is to be undone."
         return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)

@@ -56,7 +56,9 @@ def taken(job: Job, tried: Collection[str]) -> Iterator["Spare"]:
             wrong.append(f"{host.name} {problem}")
             continue
         with world.locks.hold(f"reserved-host-{host.uuid}") as is_locked:
-            if not (is_locked and db.hosts.take_reserved(world.database, host.uuid, by=job.uuid)):
+            # a lock on what the database says is ours is that of an engine before us
+            is_free = is_locked or host.reserved_for == job.uuid
+            if not (is_free and db.hosts.take_reserved(world.database, host.uuid, by=job.uuid)):
                 wrong.append(f"{host.name} is held by another recovery")
                 continue
             passed = f" ({', '.join(wrong)})" if wrong else ""

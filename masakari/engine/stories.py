@@ -4,6 +4,7 @@ A chapter is one flow of steps (`flows`), run by `runner`.  After each the datab
 left to do, so a story that is told again, by another engine, goes on where it was.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from masakari.errors import (
     HostTaken,
     MasakariError,
     NoReservedHost,
+    NotificationNotFound,
     RecoveryIgnored,
     RecoverySkipped,
     ReservedHostUnusable,
@@ -187,12 +189,24 @@ def _both(before: MasakariError | None, now: NoReservedHost) -> MasakariError:
 def host_started(job: Job) -> Verdict:
     """The host is up: what a failed process had marked is undone; VMs stay where they are."""
     text = "The host has started: recorded, there is nothing to recover."
-    if db.hosts.end_process_maintenance(job.world.database, job.host.uuid):
+    if _is_marked_before(job) and db.hosts.end_process_maintenance(
+        job.world.database, job.host.uuid
+    ):
         text = (
             "The host has started: the maintenance that a failed process had begun is over. Its "
             "compute service stays as it is until that process is reported started."
         )
     return Verdict(NotificationStatus.FINISHED, Reason.HOST_STARTED, text)
+
+
+def _is_marked_before(job: Job) -> bool:
+    """Whether what put the host on maintenance was reported before it started."""
+    if job.host.maintenance_by is None:
+        return False
+    with contextlib.suppress(NotificationNotFound):
+        by = db.notifications.get(job.world.database, job.host.maintenance_by)
+        return by.id < job.notification.id
+    return False
 
 
 # ---- VMs

@@ -35,11 +35,11 @@ class Facts:
     event_at: datetime.datetime
     """by the monitor's clock"""
     newest_action: Action | None
-    """of those that start or stop a VM; None: there is none, or we have begun ourselves"""
+    """of those that start or stop a VM"""
     restarted_at: datetime.datetime | None
-    """when another notification last had the VM started"""
-    has_begun: bool
-    """this notification has acted on the VM"""
+    """when we last had the VM started, for whichever notification"""
+    own_user: str | None
+    """as whom Nova knows us"""
     was_relocated: bool
     """this notification has had it moved, or tried to"""
     evacuated_to: str | None
@@ -104,7 +104,7 @@ def is_not_locked(server: Server, facts: Facts) -> Verdict | None:
 
 def did_not_recover(server: Server, facts: Facts) -> Verdict | None:
     """Is the event about the guest that runs now, not about the one before?"""
-    if server.vm_state != "active" or (facts.has_begun and facts.evacuated_to is None):
+    if server.vm_state != "active":
         return None
     by_us = server.host == facts.evacuated_to or (
         facts.restarted_at is not None and facts.restarted_at > facts.event_at
@@ -127,9 +127,9 @@ def did_not_recover(server: Server, facts: Facts) -> Verdict | None:
 def was_not_stopped_by_a_user(server: Server, facts: Facts) -> Verdict | None:
     """Is it off because it failed?  Nova's own power-state sync stops a VM as nobody's action."""
     action = facts.newest_action
-    if facts.has_begun or server.vm_state != "stopped" or action is None:
+    if server.vm_state != "stopped" or action is None or action.name != "stop":
         return None
-    if action.name != "stop" or action.user_id is None:
+    if action.user_id in (None, facts.own_user):
         return None
     return _ignore(
         Reason.STOPPED_BY_OWNER, f"The VM was stopped by a user at {action.started_at} UTC."

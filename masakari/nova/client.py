@@ -62,6 +62,16 @@ class Client:
         """The highest that Nova offers, within LOWEST and HIGHEST.  Raises CloudUnavailable."""
         return self._persist(lambda: self._ready()[1])
 
+    @property
+    def user_id(self) -> str | None:
+        """Of our token.  Raises CloudUnavailable."""
+
+        def attempt() -> tuple[str | None]:
+            with _errors_in_our_words(self._access):
+                return (self._access.session.get_user_id(),)
+
+        return self._persist(attempt)[0]
+
     def get(self, action: str, path: str, read: Callable[[Json], T]) -> T:
         """What *read* makes of the document at *path*; *action* completes "Nova refused to …".
 

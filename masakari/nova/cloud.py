@@ -25,6 +25,11 @@ class NovaCloud:
         self._client = client
 
     @property
+    def user_id(self) -> str | None:
+        """As Cloud; the first use asks Keystone, unless there is a token already."""
+        return self._client.user_id
+
+    @property
     def confirms_by_migrations(self) -> bool:
         """Nova offers microversion 2.59; the first use asks it."""
         return self._client.microversion >= (2, 59)

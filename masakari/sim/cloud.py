@@ -16,7 +16,7 @@ from masakari import cloud, errors, retry
 from masakari.sim import aggregates, cloud_rows, owner, power
 from masakari.sim.compute import ComputeApi
 from masakari.sim.faults import ApiError, Call, Fault, Faults, Outcome
-from masakari.sim.records import Settings
+from masakari.sim.records import OPERATOR, Settings
 from masakari.sim.site import Site
 
 __all__ = ["ApiError", "Call", "Fault", "Outcome", "Settings", "SimCloud"]
@@ -94,6 +94,11 @@ class SimCloud(Site):
             return [vm.name for vm in self.vms.values() if vm.locked != vm.locked_by_owner]
 
     # ---- cloud.Cloud
+
+    @property
+    def user_id(self) -> str | None:
+        """As Cloud."""
+        return OPERATOR
 
     @property
     def confirms_by_migrations(self) -> bool:
