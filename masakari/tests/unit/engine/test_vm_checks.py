@@ -30,7 +30,7 @@ FACTS = vm_checks.Facts(
     event_at=AT,
     newest_action=None,
     restarted_at=None,
-    has_begun=False,
+    own_user="masakari",
     was_relocated=False,
     evacuated_to=None,
 )
@@ -89,12 +89,6 @@ LEFT = {
         FINISHED,
         Reason.ALREADY_RECOVERED,
     ),
-    "evacuated since, and runs there, after we had stopped it": (
-        server(host="compute2"),
-        facts(evacuated_to="compute2", has_begun=True),
-        FINISHED,
-        Reason.ALREADY_RECOVERED,
-    ),
     "evacuated since, and moved on by somebody": (
         server(host="compute3"),
         facts(evacuated_to="compute2"),
@@ -145,14 +139,13 @@ OURS = {
         server(vm_state="stopped"),
         facts(restarted_at=seconds(60)),
     ),
-    "stopped by us": (server(vm_state="stopped"), facts(has_begun=True)),
-    "started by us, not yet confirmed": (
-        server(),
-        facts(has_begun=True, restarted_at=seconds(60)),
+    "stopped by us": (
+        server(vm_state="stopped"),
+        facts(newest_action=action("stop", user="masakari")),
     ),
     "evacuated while it was off": (
         server(host="compute2", vm_state="stopped"),
-        facts(evacuated_to="compute2", has_begun=True),
+        facts(evacuated_to="compute2"),
     ),
     "elsewhere because we moved it": (server(host="compute2"), facts(was_relocated=True)),
 }
@@ -186,4 +179,9 @@ def test_judge_several_checks_speak_against_it_the_first_is_heard(reason):
 
 def test_judge_locked_by_its_owner_in_the_middle_ends_it():
     """Also a recovery that has begun leaves a VM that is not ours any more."""
-    assert judged(server(locked=True), facts(has_begun=True)) == (IGNORED, Reason.VM_LOCKED)
+    stopped_by_us = facts(newest_action=action("stop", user="masakari"))
+
+    assert judged(server(vm_state="stopped", locked=True), stopped_by_us) == (
+        IGNORED,
+        Reason.VM_LOCKED,
+    )
