@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from oslo_utils import timeutils
+
 from masakari import errors
 
 MESSAGE_LIMIT = 300
@@ -235,6 +237,11 @@ class Cloud(Protocol):
 
         Raises CloudConflict when that would change the availability zone of the host's VMs.
         """
+
+
+def time(text: str) -> datetime.datetime:
+    """What Nova calls a time (ISO 8601), UTC, naive."""
+    return timeutils.normalize_time(timeutils.parse_isotime(text))
 
 
 def service_of(cloud: Cloud, host: str) -> ComputeService:

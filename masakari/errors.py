@@ -215,6 +215,17 @@ class EvacuationFailed(MasakariError):
     template = "{message}"
 
 
+class DestinationDied(EvacuationFailed):
+    """The host to which one VM was on its way is proven dead; *dest* names it."""
+
+    template = "Its destination {dest} has died."
+
+    @property
+    def dest(self) -> str:
+        """Its name."""
+        return str(self.details["dest"])
+
+
 class LeftAlone(MasakariError):
     """One VM is deliberately not moved; its move becomes `ignored`."""
 

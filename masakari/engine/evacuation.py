@@ -1,5 +1,6 @@
 """One VM: prepare it, evacuate it, confirm that it arrived, leave it as its owner had it."""
 
+import datetime
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from masakari.errors import (
     CloudNotFound,
     CloudUnavailable,
     DatabaseUnavailable,
+    DestinationDied,
     EvacuationFailed,
     LeaseLost,
     LeftAlone,
@@ -76,8 +78,11 @@ def evacuate_all(
         return None
     parallel = job.world.conf.host_failure_recovery_threads
     threads = min(len(moves), parallel + math.ceil(parallel * AHEAD))
-    watcher, slots = Watcher(job, stop_reason), Slots(job.world.clock, parallel)
-    asked = _maybe_asked_for(job, moves)
+    n = job.notification
+    before = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, job.chapter)
+    asked = {m.instance_uuid for m in [*before, *moves] if m.status == VMoveStatus.ONGOING}
+    watcher = Watcher(job, stop_reason, _given_up(before))
+    slots = Slots(job.world.clock, parallel)
     with job.world.pool(threads + 1, "evacuation") as pool:
         futures: list[Future[None]] = []
         try:
@@ -99,12 +104,13 @@ def evacuate_all(
     return watcher.sign_of_life
 
 
-def _maybe_asked_for(job: Job, moves: Sequence[VMove]) -> frozenset[str]:
-    """Ids of the VMs for which an engine before us has asked Nova, or was about to."""
-    n = job.notification
-    before = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, job.chapter)
-    open_ = [m for m in [*before, *moves] if m.status == VMoveStatus.ONGOING]
-    return frozenset(m.instance_uuid for m in open_)
+def _given_up(before: Sequence[VMove]) -> dict[tuple[str, str | None], datetime.datetime]:
+    """{(VM, destination): when} of evacuations whose destination was proven dead meanwhile."""
+    return {
+        (m.instance_uuid, m.dest_host): m.end_time
+        for m in reversed(before)
+        if m.status == VMoveStatus.FAILED and m.dest_host and m.end_time
+    }
 
 
 def _whereabouts(server: Server, newest: Migration | None) -> str | None:
@@ -164,6 +170,8 @@ class Evacuation:
             status, message = VMoveStatus.IGNORED, "The VM was deleted meanwhile."
         except LeftAlone as e:
             status, message = VMoveStatus.IGNORED, self._leave_alone(e)
+        except DestinationDied as e:
+            status, dest, message = VMoveStatus.FAILED, e.dest, str(e)
         except MasakariError as e:
             status, message = VMoveStatus.FAILED, str(e)
         except Exception as e:
@@ -349,7 +357,7 @@ class Evacuation:
             message=message,
             locked=self._locked and not self._unlock(),
         )
-        if self._job.spare is not None:
+        if self._job.spare is not None and status == VMoveStatus.SUCCEEDED:
             self._job.spare.landed(dest)
         (LOG.warning if status == VMoveStatus.FAILED else LOG.info)(
             "VM %s (%s): %s%s%s",

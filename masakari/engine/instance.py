@@ -214,6 +214,7 @@ class StartInstanceTask(InstanceStep):
             raise VMNotRecovered(f"The VM cannot be started in vm_state {server.vm_state}.")
         # what a dead host is asked to start, it starts when it is back
         _require_service(job, server)
+        self.begin(server.host)
         self.say(f"Starting VM {server.name} ({instance_uuid}).", 0.5)
         start(job, instance_uuid)
         self.say(f"Nova starts VM {server.name}.", 1.0)

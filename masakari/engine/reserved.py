@@ -5,6 +5,7 @@ by compare-and-swap.  A lock beside it saves two engines the same work.  What is
 Nova is stored before it is done (`reserved_undo`), so that whoever gives the host back knows it.
 """
 
+import datetime
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -159,8 +160,10 @@ class Spare:
             return
         try:
             job.lease.check()
-            if is_needed(world, self.name, job.notification, job.host.name):
-                self._use("it has taken a VM, or Nova is moving one there")
+            if has_vms(world, self.name, job.notification):
+                self._use("it has taken a VM")
+            elif is_awaited(world, self.name, job.host.name):
+                LOG.info("reserved host %s stays taken: Nova is moving a VM there", self.name)
             else:
                 give_back(world, self._current(), leave=job.lease.check)
         except CloudUnavailable as e:
@@ -210,15 +213,24 @@ class Spare:
         return db.hosts.find(self._job.world.database, self._host.uuid) or self._host
 
 
-def is_needed(world: World, name: str, n: Notification, source: str) -> bool:
-    """Whether the reserved host has VMs of the failed host *source*, or will have some."""
+def has_vms(world: World, name: str, n: Notification) -> bool:
+    """Whether VMs of that recovery are on the reserved host."""
     moves = db.vmoves.previous(world.database, n.notification_uuid, n.attempt + 1, 1)
     ours = {m.instance_uuid for m in moves}
-    if any(server.id in ours for server in world.cloud.servers_on(name)):
-        return True
+    return any(server.id in ours for server in world.cloud.servers_on(name))
+
+
+def is_awaited(world: World, name: str, source: str) -> bool:
+    """Whether a VM of the failed host *source* may still arrive on the reserved host."""
     over = MIGRATION_ARRIVED | MIGRATION_FAILED
-    running = world.cloud.evacuations(source)
-    return any(m.dest == name and m.status not in over for m in running)
+    patience = datetime.timedelta(seconds=world.conf.engine.evacuation_timeout)
+    given_up = world.clock.now() - patience
+    return any(
+        m.dest == name
+        and m.status not in over
+        and (m.created_at is None or cloud.time(m.created_at) > given_up)
+        for m in world.cloud.evacuations(source)
+    )
 
 
 def give_back(world: World, host: Host, *, leave: Leave = cloud.freely) -> None:

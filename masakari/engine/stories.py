@@ -140,7 +140,7 @@ class HostStory:
         if not factories:
             return True
         if self._problem is not None:
-            LOG.warning("notification %s: going on %s: %s", self._job.uuid, name, self._problem)
+            LOG.warning("notification %s: %s; going on: %s", self._job.uuid, self._problem, name)
         self._problem = None
         number = self._told.setdefault(name, len(self._told) + 1)
         # as it is now: a chapter before may have proven the death, or seen a sign of life
@@ -168,7 +168,8 @@ class HostStory:
         if not is_done:
             assert self._problem is not None  # noqa: S101  it is why
             if isinstance(self._problem, VMsNotRecovered) and moved:
-                text = f"{self._problem} {moved} of {len(moves)} VMs are recovered in all."
+                stop = "" if str(self._problem).endswith(".") else "."
+                text = f"{self._problem}{stop} {moved} of {len(moves)} VMs are recovered in all."
                 raise VMsNotRecovered(text)
             raise self._problem
         if not moved:

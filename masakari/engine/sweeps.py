@@ -41,8 +41,9 @@ def forgotten_locks(world: World, stop: Event) -> None:
             return
         try:
             world.cloud.unlock(move.instance_uuid)
+            what = "unlocked"
         except CloudNotFound:
-            LOG.debug("VM %s: deleted meanwhile", move.instance_uuid)
+            what = "deleted meanwhile"
         except CloudUnavailable as e:
             LOG.warning("VMs stay locked until the next sweep: %s", e)
             return
@@ -50,7 +51,7 @@ def forgotten_locks(world: World, stop: Event) -> None:
             LOG.error("VM %s stays locked: %s", move.instance_uuid, e)
             continue
         db.vmoves.unlocked(world.database, move.uuid)
-        LOG.info("VM %s (%s): unlocked", move.instance_name, move.instance_uuid)
+        LOG.info("VM %s (%s): %s", move.instance_name, move.instance_uuid, what)
 
 
 def forgotten_reserved_hosts(world: World, stop: Event) -> None:
@@ -62,22 +63,23 @@ def forgotten_reserved_hosts(world: World, stop: Event) -> None:
         if not db.hosts.take_over_reserved(world.database, found.uuid, of=before, by=ours):
             continue
         try:
-            if _is_needed(world, found, before):
-                db.hosts.use_reserved(world.database, found.uuid, by=ours)
-                LOG.info("host %s is reserved no more: it has VMs", found.name)
-            else:
-                reserved.give_back(world, dataclasses.replace(found, reserved_for=ours))
+            _end(world, dataclasses.replace(found, reserved_for=ours), before)
         except CloudUnavailable as e:
             LOG.warning("reserved host %s is given back later: %s", found.name, e)
-            db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
             return
+        finally:  # what was not ended is looked at again
+            db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
 
 
-def _is_needed(world: World, host: Host, notification_uuid: str) -> bool:
-    """Whether VMs of that recovery are on the reserved host, or on their way."""
+def _end(world: World, host: Host, notification_uuid: str) -> None:
+    """The reserved host is used if VMs of that recovery are there, given back if none will be."""
     try:
         n = db.notifications.get(world.database, notification_uuid)
     except NotificationNotFound:
-        return bool(world.cloud.servers_on(host.name))
-    source = db.hosts.find(world.database, n.source_host_uuid)
-    return source is None or reserved.is_needed(world, host.name, n, source.name)
+        n = None
+    source = None if n is None else db.hosts.find(world.database, n.source_host_uuid)
+    if n is not None and reserved.has_vms(world, host.name, n):
+        db.hosts.use_reserved(world.database, host.uuid, by=str(host.reserved_for))
+        LOG.info("host %s is reserved no more: it has VMs", host.name)
+    elif source is None or not reserved.is_awaited(world, host.name, source.name):
+        reserved.give_back(world, host)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeGuard
 
 from oslo_log import log
-from oslo_utils import timeutils
 
 from masakari import cloud, db
 from masakari.clock import Clock, wait_until
@@ -22,6 +21,7 @@ from masakari.engine.world import Job
 from masakari.errors import (
     CloudNotFound,
     ComputeServiceNotFound,
+    DestinationDied,
     EvacuationFailed,
     LeftAlone,
     MasakariError,
@@ -73,8 +73,18 @@ def pause(now: float, began: Iterable[float], shortest: float | None, slowest: f
 class Watcher:
     """How the VMs of one dead host fare.  Owns what follows under one lock."""
 
-    def __init__(self, job: Job, stop_reason: str | None) -> None:
-        """Know how things are now."""
+    def __init__(
+        self,
+        job: Job,
+        stop_reason: str | None,
+        given_up: Mapping[tuple[str, str | None], datetime.datetime] | None = None,
+    ) -> None:
+        """Know how things are now.
+
+        *given_up*: {(VM, destination): when} of evacuations whose destination was proven dead in
+        an earlier try.
+        """
+        self._given_up = given_up or {}
         self.stop_reason = stop_reason
         """Why nothing more is begun; None: there is no reason so far"""
         self.sign_of_life = stop_reason
@@ -127,9 +137,12 @@ class Watcher:
 
     def _is_lost(self, migration: Migration) -> bool:
         """Whether its destination died with it.  One that was begun later found it alive again."""
-        seen_at = self._dead.get(migration.dest or "")
-        began = migration.created_at
-        return seen_at is not None and began is not None and _utc(began) < seen_at
+        began = cloud.time(migration.created_at) if migration.created_at else None
+        ends = (
+            self._dead.get(migration.dest or ""),
+            self._given_up.get((migration.server_id, migration.dest)),
+        )
+        return any(end is not None and began is not None and began < end for end in ends)
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
@@ -164,7 +177,7 @@ class Watcher:
                         + (f" on host {migration.dest}." * bool(migration.dest))
                     )
                 if migration is not None and self._is_lost(migration):
-                    raise EvacuationFailed(message=f"Its destination {migration.dest} has died.")
+                    raise DestinationDied(dest=migration.dest)
                 self._check_age(flight, migration)
                 self._check_exists(server_id, flight)
                 flight.changed.wait(WAKE_UP_S)
@@ -383,9 +396,4 @@ class Watcher:
 
 def _time(migration: Migration) -> datetime.datetime | None:
     text = migration.updated_at or migration.created_at
-    return _utc(text) if text else None
-
-
-def _utc(text: str) -> datetime.datetime:
-    """What Nova calls a time, naive."""
-    return timeutils.normalize_time(timeutils.parse_isotime(text))
+    return cloud.time(text) if text else None
