@@ -73,10 +73,11 @@ class PrepareHAEnabledInstancesTask(Step):
         self.say(f"VMs that are not HA-enabled: {len(servers) - len(enabled)}.", 0.7)
 
 
-def has_work(job: Job) -> bool:
-    """Whether a VM is to be moved; if not, no reserved host is needed."""
+def to_be_moved(job: Job) -> list[NewMove]:
+    """The VMs that are on the host and are not to stay there."""
     servers = job.world.cloud.servers_on(job.host.name)
-    return any(m.status == VMoveStatus.PENDING for m in _choose(job, servers, _rules(job)))
+    chosen = _choose(job, servers, _rules(job))
+    return [m for m in chosen if m.status == VMoveStatus.PENDING]
 
 
 def _rules(job: Job) -> selection.Rules:

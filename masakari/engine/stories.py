@@ -109,7 +109,7 @@ class HostStory:
         if not self._chapter("before reserved hosts", parts.pre, reserved_host_list=names):
             return False
         was_begun = any(name.startswith(ONTO) for name in self._told)
-        if not was_begun and not host.has_work(job):
+        if not was_begun and not host.to_be_moved(job):
             return self._chapter("nothing to move", (host.PrepareHAEnabledInstancesTask,))
         tried: list[str] = []
         while True:
@@ -172,12 +172,33 @@ class HostStory:
                 text = f"{self._problem}{stop} {moved} of {len(moves)} VMs are recovered in all."
                 raise VMsNotRecovered(text)
             raise self._problem
+        self._refuse_unmoved()
         if not moved:
             text = f"No VM was to be recovered ({alone} left alone)."
             return Verdict(NotificationStatus.FINISHED, Reason.NOTHING_TO_DO, text)
         rest = f", {alone} left alone" if alone else ""
         text = f"{moved} of {len(moves)} VMs recovered{rest}."
         return Verdict(NotificationStatus.FINISHED, Reason.RECOVERED, text)
+
+    def _refuse_unmoved(self) -> None:
+        """A flow that ended well and has left VMs on the host has not done its work."""
+        n, database = self._job.notification, self._job.world.database
+        now = db.vmoves.of_attempt(database, n.notification_uuid, n.attempt)
+        open_ = {m.instance_uuid for m in now if m.status in _OPEN}
+        if not open_ and any(m.status == VMoveStatus.SUCCEEDED for m in now):
+            return
+        ended = {m.instance_uuid for m in now} - open_
+        left = [m for m in host.to_be_moved(self._job) if m.instance_uuid not in ended]
+        if left:
+            raise VMsNotRecovered(
+                failed=len(left),
+                total=len(left) + len(ended),
+                host=self._job.host.name,
+                detail=f"{left[0].instance_name}: the configured flow has left it there.",
+            )
+
+
+_OPEN = (VMoveStatus.PENDING, VMoveStatus.ONGOING)
 
 
 def _both(before: MasakariError | None, now: NoReservedHost) -> MasakariError:

@@ -65,7 +65,8 @@ def is_there(server: Server, facts: Facts) -> Verdict | None:
 
 def is_on_the_host(server: Server, facts: Facts) -> Verdict | None:
     """Is it still on the host that reported its failure, or where we have brought it?"""
-    if server.host in (facts.host, facts.evacuated_to) or facts.was_relocated:
+    is_ours = server.host is not None and server.host in (facts.host, facts.evacuated_to)
+    if is_ours or facts.was_relocated:
         return None
     return _ignore(Reason.VM_MOVED, f"The VM is on host {server.host}, not on {facts.host}.")
 

@@ -47,9 +47,16 @@ READ_ALL_S = 10.0
 class Flight:
     """One evacuation that is being waited for."""
 
-    def __init__(self, clock: Clock, newer_than: int) -> None:
-        """Wait for a migration with an id above *newer_than*."""
+    def __init__(self, clock: Clock, newer_than: int, lost: int | None = None) -> None:
+        """Wait for a migration with an id above *newer_than*, or for the *lost* one.
+
+        A destination takes the VM's oldest record that is only accepted, and so finishes one whose
+        destination has died; the new one stays accepted for ever (seen on Nova 34).
+        """
         self.newer_than = newer_than
+        self.lost = lost
+        self.found: Migration | None = None
+        """the lost one, once it has arrived"""
         self.began = self.looked_at = clock.monotonic()
         self.changed = clock.event()
 
@@ -129,11 +136,7 @@ class Watcher:
 
     def runs(self, migration: Migration | None) -> TypeGuard[Migration]:
         """Whether it may still arrive: it is not over, and its destination is not proven dead."""
-        return (
-            migration is not None
-            and migration.status not in MIGRATION_ARRIVED | MIGRATION_FAILED
-            and not self._is_lost(migration)
-        )
+        return migration is not None and not _is_over(migration) and not self._is_lost(migration)
 
     def _is_lost(self, migration: Migration) -> bool:
         """Whether its destination died with it.  One that was begun later found it alive again."""
@@ -146,7 +149,10 @@ class Watcher:
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
-        flight = Flight(self._job.world.clock, newer_than)
+        known = self.latest(server_id)
+        is_lost = known is not None and known.id <= newer_than and not _is_over(known)
+        lost = known.id if known is not None and is_lost else None
+        flight = Flight(self._job.world.clock, newer_than, lost)
         with self._lock:
             self._flights[server_id] = flight
         return flight
@@ -166,7 +172,7 @@ class Watcher:
         try:
             while True:
                 self._job.lease.check()
-                migration = self._newer(server_id, flight)
+                migration = flight.found or self._newer(server_id, flight)
                 if migration is not None and self._has_arrived(migration):
                     self._landed(clock.monotonic() - flight.began)
                     return migration
@@ -332,12 +338,18 @@ class Watcher:
         with self._lock:
             dests = {m.dest for m in self._latest.values() if m.dest in dead}
         # one that has come back since is nobody's proof of anything
-        down = {d for d in dests if d and cloud.service_of(world.cloud, d).is_down}
+        down = {d for d in dests if d and self._is_down(d)}
         with self._lock:
             if down - set(self._dead):
                 for flight in self._flights.values():
                     flight.changed.set()
             self._dead = {name: dead[name] for name in down}
+
+    def _is_down(self, host: str) -> bool:
+        try:
+            return cloud.service_of(self._job.world.cloud, host).is_down
+        except ComputeServiceNotFound:
+            return True  # deleted: nothing reports for it
 
     def refresh(self) -> None:
         """How all evacuations from the host stand is known, also of those that were only accepted.
@@ -368,7 +380,11 @@ class Watcher:
         if changed is not None and (self._newest is None or changed > self._newest):
             self._newest = changed
         flight = self._flights.get(migration.server_id)
-        if flight is not None and migration.id > flight.newer_than:
+        if flight is None:
+            return
+        if migration.id == flight.lost and migration.status in MIGRATION_ARRIVED:
+            flight.found = migration
+        if migration.id > flight.newer_than or flight.found is not None:
             flight.changed.set()
 
     def _changed(self) -> Sequence[Migration]:
@@ -392,6 +408,10 @@ class Watcher:
                 text,
             )
         self._unreachable = text
+
+
+def _is_over(migration: Migration) -> bool:
+    return migration.status in MIGRATION_ARRIVED | MIGRATION_FAILED
 
 
 def _time(migration: Migration) -> datetime.datetime | None:
