@@ -209,7 +209,8 @@ def proven_dead(tx: Transaction) -> dict[str, datetime.datetime]:
     back: set[str] = set()
     for name, text, reported in rows:
         proof = jsonutils.loads(text)
-        dead[name] = datetime.datetime.fromisoformat(proof["seen_at"])
+        if "seen_at" in proof:
+            dead[name] = datetime.datetime.fromisoformat(proof["seen_at"])
         if proof.get("voided_by") or (models.parsed(reported) or {}).get("event") == Event.STARTED:
             back.add(name)
     return {name: seen_at for name, seen_at in dead.items() if name not in back}

@@ -1,3 +1,5 @@
+import datetime
+
 import pytest
 
 from masakari import db, errors
@@ -7,6 +9,7 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 ALL = Page(limit=1000)
+SEEN_AT = datetime.datetime(2026, 1, 1, 12, 0, 0, 5)
 NOBODY = "00000000-0000-4000-8000-000000000001"
 
 
@@ -298,33 +301,36 @@ def proven(database: Database, name: str, of: Segment, **proof: object) -> str:
     n = rows.in_status(database, "running", name).notification_uuid
     db.hosts.begin_maintenance(database, h.uuid, by=n)
     if proof:
+        proof = {"seen_at": SEEN_AT.isoformat(), **proof}
         db.leases.record_proof(database, n, owner="engine-a", proof=proof)
     return n
 
 
 def test_proven_dead_are_those_with_a_proof_that_counts(database: Database) -> None:
     s = rows.segment(database)
-    assert db.hosts.proven_dead(database) == frozenset()
+    assert db.hosts.proven_dead(database) == {}
     for name in ("dead1", "dead2"):
         proven(database, name, s, kind="nova_down")
     proven(database, "suspected", s)
     proven(database, "came back", s, kind="nova_down", voided_by="it is up")
+    proven(database, "reported", s, kind="nova_down")
+    rows.report(database, "reported", payload={"event": "STARTED", "host_status": "NORMAL"})
     rows.host(database, "operators", of=s, on_maintenance=True)
     rows.host(database, "alive", of=s)
 
-    assert db.hosts.proven_dead(database) == {"dead1", "dead2"}
+    assert db.hosts.proven_dead(database) == {"dead1": SEEN_AT, "dead2": SEEN_AT}
 
 
 @pytest.mark.parametrize("status", ["finished", "failed", "error"])
 def test_proven_dead_until_maintenance_ends(database: Database, status: str) -> None:
     n = proven(database, "dead", rows.segment(database), kind="nova_down")
     db.leases.settle(database, n, owner="engine-a", status=status, message="m")
-    assert db.hosts.proven_dead(database) == {"dead"}
+    assert set(db.hosts.proven_dead(database)) == {"dead"}
 
     h = db.hosts.get_by_name(database, "dead")
     db.hosts.end_maintenance(database, h.uuid, by=n)
 
-    assert db.hosts.proven_dead(database) == frozenset()
+    assert db.hosts.proven_dead(database) == {}
 
 
 @pytest.mark.parametrize("how", ["deleted", "operator's maintenance"])
@@ -337,7 +343,7 @@ def test_proven_dead_host_that_is_ours_no_more_is_none(database: Database, how: 
     else:
         db.hosts.update(database, h.failover_segment_id, h.uuid, {"on_maintenance": True})
 
-    assert db.hosts.proven_dead(database) == frozenset()
+    assert db.hosts.proven_dead(database) == {}
 
 
 @pytest.mark.parametrize("by", ["n1", None], ids=["recovery", "operator"])

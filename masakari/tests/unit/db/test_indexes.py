@@ -68,7 +68,7 @@ OFTEN: dict[str, Call] = {
         d, notification_uuid=n.notification_uuid, attempt=1, action="restart", outcome="o"
     ),
     "VM history": lambda d, n, m: db.vm_recoveries.history(d, m.instance_uuid, since=rows.T0),
-    "VM power on": lambda d, n, m: db.vm_recoveries.last_power_on(d, m.instance_uuid, but="x"),
+    "VM power on": lambda d, n, m: db.vm_recoveries.last_power_on(d, m.instance_uuid),
     "VM recoveries": lambda d, n, m: db.vm_recoveries.of_notification(d, n.notification_uuid),
     "segment": lambda d, n, m: db.segments.update(
         d, rows.segment(d, "rack9").uuid, {"name": "rack8"}
