@@ -220,11 +220,6 @@ class DestinationDied(EvacuationFailed):
 
     template = "Its destination {dest} has died."
 
-    @property
-    def dest(self) -> str:
-        """Its name."""
-        return str(self.details["dest"])
-
 
 class LeftAlone(MasakariError):
     """One VM is deliberately not moved; its move becomes `ignored`."""

@@ -36,7 +36,7 @@ _LISTING = query.Listing(
 _IN_SERVICE = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
 _BACK_IN_SERVICE: Mapping[str, object] = {"on_maintenance": False, "maintenance_by": None}
 
-GIVING_BACK_S = 300
+GIVING_BACK_S = 60
 """Seconds after which who was giving a reserved host back is taken for dead."""
 
 

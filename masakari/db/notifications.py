@@ -124,15 +124,14 @@ def _refuse_duplicate(
     """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
 
     Hosts: of whatever status.  What has started in between has failed anew.  A VM or a process may
-    fail again soon: what was settled before *at* was another failure, unless the monitor, whose
-    clock may be ahead of ours, saw it at or after *at*.  OpenStack's release stored the payload
+    fail again soon: what is settled was another failure, unless it was seen at or after *at*, too;
+    and so is what had us start the VM before *at*.  OpenStack's release stored the payload
     with its keys in the order of the request.
     """
     since = at - datetime.timedelta(seconds=window_s)
     is_same_failure = sa.or_(
         sa.literal(type == NotificationType.COMPUTE_HOST),
         T.c.status.in_(OPEN_STATUSES),
-        T.c.updated_at >= at,
         T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
     )
     equal_or_nearly = (
@@ -150,8 +149,8 @@ def _refuse_duplicate(
     for id_, uuid, text in tx.connection.execute(equal_or_nearly).all():
         if jsonutils.loads(text) != payload:  # MySQL compares without regard to case
             continue
-        has_started = type != NotificationType.VM and any(
-            started <= at for started in _starts_after(tx, host["uuid"], type, id_, payload)
+        has_started = any(
+            s <= at for s in _starts_after(tx, host["uuid"], type, uuid, id_, payload)
         )
         if payload.get("event") == Event.STARTED or not has_started:
             raise DuplicateNotification(host=host["name"], notification=uuid)
@@ -186,7 +185,16 @@ def started_after(tx: Transaction, n: Notification) -> bool:
 
     If *n* tells of a process: that this process has started.
     """
-    return bool(_starts_after(tx, n.source_host_uuid, n.type, n.id, n.payload))
+    return bool(
+        _starts_after(
+            tx,
+            host_uuid=n.source_host_uuid,
+            type_=n.type,
+            uuid=n.notification_uuid,
+            id_=n.id,
+            payload=n.payload,
+        )
+    )
 
 
 @reader
@@ -224,9 +232,24 @@ def _tells(text: str | None, wanted: Mapping[str, str]) -> bool:
 
 
 def _starts_after(
-    tx: Transaction, host_uuid: str, type_: str, id_: int, payload: Mapping[str, str]
+    tx: Transaction,
+    *,
+    host_uuid: str,
+    type_: str,
+    uuid: str,
+    id_: int,
+    payload: Mapping[str, str],
 ) -> list[datetime.datetime]:
-    """When the host, or the process of *payload*, started, by reports accepted after *id_*."""
+    """When the host, or the process of *payload*, started, by reports accepted after *id_*.
+
+    A VM: when we had it started because of the notification *uuid*.
+    """
+    if type_ == NotificationType.VM:
+        recoveries = models.vm_recoveries
+        asked = sa.select(recoveries.c.power_on_at).where(
+            recoveries.c.notification_uuid == uuid, recoveries.c.power_on_at.is_not(None)
+        )
+        return list(tx.connection.execute(asked).scalars())
     is_process = type_ == NotificationType.PROCESS
     wanted = {"event": str(Event.STARTED)}
     if is_process:

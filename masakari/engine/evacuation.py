@@ -1,6 +1,5 @@
 """One VM: prepare it, evacuate it, confirm that it arrived, leave it as its owner had it."""
 
-import datetime
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -81,7 +80,7 @@ def evacuate_all(
     n = job.notification
     before = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, job.chapter)
     asked = {m.instance_uuid for m in [*before, *moves] if m.status == VMoveStatus.ONGOING}
-    watcher = Watcher(job, stop_reason, _given_up(before))
+    watcher = Watcher(job, stop_reason)
     slots = Slots(job.world.clock, parallel)
     with job.world.pool(threads + 1, "evacuation") as pool:
         futures: list[Future[None]] = []
@@ -102,15 +101,6 @@ def evacuate_all(
                 future.cancel()
             watcher.stop()
     return watcher.sign_of_life
-
-
-def _given_up(before: Sequence[VMove]) -> dict[tuple[str, str | None], datetime.datetime]:
-    """{(VM, destination): when} of evacuations whose destination was proven dead meanwhile."""
-    return {
-        (m.instance_uuid, m.dest_host): m.end_time
-        for m in reversed(before)
-        if m.status == VMoveStatus.FAILED and m.dest_host and m.end_time
-    }
 
 
 def _whereabouts(server: Server, newest: Migration | None) -> str | None:
@@ -170,8 +160,6 @@ class Evacuation:
             status, message = VMoveStatus.IGNORED, "The VM was deleted meanwhile."
         except LeftAlone as e:
             status, message = VMoveStatus.IGNORED, self._leave_alone(e)
-        except DestinationDied as e:
-            status, dest, message = VMoveStatus.FAILED, e.dest, str(e)
         except MasakariError as e:
             status, message = VMoveStatus.FAILED, str(e)
         except Exception as e:
@@ -184,8 +172,11 @@ class Evacuation:
         """The host on which the VM is now.  Raises what says why it is not elsewhere."""
         newest = self._newest()
         if self._watcher.runs(newest):
-            return self._adopt(newest)
-        if self._maybe_asked_for:
+            try:
+                return self._adopt(newest)
+            except DestinationDied as e:
+                self._begin_anew(e)
+        elif self._maybe_asked_for:
             server = self._world.cloud.server(self._id)
             if server.host != self._job.host.name:
                 return _whereabouts(server, newest)
@@ -193,18 +184,35 @@ class Evacuation:
                 return self._adopt(self._newest())
         self._lock()
         with self._slots.place(self._move.rank, self._may_begin):
-            server, newest = self._look()
-            if self._watcher.runs(newest):
-                return self._wait_for(newest)
-            if server.host != self._job.host.name:
-                return _whereabouts(server, newest)
-            flight = self._watcher.expect(self._id, newest.id if newest else 0)
-            try:
-                self._ask(server, flight)
-            except MasakariError:
-                self._watcher.forget(self._id)
-                raise
-            return self._watcher.arrival(self._id, flight).dest
+            while True:
+                try:
+                    return self._go()
+                except DestinationDied as e:
+                    self._begin_anew(e)
+
+    def _go(self) -> str | None:
+        """The host on which the VM has arrived by an evacuation, which is asked for if need be."""
+        server, newest = self._look()
+        if self._watcher.runs(newest):
+            return self._wait_for(newest)
+        if server.host != self._job.host.name:
+            return _whereabouts(server, newest)
+        flight = self._watcher.expect(self._id, newest.id if newest else 0)
+        try:
+            self._ask(server, flight)
+        except MasakariError:
+            self._watcher.forget(self._id)
+            raise
+        return self._watcher.arrival(self._id, flight).dest
+
+    def _begin_anew(self, error: DestinationDied) -> None:
+        """Evacuate again at once, while the destination certainly is dead; Nova chooses another.
+
+        Raises the *error* where we had chosen.
+        """
+        if self._wanted is not None:
+            raise error
+        LOG.warning("VM %s: %s Evacuating again", self._id, error)
 
     def _look(self) -> tuple[Server, Migration | None]:
         """The VM as it is in this moment, and its newest evacuation, which was not over before.

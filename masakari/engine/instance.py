@@ -257,6 +257,17 @@ class MigrateInstanceTask(InstanceStep):
         attempt = self.job.notification.attempt
         return next((r.host for r in relocations(self.job) if r.attempt == attempt), None)
 
+    def _require_own_move(self) -> None:
+        """What waits to be confirmed is not its owner's resize.  Raises RecoveryIgnored."""
+        nova = self.job.world.cloud
+        moves = (a for a in nova.actions(self.job.vm) if a.name in ("migrate", "resize"))
+        newest = next(moves, None)
+        if newest is None or newest.name != "migrate" or newest.user_id != nova.user_id:
+            raise RecoveryIgnored(
+                "The VM's owner has resized it meanwhile, and has to confirm that.",
+                reason=Reason.VM_STATE,
+            )
+
     def _was_asked_for(self) -> bool:
         """Whether an engine before us has had Nova move the VM in this attempt."""
         job = self.job
@@ -322,6 +333,7 @@ class MigrateInstanceTask(InstanceStep):
         self._asked.add(server.vm_state)
         match server.vm_state:
             case "resized":
+                self._require_own_move()
                 self.say(f"VM {server.name} is on host {server.host}: confirming.", 0.6)
                 with contextlib.suppress(CloudRefused):  # an engine before us had asked
                     nova.confirm_resize(server.id, leave=leave)

@@ -19,8 +19,8 @@ from masakari.db.models import Host, Notification
 from masakari.engine.world import Job, World
 from masakari.errors import (
     CloudConflict,
+    CloudError,
     CloudRefused,
-    CloudUnavailable,
     ComputeServiceNotFound,
     DatabaseUnavailable,
     LeaseLost,
@@ -166,7 +166,7 @@ class Spare:
                 LOG.info("reserved host %s stays taken: Nova is moving a VM there", self.name)
             else:
                 give_back(world, self._current(), leave=job.lease.check)
-        except CloudUnavailable as e:
+        except CloudError as e:
             LOG.warning("reserved host %s is given back later: %s", self.name, e)
 
     # ---- within
@@ -236,7 +236,7 @@ def is_awaited(world: World, name: str, source: str) -> bool:
 def give_back(world: World, host: Host, *, leave: Leave = cloud.freely) -> None:
     """What was changed for a recovery is undone in Nova, and the host is to be had again.
 
-    Raises CloudUnavailable: then it is not.
+    Raises CloudError: then it is not, and what is left to undo still is on record.
     """
     undo = host.reserved_undo or {}
     try:
@@ -248,8 +248,8 @@ def give_back(world: World, host: Host, *, leave: Leave = cloud.freely) -> None:
             reason = undo.get("disabled_reason") or GIVEN_BACK
             if service.is_enabled:
                 world.cloud.disable_service(service, reason, leave=leave)
-    except (CloudRefused, ComputeServiceNotFound) as e:
-        LOG.error("reserved host %s: not all that was changed in Nova is undone: %s", host.name, e)
+    except ComputeServiceNotFound as e:  # nothing is left that could be disabled
+        LOG.warning("reserved host %s: %s", host.name, e)
     if host.reserved_for is not None and db.hosts.give_back_reserved(
         world.database, host.uuid, by=host.reserved_for
     ):

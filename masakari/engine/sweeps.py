@@ -13,6 +13,7 @@ from masakari.engine import reserved
 from masakari.engine.world import World
 from masakari.errors import (
     CloudNotFound,
+    CloudRefused,
     CloudUnavailable,
     MasakariError,
     NotificationNotFound,
@@ -64,22 +65,30 @@ def forgotten_reserved_hosts(world: World, stop: Event) -> None:
             continue
         try:
             _end(world, dataclasses.replace(found, reserved_for=ours), before)
+        except CloudRefused as e:
+            LOG.error("reserved host %s cannot be given back, tried again: %s", found.name, e)
+            continue  # a while later, by whoever finds it then
         except CloudUnavailable as e:
             LOG.warning("reserved host %s is given back later: %s", found.name, e)
-            return
-        finally:  # what was not ended is looked at again
             db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
+            return
+        db.hosts.take_over_reserved(world.database, found.uuid, of=ours, by=before)
 
 
 def _end(world: World, host: Host, notification_uuid: str) -> None:
-    """The reserved host is used if VMs of that recovery are there, given back if none will be."""
+    """The reserved host is used if VMs are there, given back if none will be."""
     try:
         n = db.notifications.get(world.database, notification_uuid)
     except NotificationNotFound:
         n = None
     source = None if n is None else db.hosts.find(world.database, n.source_host_uuid)
-    if n is not None and reserved.has_vms(world, host.name, n):
+    if n is None or source is None:
+        has_vms, is_awaited = bool(world.cloud.servers_on(host.name)), False
+    else:
+        has_vms = reserved.has_vms(world, host.name, n)
+        is_awaited = reserved.is_awaited(world, host.name, source.name)
+    if has_vms:
         db.hosts.use_reserved(world.database, host.uuid, by=str(host.reserved_for))
         LOG.info("host %s is reserved no more: it has VMs", host.name)
-    elif source is None or not reserved.is_awaited(world, host.name, source.name):
+    elif not is_awaited:
         reserved.give_back(world, host)

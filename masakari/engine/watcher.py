@@ -6,6 +6,7 @@ So the cost of waiting does not grow with the number of VMs in flight.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,18 +81,8 @@ def pause(now: float, began: Iterable[float], shortest: float | None, slowest: f
 class Watcher:
     """How the VMs of one dead host fare.  Owns what follows under one lock."""
 
-    def __init__(
-        self,
-        job: Job,
-        stop_reason: str | None,
-        given_up: Mapping[tuple[str, str | None], datetime.datetime] | None = None,
-    ) -> None:
-        """Know how things are now.
-
-        *given_up*: {(VM, destination): when} of evacuations whose destination was proven dead in
-        an earlier try.
-        """
-        self._given_up = given_up or {}
+    def __init__(self, job: Job, stop_reason: str | None) -> None:
+        """Know how things are now."""
         self.stop_reason = stop_reason
         """Why nothing more is begun; None: there is no reason so far"""
         self.sign_of_life = stop_reason
@@ -140,12 +131,9 @@ class Watcher:
 
     def _is_lost(self, migration: Migration) -> bool:
         """Whether its destination died with it.  One that was begun later found it alive again."""
-        began = cloud.time(migration.created_at) if migration.created_at else None
-        ends = (
-            self._dead.get(migration.dest or ""),
-            self._given_up.get((migration.server_id, migration.dest)),
-        )
-        return any(end is not None and began is not None and began < end for end in ends)
+        seen_at = self._dead.get(migration.dest or "")
+        began = migration.created_at
+        return seen_at is not None and began is not None and cloud.time(began) < seen_at
 
     def expect(self, server_id: str, newer_than: int) -> Flight:
         """From now on look out for an evacuation of the VM with an id above *newer_than*."""
@@ -184,8 +172,10 @@ class Watcher:
                     )
                 if migration is not None and self._is_lost(migration):
                     raise DestinationDied(dest=migration.dest)
+                host = self._resting_place(server_id, flight)
+                if host is not None and migration is not None:
+                    return dataclasses.replace(migration, dest=host)
                 self._check_age(flight, migration)
-                self._check_exists(server_id, flight)
                 flight.changed.wait(WAKE_UP_S)
                 flight.changed.clear()
         finally:
@@ -225,18 +215,24 @@ class Watcher:
         with self._lock:
             self._shortest = seconds if self._shortest is None else min(self._shortest, seconds)
 
-    def _check_exists(self, server_id: str, flight: Flight) -> None:
-        """Nova forgets the evacuations of a deleted VM, so look for the VM now and then."""
+    def _resting_place(self, server_id: str, flight: Flight) -> str | None:
+        """The other host on which the VM is at rest, if it is; looked at now and then.
+
+        Records alone do not tell all: Nova forgets those of a deleted VM, and may leave one
+        accepted for ever although the VM has arrived.  Raises LeftAlone when it is deleted.
+        """
         world = self._job.world
         if world.clock.monotonic() - flight.looked_at < world.conf.wait_period_after_evacuation:
-            return
+            return None
         flight.looked_at = world.clock.monotonic()
         try:
-            world.cloud.server(server_id)
+            server = world.cloud.server(server_id)
         except CloudNotFound:
             raise LeftAlone(message="The VM was deleted meanwhile.") from None
         except MasakariError as e:
             LOG.debug("VM %s: %s", server_id, e)
+            return None
+        return server.host if server.host != self._host and server.task_state is None else None
 
     def _check_age(self, flight: Flight, migration: Migration | None) -> None:
         conf = self._job.world.conf
@@ -336,7 +332,7 @@ class Watcher:
         world = self._job.world
         dead = db.hosts.proven_dead(world.database)
         with self._lock:
-            dests = {m.dest for m in self._latest.values() if m.dest in dead}
+            dests = {m.dest for m in self._latest.values() if m.dest in dead and not _is_over(m)}
         # one that has come back since is nobody's proof of anything
         down = {d for d in dests if d and self._is_down(d)}
         with self._lock:
