@@ -149,9 +149,10 @@ def _refuse_duplicate(
     for id_, uuid, text in tx.connection.execute(equal_or_nearly).all():
         if jsonutils.loads(text) != payload:  # MySQL compares without regard to case
             continue
-        has_started = any(
-            s <= at for s in _starts_after(tx, host["uuid"], type, uuid, id_, payload)
+        starts = _starts_after(
+            tx, host_uuid=host["uuid"], type_=type, uuid=uuid, id_=id_, payload=payload
         )
+        has_started = any(started <= at for started in starts)
         if payload.get("event") == Event.STARTED or not has_started:
             raise DuplicateNotification(host=host["name"], notification=uuid)
 
