@@ -124,14 +124,16 @@ def _refuse_duplicate(
     """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
 
     Hosts: of whatever status.  What has started in between has failed anew.  A VM or a process may
-    fail again soon: what is settled was another failure, unless it was seen at or after *at*, too;
-    and so is what had us start the VM before *at*.  OpenStack's release stored the payload
-    with its keys in the order of the request.
+    fail again soon: what is settled was another failure, unless it was seen at or after *at*, too
+    (a process: settled then); and so is what had us start the VM before *at*.
+
+    OpenStack's release stored the payload with its keys in the order of the request.
     """
     since = at - datetime.timedelta(seconds=window_s)
     is_same_failure = sa.or_(
         sa.literal(type == NotificationType.COMPUTE_HOST),
         T.c.status.in_(OPEN_STATUSES),
+        sa.and_(sa.literal(type == NotificationType.PROCESS), T.c.updated_at >= at),
         T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
     )
     equal_or_nearly = (

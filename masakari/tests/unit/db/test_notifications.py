@@ -256,7 +256,8 @@ def test_report_vm_or_process_that_fails_again_is_another_failure(
     rows.host(database)
     n = settled(database, type_, payload, status, T0 + seconds(20))
 
-    for after_s in (1, 19, 20):
+    # what was done about a VM tells later whether the event is an old one
+    for after_s in (0,) if type_ == "VM" else (0, 1, 19, 20):
         with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
             rows.report(database, type=type_, payload=payload, at=T0 + seconds(after_s))
     again = rows.report(database, type=type_, payload=payload, at=T0 + seconds(20.5))
