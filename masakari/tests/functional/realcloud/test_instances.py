@@ -107,4 +107,4 @@ def test_crash_loop_is_restarted_then_relocated_then_left_in_error(bed, deployme
         ("ACTIVE", False),
         ("ERROR", False),
     ]
-    assert "1 restarts and 1 relocations" in ha.message(uuid)
+    assert "restarts: 1, relocations: 1" in ha.message(uuid)
