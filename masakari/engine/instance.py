@@ -5,10 +5,8 @@ cold migration instead; it is never evacuated, because its host lives.  Before e
 whether that is still ours to do.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from oslo_log import log
 
@@ -22,7 +20,6 @@ from masakari.engine.world import Job
 from masakari.errors import (
     CloudConflict,
     CloudNotFound,
-    CloudRefused,
     RecoveryEnded,
     RecoveryError,
     RecoveryIgnored,
@@ -45,7 +42,7 @@ class InstanceStep(Step):
 
     def look(self) -> Server:
         """The VM, which is idle and may be acted upon.  Raises what says why it may not."""
-        server = self._await(
+        server = self.await_seen(
             "to become idle", lambda s: s.task_state is None, _power_off_s, Reason.VM_BUSY
         )
         problem = vm_checks.judge(server, self._facts(server))
@@ -74,7 +71,7 @@ class InstanceStep(Step):
                 f"Awaited vm_state {wanted}, and Nova left the VM in {server.vm_state}."
             )
 
-        return self._await(f"vm_state {wanted}", is_there, timeout_s)
+        return self.await_seen(f"vm_state {wanted}", is_there, timeout_s)
 
     def begin(self, host: str | None) -> None:
         """The action is counted, and on record before anything is done."""
@@ -109,15 +106,17 @@ class InstanceStep(Step):
                 "The VM does not exist any more.", reason=Reason.VM_GONE
             ) from None
 
-    # ---- within
-
-    def _await(
+    def await_seen(
         self,
         what: str,
         is_there: Callable[[Server], bool],
         timeout_s: Callable[[Job], float],
         reason: Reason | None = None,
     ) -> Server:
+        """The VM, of which *is_there* is true; *what* says so in words.
+
+        Raises VMNotRecovered with *reason* when that takes longer, and what *is_there* raises.
+        """
         world, seen = self.job.world, list[Server]()
 
         def look() -> bool:
@@ -134,6 +133,8 @@ class InstanceStep(Step):
                 reason=reason,
             )
         return seen[-1]
+
+    # ---- within
 
     def _facts(self, server: Server) -> vm_checks.Facts:
         world, n = self.job.world, self.job.notification
@@ -178,7 +179,7 @@ class StopInstanceTask(InstanceStep):
         """Check, count, stop, wait."""
         job, nova = self.job, self.job.world.cloud
         server = self.look()
-        _require_service(job, server)
+        require_service(job, server)
         self.begin(server.host)
         self.say(f"Stopping VM {server.name} ({instance_uuid}).", 0.5)
         if server.vm_state == "resized":
@@ -213,7 +214,7 @@ class StartInstanceTask(InstanceStep):
         if server.vm_state != "stopped":
             raise VMNotRecovered(f"The VM cannot be started in vm_state {server.vm_state}.")
         # what a dead host is asked to start, it starts when it is back
-        _require_service(job, server)
+        require_service(job, server)
         self.begin(server.host)
         self.say(f"Starting VM {server.name} ({instance_uuid}).", 0.5)
         start(job, instance_uuid)
@@ -230,122 +231,6 @@ class ConfirmInstanceActiveTask(InstanceStep):
         self.say(f"Waiting for VM {instance_uuid} to be active.", 0.5)
         server = self.await_state("active", _power_on_s)
         self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
-
-
-class MigrateInstanceTask(InstanceStep):
-    """The VM is active on another host, to which Nova has moved it."""
-
-    action = VmAction.RELOCATE
-
-    def __init__(self, **kwargs: Any) -> None:
-        """Have asked for nothing."""
-        super().__init__(**kwargs)
-        self._asked: set[str] = set()
-        self._source: str | None = None
-
-    def execute(self, instance_uuid: str) -> None:
-        """Do what its state asks for next, until it is there."""
-        self._source = self._begun() or self._begin_anew()
-        if self._was_asked_for():
-            self._asked.add("migrate")
-        self.say(f"Moving VM {instance_uuid} off host {self._source}.", 0.0)
-        server = self._await("to be active on another host", self._advance, _relocation_s)
-        self.say(f"VM {server.name} is active on host {server.host}.", 1.0)
-
-    def _begun(self) -> str | None:
-        """The host that the VM leaves, if this attempt has begun to move it."""
-        attempt = self.job.notification.attempt
-        return next((r.host for r in relocations(self.job) if r.attempt == attempt), None)
-
-    def _require_own_move(self) -> None:
-        """What waits to be confirmed is not its owner's resize.  Raises RecoveryIgnored."""
-        nova = self.job.world.cloud
-        moves = (a for a in nova.actions(self.job.vm) if a.name in ("migrate", "resize"))
-        newest = next(moves, None)
-        if newest is None or newest.name != "migrate" or newest.user_id != nova.user_id:
-            raise RecoveryIgnored(
-                "The VM's owner has resized it meanwhile, and has to confirm that.",
-                reason=Reason.VM_STATE,
-            )
-
-    def _was_asked_for(self) -> bool:
-        """Whether an engine before us has had Nova move the VM in this attempt."""
-        job = self.job
-        attempt = job.notification.attempt
-        begun_at = next(r.started_at for r in relocations(job) if r.attempt == attempt)
-        return any(
-            a.name == "migrate" and a.started_at > begun_at - vm_checks.SAME_MOMENT
-            for a in job.world.cloud.actions(job.vm)
-        )
-
-    def _begin_anew(self) -> str | None:
-        """The host that the VM leaves: what an attempt before did by half is brought to its end."""
-        before = [r.host for r in relocations(self.job)]
-        server = self.look()
-        _require_service(self.job, server)
-        source = before[-1] if before else server.host
-        self.begin(source)
-        return source
-
-    def _advance(self, server: Server) -> bool:
-        """Whether it is there; if not, the next request is made when Nova is idle."""
-        if server.task_state is not None:
-            return False
-        if server.host == self._source:
-            self._leave(server)
-            return False
-        return self._arrive(server)
-
-    def _leave(self, server: Server) -> None:
-        """Nova was asked to move it, or to make it ready for that."""
-        nova, leave = self.job.world.cloud, self.job.lease.check
-        match server.vm_state:
-            case _ if "migrate" in self._asked:
-                raise VMNotRecovered(
-                    f"Nova did not move the VM: it is on host {server.host}, "
-                    f"vm_state {server.vm_state}."
-                )
-            case "stopped":
-                # Nova would confirm the older of two moves (seen on Nova 34)
-                if nova.has_unconfirmed_move(server.id):
-                    raise VMNotRecovered("An earlier resize of the VM was never confirmed.")
-                self.say(f"Nova chooses another host for VM {server.name}.", 0.3)
-                nova.migrate(server.id, leave=leave)
-                self._asked.add("migrate")
-            case "active":
-                nova.stop(server.id, leave=leave)
-            case "error":
-                nova.reset_state(server.id, "active", leave=leave)
-            case state:
-                raise VMNotRecovered(f"The VM cannot be moved in vm_state {state}.")
-
-    def _arrive(self, server: Server) -> bool:
-        """Whether it runs on the other host; if not, what is missing is asked for, once."""
-        nova, leave = self.job.world.cloud, self.job.lease.check
-        if server.vm_state == "active":
-            return True
-        if server.vm_state in self._asked:
-            if server.vm_state == "resized":
-                return False  # Nova shows no task while it confirms (seen on Nova 34)
-            raise VMNotRecovered(
-                f"The VM is on host {server.host}, and stays in vm_state {server.vm_state}."
-            )
-        self._asked.add(server.vm_state)
-        match server.vm_state:
-            case "resized":
-                self._require_own_move()
-                self.say(f"VM {server.name} is on host {server.host}: confirming.", 0.6)
-                with contextlib.suppress(CloudRefused):  # an engine before us had asked
-                    nova.confirm_resize(server.id, leave=leave)
-            case "stopped":
-                self.say(f"Starting VM {server.name} on host {server.host}.", 0.8)
-                start(self.job, server.id)
-            case "error":  # a hard reboot builds the guest there anew (seen on Nova 34)
-                self.say(f"The move of VM {server.name} failed half-way: rebooting it.", 0.8)
-                nova.reboot(server.id, leave=leave)
-            case state:
-                raise VMNotRecovered(f"The VM is on host {server.host}, in vm_state {state}.")
-        return False
 
 
 class LeaveInstanceInErrorTask(InstanceStep):
@@ -400,7 +285,7 @@ def start(job: Job, instance_uuid: str) -> None:
         raise VMNotRecovered(str(e)) from e
 
 
-def _require_service(job: Job, server: Server) -> None:
+def require_service(job: Job, server: Server) -> None:
     """Nova can reach the VM's host.  Raises RecoveryError."""
     service = cloud.service_of(job.world.cloud, server.host or job.host.name)
     if service.is_down:
@@ -416,7 +301,3 @@ def _power_off_s(job: Job) -> float:
 
 def _power_on_s(job: Job) -> float:
     return float(job.world.conf.wait_period_after_power_on)
-
-
-def _relocation_s(job: Job) -> float:
-    return float(job.world.conf.instance_failure.relocation_timeout)

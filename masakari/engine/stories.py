@@ -13,7 +13,17 @@ from oslo_log import log
 
 from masakari import cloud, db
 from masakari.db.models import VMove
-from masakari.engine import death, escalation, flows, host, instance, process, reserved, runner
+from masakari.engine import (
+    death,
+    escalation,
+    flows,
+    host,
+    instance,
+    process,
+    relocation,
+    reserved,
+    runner,
+)
 from masakari.engine.flows import Factory
 from masakari.engine.gates import Verdict
 from masakari.engine.world import Job
@@ -259,7 +269,7 @@ def vm_failed(job: Job) -> Verdict:
                 raise
             LOG.warning("notification %s: %s", job.uuid, e)
     if action == VmAction.RELOCATE:
-        chapter(action, (instance.MigrateInstanceTask,))
+        chapter(action, (relocation.MigrateInstanceTask,))
     if action == VmAction.GIVE_UP:
         chapter(action, (instance.LeaveInstanceInErrorTask,))
         raise GivenUp(escalation.complaint(job), reason=Reason.CRASH_LOOP)
