@@ -85,7 +85,7 @@ def run_directory(config: pytest.Config, factory: pytest.TempPathFactory) -> pat
 
 @pytest.fixture(scope="session")
 def server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
-    """The private server of a kind (mariadb, rabbitmq), started when first asked for."""
+    """The private server of a kind (mariadb, rabbitmq, etcd …), started when first asked for."""
     directory = run_directory(pytestconfig, tmp_path_factory)
     is_worker = hasattr(pytestconfig, "workerinput")
 
