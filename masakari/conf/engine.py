@@ -162,7 +162,7 @@ ENGINE_OPTS: list[cfg.Opt] = [
         default=3600,
         min=1,
         help="Seconds after which a VM is given up although Nova still reports its evacuation "
-        "running. It is evacuated a second time only if the first one's destination is proven dead.",
+        "running. It is evacuated a second time only if the first destination is proven dead.",
     ),
 ]
 

@@ -90,13 +90,11 @@ def calls(story):
     return sorted({number for found in places.values() for number in (found[0], found[-1])})
 
 
+HOSTS, OTHERS = ("auto", "reserved_host"), ("restart", "relocate", "process")
 WALKS = [
-    *((story, kind) for story in STORIES for kind in (409, "outage")),
-    *(
-        (story, kind)
-        for story in ("auto", "reserved_host", "restart", "relocate", "process")
-        for kind in (403, 404, "slow", "lost answer")
-    ),
+    *((story, 409) for story in STORIES),
+    *((story, kind) for story in (*HOSTS, *OTHERS) for kind in (403, "outage", "lost answer")),
+    *((story, kind) for story in OTHERS for kind in (404, "slow")),
 ]
 
 
