@@ -26,6 +26,8 @@ print("ended")
 """
 
 
+UNIGNORED = ("/usr/bin/env", "--default-signal=INT")
+"""A shell's background jobs, as these tests may be, ignore SIGINT."""
 WAITS_LONG = """
 import os, signal, sys
 from masakari.cmd import common
@@ -60,7 +62,7 @@ def test_signal_ends_what_may_take_long(signal: str) -> None:
 
 def run(program: str, signal: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program, signal],
+        [*UNIGNORED, sys.executable, "-c", program, signal],
         capture_output=True,
         text=True,
         timeout=60,
