@@ -158,8 +158,9 @@ def test_run_failed_attempt_and_the_next_one_are_both_shown(claim):
     run(dataclasses.replace(job, notification=n), says(("Tried again.", 1.0)))
 
     assert [
-        (s["state"], s["progress"], s["progress_details"][0]["message"]) for s in details(job)
-    ] == [("FAILURE", 0.4, "Tried."), ("SUCCESS", 1.0, "Tried again.")]
+        (s["state"], s["progress"], [d["message"] for d in s["progress_details"]])
+        for s in details(job)
+    ] == [("FAILURE", 1.0, ["Tried.", "too early"]), ("SUCCESS", 1.0, ["Tried again."])]
 
 
 class Dies(BaseException):
