@@ -206,7 +206,9 @@ def test_task_that_raises_ends_the_try_with_its_sentence_and_nothing_is_moved(de
 
     assert n["status"] == "error"
     assert ": Host compute1 has 2 VMs, ACME allows 1. Next: try 2 of 5" in n["message"]
-    assert [(name, state) for name, state, *_ in shown(n)] == [("TellHostTask", "SUCCESS")]
+    (_, told, *_), (_, refused, *_, messages) = shown(n)
+    assert (told, refused) == ("SUCCESS", "FAILURE")
+    assert messages[-1].endswith("Host compute1 has 2 VMs, ACME allows 1.")
     assert deployment.cloud.ledger.evacuations == []
 
 
