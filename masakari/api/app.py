@@ -1,19 +1,19 @@
 """The WSGI application: middleware in order, routes, dispatch."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import routes
 import webob
 import webob.exc
 from oslo_config import cfg
-from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi, request_id, sizelimit
+from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi, sizelimit
 
 from masakari import cloud as cloud_module
 from masakari import errors, rpc
-from masakari.api import auth, faults, policy, versions
-from masakari.api.middleware import Application, Endpoint, Middleware
+from masakari.api import auth, faults, policy, request_ids, versions
+from masakari.api.middleware import Application, Endpoint, Environ, Middleware, Wrap, where
 from masakari.api.operation import OPERATIONS, Operation
 from masakari.api.request import Request, World
 from masakari.db import session
@@ -129,34 +129,44 @@ def make_app(
     return application
 
 
-def _middleware(
-    conf: cfg.ConfigOpts, rules: policy.Policy
-) -> Iterable[Callable[[Application], Application]]:
+def _middleware(conf: cfg.ConfigOpts, rules: policy.Policy) -> Iterable[Wrap]:
     """Outermost first, each with the reason for its place."""
     # whatever goes wrong further in, the client gets an answer
     yield faults.catching_all
     # before everything that looks at the URL
     yield faults.refusing_other_than_utf8
     # before everything that makes links or looks at the client's address
-    yield lambda app: http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    yield where(_is_forwarded, lambda app: http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf))
     # load balancers have no token, and must not be told of anything below
     yield lambda app: Healthcheck(app, conf)
     # discovery needs no token; from here on every path is below /v1
     yield lambda app: versions.Root(app, conf)
     # browsers ask beforehand without a token, and must be able to read errors
-    yield lambda app: cors.CORS(app, conf)
+    yield where(_is_of_browser, lambda app: cors.CORS(app, conf))
     # before everything that logs or refuses
-    yield lambda app: request_id.RequestId(app, conf)
+    yield request_ids.numbering
     # outside of those that answer in plain text
-    yield faults.Envelope
+    yield faults.enveloping
     # what is too large is not worth a question to Keystone
-    yield lambda app: sizelimit.RequestBodySizeLimiter(app, conf)
+    yield where(_has_body, lambda app: sizelimit.RequestBodySizeLimiter(app, conf))
     if conf.auth_strategy == "noauth2":
         yield auth.NoAuth
     else:
         yield lambda app: auth.keystone(app, conf)
         # reads the headers that the one before has set
         yield lambda app: auth.KeystoneContext(app, rules)
+
+
+def _is_forwarded(environ: Environ) -> bool:
+    return any(key == "HTTP_FORWARDED" or key.startswith("HTTP_X_FORWARDED_") for key in environ)
+
+
+def _is_of_browser(environ: Environ) -> bool:
+    return "HTTP_ORIGIN" in environ or environ["REQUEST_METHOD"] == "OPTIONS"
+
+
+def _has_body(environ: Environ) -> bool:
+    return bool(environ.get("CONTENT_LENGTH")) or "HTTP_TRANSFER_ENCODING" in environ
 
 
 class Healthcheck(Middleware):
@@ -166,8 +176,8 @@ class Healthcheck(Middleware):
         super().__init__(application)
         self._healthcheck = healthcheck.Healthcheck(None, conf)
 
-    def answer(self, http: webob.Request) -> webob.Response:
-        """Answer or pass on."""
+    def answer(self, http: webob.Request) -> webob.Response | None:
+        """What is asked for at /healthcheck, nothing elsewhere."""
         if http.path_info.rstrip("/") == "/healthcheck":
             return http.get_response(self._healthcheck)
-        return self.pass_on(http)
+        return None

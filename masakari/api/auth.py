@@ -24,21 +24,21 @@ class KeystoneContext(Middleware):
         super().__init__(application)
         self._rules = rules
 
-    def answer(self, http: webob.Request) -> webob.Response:
-        """Pass on, unless the token is nobody's."""
+    def answer(self, http: webob.Request) -> webob.Response | None:
+        """An error if the token is nobody's."""
         ctx = context.RequestContext.from_environ(http.environ)
         if ctx.user_id is None:
             return faults.fault(401, "The token has no user")
         ctx.is_admin = self._rules.allows("context_is_admin", ctx)
         http.environ[CONTEXT] = ctx
-        return self.pass_on(http)
+        return None
 
 
 class NoAuth(Middleware):
     """Everyone is administrator; a token `user:project` tells who, none is needed."""
 
-    def answer(self, http: webob.Request) -> webob.Response:
-        """Pass on."""
+    def answer(self, http: webob.Request) -> None:
+        """No answer."""
         user, _, project = http.headers.get("X-Auth-Token", "").partition(":")
         in_path = _PROJECT.match(http.path_info)
         http.environ[CONTEXT] = context.RequestContext.from_environ(
@@ -48,7 +48,6 @@ class NoAuth(Middleware):
             roles=["admin"],
             is_admin=True,
         )
-        return self.pass_on(http)
 
 
 def keystone(application: Application, conf: cfg.ConfigOpts) -> Application:

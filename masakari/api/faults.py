@@ -10,7 +10,7 @@ import webob.exc
 
 from masakari import errors
 from masakari.api import jsontext
-from masakari.api.middleware import Application, Environ, Middleware, StartResponse
+from masakari.api.middleware import Application, Environ, StartResponse
 
 LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _OURS = "masakari.fault"
 
 
 class Fault(webob.Response):  # type: ignore[misc]  # webob is untyped
-    """An error in the envelope; `Envelope` sees that it is ours."""
+    """An error in the envelope; `enveloping` sees that it is ours."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """WSGI."""
@@ -110,16 +110,22 @@ _OF_LIBRARIES = {
 }
 
 
-class Envelope(Middleware):
+def enveloping(application: Application) -> Application:
     """Errors of libraries' middleware (413, 503) also come in our envelope.
 
     Only the 401 of keystonemiddleware stays as it is: it says where Keystone is.
     """
 
-    def answer(self, http: webob.Request) -> webob.Response:
-        """Pass on."""
-        response = self.pass_on(http)
-        if response.status_code < 400 or response.status_code == 401 or _OURS in http.environ:
-            return response
-        words = _OF_LIBRARIES.get(response.status_code, response.status)
-        return fault(response.status_code, words)
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        began: list[tuple[Any, ...]] = []  # arguments of start_response
+        body = application(environ, lambda *arguments: began.append(arguments))
+        status = int(began[0][0][:3])
+        if status < 400 or status == 401 or _OURS in environ:
+            start_response(*began[0])
+            return body
+        refusal: Iterable[bytes] = fault(status, _OF_LIBRARIES.get(status, began[0][0]))(
+            environ, start_response
+        )
+        return refusal
+
+    return answer

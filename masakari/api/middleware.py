@@ -24,12 +24,39 @@ class Endpoint(abc.ABC):
         """The response."""
 
 
-class Middleware(Endpoint):
-    """An application around another one."""
+class Middleware(abc.ABC):
+    """An application around another one, which may answer in its place."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
-    def pass_on(self, http: webob.Request) -> webob.Response:
-        """The response of the application inside."""
-        return http.get_response(self._application)
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """WSGI."""
+        response = self.answer(webob.Request(environ))
+        chosen: Application = self._application if response is None else response
+        return chosen(environ, start_response)
+
+    @abc.abstractmethod
+    def answer(self, http: webob.Request) -> webob.Response | None:
+        """The response, or None: the application inside answers."""
+
+
+Wrap = Callable[[Application], Application]
+
+
+def where(concerns: Callable[[Environ], object], wrap: Wrap) -> Wrap:
+    """Only requests that it *concerns* go through the middleware that *wrap* makes.
+
+    A library's middleware costs each request about as much as reading ten rows.
+    """
+
+    def make(application: Application) -> Application:
+        wrapped = wrap(application)
+
+        def choose(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            chosen = wrapped if concerns(environ) else application
+            return chosen(environ, start_response)
+
+        return choose
+
+    return make

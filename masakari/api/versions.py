@@ -124,11 +124,11 @@ class Root(Middleware):
         super().__init__(application)
         self._conf = conf
 
-    def answer(self, http: webob.Request) -> webob.Response:
-        """A version document, or pass on."""
+    def answer(self, http: webob.Request) -> webob.Response | None:
+        """A version document, or none."""
         if http.path_info_peek() == "v1":
             http.path_info_pop()
-            return self.pass_on(http)
+            return None
         root = base_url(http, self._conf)
         path = http.path_info.rstrip("/")
         if not path:
