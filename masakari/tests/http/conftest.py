@@ -1,12 +1,16 @@
 """The API as a WSGI application on a real database and the simulated cloud."""
 
 import pytest
+from keystoneauth1 import loading
+from keystonemiddleware import opts as keystonemiddleware_opts
 
 import masakari.cmd  # noqa: F401  oslo.service must not choose eventlet
 from masakari.api.app import make_app
+from masakari.clock import SystemClock
 from masakari.db import progress as store
 from masakari.sim.clock import SimClock
 from masakari.sim.cloud import Settings, SimCloud
+from masakari.sim.http import SimServer
 from masakari.tests.http.client import Client
 
 
@@ -69,3 +73,46 @@ def api(conf, make_client):
     """A client of an API that authenticates nobody."""
     conf.set_override("auth_strategy", "noauth2")
     return make_client()
+
+
+# ---- with Keystone
+
+
+@pytest.fixture(scope="module")
+def keystone():
+    """The simulated Keystone over HTTP, on the machine's time, as the middleware is."""
+    with SimServer(SimCloud(SystemClock())) as server:
+        yield server
+
+
+@pytest.fixture
+def secured(conf):
+    """Options of an API that asks Keystone, once `auth_url` is set."""
+    for group, opts in keystonemiddleware_opts.list_auth_token_opts():
+        conf.register_opts(opts, group=group)
+    conf.register_opts(loading.get_auth_plugin_conf_options("password"), "keystone_authtoken")
+    for name, value in {
+        "auth_type": "password",
+        "www_authenticate_uri": "http://keystone.example.com",
+        "auth_url": "http://127.0.0.1:1/v3",
+        "username": "masakari",
+        "password": "x",
+        "project_name": "service",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+        "http_request_max_retries": 0,
+    }.items():
+        conf.set_override(name, value, "keystone_authtoken")
+    return conf
+
+
+@pytest.fixture
+def as_user(secured, make_client, keystone):
+    """Makes a client with the token of a user of the simulated Keystone."""
+    secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
+    application = make_client().application
+
+    def make(user):
+        return Client(application, headers={"X-Auth-Token": f"{user}-token"} if user else {})
+
+    return make

@@ -4,60 +4,14 @@ import pathlib
 
 import pytest
 import webob
-from keystoneauth1 import loading
-from keystonemiddleware import opts as keystonemiddleware_opts
 
 from masakari.api import operation, policy
 from masakari.api.auth import KeystoneContext
-from masakari.errors import ConfigInvalid
-from masakari.sim.clock import SimClock
-from masakari.sim.cloud import SimCloud
-from masakari.sim.http import SimServer
 from masakari.sim.keystone import project_id
 from masakari.tests.http.client import Client
 
 UUID = "00000000-0000-4000-8000-000000000001"
 OPERATIONS = [op for op in operation.in_order() if op.rule]
-
-
-@pytest.fixture(scope="module")
-def keystone():
-    """The simulated Keystone over HTTP."""
-    with SimClock() as clock, SimServer(SimCloud(clock)) as server:
-        yield server
-
-
-@pytest.fixture
-def secured(conf):
-    """Options of an API that asks Keystone, once `auth_url` is set."""
-    for group, opts in keystonemiddleware_opts.list_auth_token_opts():
-        conf.register_opts(opts, group=group)
-    conf.register_opts(loading.get_auth_plugin_conf_options("password"), "keystone_authtoken")
-    for name, value in {
-        "auth_type": "password",
-        "www_authenticate_uri": "http://keystone.example.com",
-        "auth_url": "http://127.0.0.1:1/v3",
-        "username": "masakari",
-        "password": "x",
-        "project_name": "service",
-        "user_domain_name": "Default",
-        "project_domain_name": "Default",
-        "http_request_max_retries": 0,
-    }.items():
-        conf.set_override(name, value, "keystone_authtoken")
-    return conf
-
-
-@pytest.fixture
-def as_user(secured, make_client, keystone):
-    """Makes a client with the token of a user of the simulated Keystone."""
-    secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
-    application = make_client().application
-
-    def make(user):
-        return Client(application, headers={"X-Auth-Token": f"{user}-token"} if user else {})
-
-    return make
 
 
 def call(client, op):
@@ -161,89 +115,7 @@ def test_token_without_a_user_is_refused(conf):
     assert (refused.status, refused.error[0]) == (401, "unauthorized")
 
 
-# ---- the operator's policy
-
-
-@pytest.fixture
-def policy_file(conf, tmp_path):
-    policy.make_enforcer(conf)  # declares the options
-    path = tmp_path / "policy.yaml"
-    conf.set_override("policy_file", str(path), "oslo_policy")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("rules", "status"),
-    [
-        ('"os_masakari_api:segments:index": "role:reader"', 200),
-        ('"os_masakari_api:segments:index": "rule:admin_or_owner"', 200),
-        ('"os_masakari_api:segments:index": "is_admin:False"', 200),
-        ('"os_masakari_api:segments:index": "is_admin:true"', 403),
-        ('"context_is_admin": "role:READER"', 200),
-        ('"admin_api": "is_admin:True or role:reader"', 200),
-        ('"os_masakari_api:segments:create": "role:reader"', 403),
-        ('"versions": "!"', 403),
-    ],
-)
-def test_policy_file_overrides_the_defaults(policy_file, as_user_of, rules, status):
-    policy_file.write_text(rules)
-
-    assert as_user_of("reader").get("/segments").status == status
-
-
-@pytest.fixture
-def as_user_of(secured, make_client, keystone):
-    """As `as_user`, but the API is made when it is called."""
-    secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
-    return lambda user: make_client(headers={"X-Auth-Token": f"{user}-token"})
-
-
-def test_malformed_policy_file_is_told_at_start(policy_file, as_user_of):
-    policy_file.write_text("a: [")
-
-    with pytest.raises(ConfigInvalid, match=r"\[oslo_policy\] policy_file: .*policy\.yaml"):
-        as_user_of("admin")
-
-
-@pytest.fixture
-def policy_from(conf, tmp_path):
-    """Reads the policy of a configuration file that has the lines."""
-
-    def read(lines):
-        config = tmp_path / "masakari.conf"
-        config.write_text(lines)
-        conf(["--config-file", str(config)], project="masakari")
-        return policy.Policy(conf)
-
-    return read
-
-
-def warnings_about_policy(caplog):
-    return [r.getMessage() for r in caplog.records if "policy_file" in r.getMessage()]
-
-
-@pytest.mark.parametrize("name", ["missing.yaml", "nowhere/policy.yaml"])
-def test_policy_file_that_does_not_exist_is_warned_of_once(policy_from, tmp_path, caplog, name):
-    path = tmp_path / name
-    for _ in range(2):
-        policy_from(f"[oslo_policy]\npolicy_file = {path}\n")
-
-    (warning,) = warnings_about_policy(caplog)
-    assert warning.startswith(f"[oslo_policy] policy_file: {path} does not exist")
-
-
-def test_policy_file_that_exists_is_not_warned_of(policy_from, tmp_path, caplog):
-    (tmp_path / "own.yaml").write_text("{}")
-
-    policy_from("[oslo_policy]\npolicy_file = own.yaml\n")
-
-    assert warnings_about_policy(caplog) == []
-
-
-def test_default_policy_file_may_be_absent(policy_from, caplog):
-    policy_from("")
-
-    assert warnings_about_policy(caplog) == []
+# ---- extensions
 
 
 EXTENSIONS = ["extensions", "notifications", "os-hosts", "segments", "versions", "vmoves"]
@@ -272,14 +144,6 @@ def test_unknown_extension_is_not_found(as_user):
     answer = as_user("admin").get("/extensions/none")
 
     assert (answer.status, answer.error[0]) == (404, "itemNotFound")
-
-
-def test_extension_that_is_not_discoverable_is_hidden(policy_file, as_user_of):
-    policy_file.write_text('"os_masakari_api:vmoves:discoverable": "!"')
-    admin = as_user_of("admin")
-
-    assert [e["alias"] for e in admin.get("/extensions").json["extensions"]] == EXTENSIONS[:-1]
-    assert admin.get("/extensions/vmoves").status == 404
 
 
 # ---- without authentication
