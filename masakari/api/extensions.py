@@ -7,7 +7,7 @@ import webob.exc
 from oslo_policy import policy
 
 from masakari.api.fields import Json
-from masakari.api.operation import DEFAULT_CHECK, operation
+from masakari.api.operation import READ, operation
 from masakari.api.request import Request
 
 RULE = "os_masakari_api:extensions:"
@@ -20,7 +20,7 @@ class Extension:
     name: str
     alias: str
     description: str
-    discoverable_check: str = DEFAULT_CHECK
+    discoverable_check: str = READ
 
     @property
     def rule(self) -> str:

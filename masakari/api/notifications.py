@@ -5,7 +5,7 @@ import logging
 from masakari import db
 from masakari.api import fields
 from masakari.api.fields import Json, Shape
-from masakari.api.operation import operation
+from masakari.api.operation import REPORT, operation
 from masakari.api.request import Request
 from masakari.db import progress
 from masakari.db.models import Notification
@@ -101,7 +101,7 @@ def index(req: Request) -> Json:
     return req.collection("notifications", [shape(row) for row in rows])
 
 
-@operation("POST", "/notifications", rule=RULE + "create", body=CREATE, status=202)
+@operation("POST", "/notifications", rule=RULE + "create", check=REPORT, body=CREATE, status=202)
 def create(req: Request, body: Json) -> Json:
     """Report the failure (or the return) of a host, a process or an instance."""
     said = body["notification"]

@@ -23,7 +23,9 @@ from masakari.api.versions import Version
 Json = fields.Json
 Handler = Callable[..., Json | None]  # (req, [body,] **variables of the path)
 
-DEFAULT_CHECK = "rule:admin_api"
+ADMIN = "rule:admin_api"
+READ = "rule:admin_api or rule:reader_api or rule:service_api"
+REPORT = "rule:admin_api or rule:service_api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Operation:
     handler: Handler
     rule: str | None
     """None: whoever has a token"""
+    check: str
+    """The default of the rule."""
     body: Mapping[Version, fields.Shape]
     status: int
 
@@ -86,13 +90,19 @@ def operation(
     method: str,
     *paths: str,
     rule: str | None,
+    check: str | None = None,
     body: Mapping[Version, fields.Shape] | None = None,
     status: int = 200,
 ) -> Callable[[Handler], Handler]:
-    """Declare that the function answers *method* on *paths* (below /v1 or /v1/{project_id})."""
+    """Declare that the function answers *method* on *paths* (below /v1 or /v1/{project_id}).
+
+    By default *rule* lets readers get things, and administrators do everything.
+    """
+    if check is None:
+        check = READ if method == "GET" else ADMIN
 
     def declare(handler: Handler) -> Handler:
-        OPERATIONS.append(Operation(method, paths, handler, rule, body or {}, status))
+        OPERATIONS.append(Operation(method, paths, handler, rule, check, body or {}, status))
         return handler
 
     return declare
@@ -110,7 +120,7 @@ def rules() -> Iterable[policy.DocumentedRuleDefault]:
         ops = list(group)
         yield policy.DocumentedRuleDefault(
             name=rule,
-            check_str=DEFAULT_CHECK,
+            check_str=ops[0].check,
             description=ops[0].description,
             operations=[{"method": op.method, "path": path} for op in ops for path in op.paths],
         )

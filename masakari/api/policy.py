@@ -1,6 +1,6 @@
 """Who may do what: oslo.policy rules, gathered from the operations.
 
-Names and defaults are those that existing policy files override.
+Names are those that existing policy files override; what such a file says keeps its effect.
 """
 
 import functools
@@ -19,6 +19,7 @@ from masakari.api import (  # noqa: F401  importing a resource declares its oper
     notifications,
     operation,
     segments,
+    service_project,
     vmoves,
 )
 
@@ -33,13 +34,34 @@ BASE_RULES: tuple[policy.RuleDefault, ...] = (
         "is_admin:True or project_id:%(project_id)s",
         "Not used by a default; policy files refer to it.",
     ),
-    policy.RuleDefault("admin_api", "is_admin:True", "Default rule of nearly every operation."),
+    policy.RuleDefault("admin_api", "is_admin:True", "Administrators: they may do everything."),
+    policy.RuleDefault(
+        "service_project",
+        "is_service_project:True",
+        "Whose token is one of the service's project, which is that of the credentials in "
+        "[keystone_authtoken]. project_id:ID names another one.",
+    ),
+    policy.RuleDefault(
+        "reader_api",
+        "role:reader and (system_scope:all or rule:service_project)",
+        "Who may read: readers in the service's project or of the whole system.",
+    ),
+    policy.RuleDefault(
+        "service_api",
+        "role:service",
+        "Services, such as monitors: they may report failures, and read.",
+    ),
     policy.RuleDefault(
         "os_masakari_api:versions:index",
         "@",
         "Not asked: whoever has a token may read the version document.",
     ),
 )
+
+GUARDS = ("context_is_admin", "admin_api")
+"""Before there were other roles, a policy file that overrode one of them decided on everything."""
+GRANTED_SINCE = ("reader_api", "service_api")
+"""So whoever they let in stays out until that file names them, too."""
 
 
 class Forbidden(errors.MasakariError):
@@ -74,6 +96,7 @@ class Policy:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         """Read them.  Raises ConfigInvalid."""
         self._enforcer = make_enforcer(conf)
+        self._conf = conf
         try:
             self._enforcer.load_rules()  # so that a malformed file is told at start
         except (OSError, ValueError) as e:
@@ -84,6 +107,13 @@ class Policy:
             ) from e
         if self._enforcer.policy_path is None and _is_set(conf):
             _warn_of_missing(conf.oslo_policy.policy_file)
+        if self._enforcer.withheld():
+            _tell_of_withheld(self._enforcer.policy_path, ", ".join(self._enforcer.withheld()))
+
+    @functools.cached_property
+    def _service_project(self) -> service_project.ServiceProject:
+        # not at start: the credentials' options are declared after the policy is made
+        return service_project.configured(self._conf)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether `context_is_admin` holds."""
@@ -91,7 +121,11 @@ class Policy:
 
     def allows(self, rule: str, ctx: context.RequestContext) -> bool:
         """Whether *rule* holds for the request; the target is the caller's own project and user."""
-        creds = dict(ctx.to_policy_values()) | {"is_admin": ctx.is_admin}
+        creds = dict(ctx.to_policy_values()) | {
+            "is_admin": ctx.is_admin,
+            "is_service_project": self._service_project.is_of(ctx),
+            "project_name": ctx.project_name,
+        }
         target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
         return bool(self._enforcer.authorize(rule, target, creds))
 
@@ -114,15 +148,48 @@ def _warn_of_missing(path: str) -> None:
     )
 
 
-def make_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+@functools.cache
+def _tell_of_withheld(path: str, rules: str) -> None:
+    LOG.info(
+        "%s overrides %s: it decides on every operation as before, and allows nothing by %s "
+        "unless it names these rules, too",
+        path,
+        " or ".join(GUARDS),
+        rules,
+    )
+
+
+class Enforcer(policy.Enforcer):  # type: ignore[misc]  # oslo.policy is untyped
+    """oslo.policy's, which widens nothing that the operator's file has narrowed."""
+
+    def load_rules(self, force_reload: bool = False) -> None:
+        """The rules are as the file, which is read again when it has changed, and the code say."""
+        super().load_rules(force_reload)
+        for name in self.withheld():
+            self.rules[name] = NOBODY
+
+    def withheld(self) -> list[str]:
+        """The rules whose defaults do not apply, because of what the file overrides."""
+        overrides = any(
+            str(self.file_rules[name].check) != str(self.registered_rules[name].check)
+            for name in GUARDS
+            if name in self.file_rules
+        )
+        return [name for name in GRANTED_SINCE if overrides and name not in self.file_rules]
+
+
+NOBODY = policy.RuleDefault("nobody", "!").check
+
+
+def make_enforcer(conf: cfg.ConfigOpts) -> Enforcer:
     """An enforcer that knows every rule."""
-    enforcer = policy.Enforcer(conf)
+    enforcer = Enforcer(conf)
     enforcer.register_defaults(list_rules())
     return enforcer
 
 
 @functools.cache
-def get_enforcer() -> policy.Enforcer:
+def get_enforcer() -> Enforcer:
     """For the oslopolicy-* tools (entry point oslo.policy.enforcer)."""
     conf = cfg.ConfigOpts()
     conf([], project="masakari")

@@ -10,23 +10,29 @@ SHAPES = [
     *notifications.PAYLOADS.values(),
 ]
 
+READ = "(rule:admin_api or rule:reader_api or rule:service_api)"
+REPORT = "(rule:admin_api or rule:service_api)"
+ADMIN = "rule:admin_api"
 PUBLISHED_RULES = {
     "context_is_admin": "role:admin",
     "admin_or_owner": "(is_admin:True or project_id:%(project_id)s)",
     "admin_api": "is_admin:True",
+    "service_project": "is_service_project:True",
+    "reader_api": "(role:reader and (system_scope:all or rule:service_project))",
+    "service_api": "role:service",
+    "os_masakari_api:versions:index": "@",
     "os_masakari_api:versions:discoverable": "@",
     **{
-        f"os_masakari_api:{resource}:{action}": "rule:admin_api"
-        for resource, actions in {
-            "segments": "index detail create update delete discoverable",
-            "os-hosts": "index detail create update delete discoverable",
-            "notifications": "index detail create discoverable",
-            "vmoves": "index detail discoverable",
-            "extensions": "index detail discoverable",
-        }.items()
-        for action in actions.split()
+        f"os_masakari_api:{resource}:{action}": READ
+        for resource in ("segments", "os-hosts", "notifications", "vmoves", "extensions")
+        for action in ("index", "detail", "discoverable")
     },
-    "os_masakari_api:versions:index": "@",
+    **{
+        f"os_masakari_api:{resource}:{action}": ADMIN
+        for resource in ("segments", "os-hosts")
+        for action in ("create", "update", "delete")
+    },
+    "os_masakari_api:notifications:create": REPORT,
 }
 
 
