@@ -38,7 +38,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     tls = server.tls(conf)
     paste.warn(conf)
     host, port = conf.masakari_api_listen, conf.masakari_api_listen_port
-    listener = server.listen(host, port)
+    listener = server.listen(host, port, keepidle_s=conf.wsgi.tcp_keepidle)
     workers = conf.masakari_api_workers or os.cpu_count() or 1
     manager = cotyledon.ServiceManager(
         graceful_shutdown_timeout=conf.graceful_shutdown_timeout,

@@ -13,8 +13,9 @@ from oslo_log import log
 from oslo_service import opts as service_opts
 
 import masakari.conf
-from masakari.cmd import libraries, logs
+from masakari.cmd import files, libraries, logs
 from masakari.cmd.checks import check, problem
+from masakari.conf import review
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
@@ -43,6 +44,7 @@ def run(
         conf = configure(
             cfg.CONF, program, argv, project=project, register=register, description=description
         )
+        tell(conf)
         serve(conf)
     except (ConfigInvalid, cfg.Error, log.LogConfigError) as e:
         sys.stderr.write(f"{program}: {sentence(e)}\n")
@@ -59,12 +61,12 @@ def configure(
     *,
     project: str = "masakari",
     register: Callable[[cfg.ConfigOpts], None] = register_server,
-    files: Sequence[str] | None = None,
+    places: files.Places | None = None,
     description: str | None = None,
 ) -> cfg.ConfigOpts:
     """*conf* with our options declared, parsed and checked; logging is set up.
 
-    *files* replace the default places of configuration files.  Raises ConfigInvalid, cfg.Error and
+    *places* replace the default ones of configuration files.  Raises ConfigInvalid, cfg.Error and
     LogConfigError.
     """
     log.register_options(conf)
@@ -72,17 +74,34 @@ def configure(
     service_opts.register_service_opts(conf)
     register(conf)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _impossible_values():
-        conf(
-            arguments,
-            project=project,
-            prog=program,
-            description=description,
-            default_config_files=None if files is None else list(files),
-        )
-    check(conf)
+    places = places or files.default_places(project, program)
+    with logs.held() as say_what_was_held:
+        with _impossible_values():
+            conf(
+                arguments,
+                project=project,
+                prog=program,
+                description=description,
+                default_config_files=places.files,
+                default_config_dirs=places.directories,
+            )
+        check(conf)
     logs.setup(conf, project)
+    say_what_was_held()
     return conf
+
+
+def tell(conf: cfg.ConfigOpts) -> None:
+    """The log says what in the configuration has no effect, each once."""
+    for finding in findings(conf):
+        LOG.log(finding.level, "%s", finding.text)
+
+
+def findings(conf: cfg.ConfigOpts) -> list[review.Finding]:
+    """What in the configuration has no effect."""
+    # a file may be shared by all programs
+    ours = [*masakari.conf.list_opts(), *masakari.conf.list_monitor_opts()]
+    return review.review(conf, ours)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,17 @@
 """Logging of the programs: oslo.log with our defaults."""
 
+import contextlib
+import importlib
 import logging
+import logging.handlers
+from collections.abc import Callable, Iterator
 
 from oslo_config import cfg
 from oslo_log import formatters, log
 
 from masakari.errors import ConfigInvalid
+
+LOG = logging.getLogger(__name__)
 
 QUIET = (
     # a traceback for each step that fails; the engine says in a sentence why it did
@@ -21,6 +27,8 @@ QUIET = (
 )
 """Loggers of libraries that say too much."""
 
+_OPTIONS = "oslo_config.cfg"
+"""Says which options are deprecated, when they are read."""
 _SUMMARY = "%(error_summary)s"
 
 
@@ -32,6 +40,9 @@ def set_defaults() -> None:
 
 def setup(conf: cfg.ConfigOpts, project: str) -> None:
     """Log as *conf* says.  Raises ConfigInvalid and LogConfigError."""
+    without_journal = conf.use_journal and not _has_journal()
+    if without_journal:  # what is said on stderr reaches systemd's journal as well
+        conf.set_override("use_journal", False)
     try:
         log.setup(conf, project)
     except OSError as e:
@@ -41,6 +52,37 @@ def setup(conf: cfg.ConfigOpts, project: str) -> None:
     for handler in logging.getLogger().handlers:
         if type(handler.formatter) is formatters.ContextFormatter:
             handler.setFormatter(Formatter(handler.formatter, conf))
+    if without_journal:
+        LOG.warning("[DEFAULT] use_journal has no effect: the library systemd-python is missing")
+
+
+def _has_journal() -> bool:
+    """oslo.log can reach systemd's journal."""
+    try:
+        importlib.import_module("systemd.journal")
+    except ImportError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Callable[[], None]]:
+    """What oslo.config says in this block is not lost: call the result when logging is set up."""
+    logger = logging.getLogger(_OPTIONS)
+    keeper = logging.handlers.BufferingHandler(capacity=10_000)
+    propagate = logger.propagate
+
+    def say() -> None:
+        for record in keeper.buffer:
+            logger.handle(record)
+
+    logger.addHandler(keeper)
+    logger.propagate = False
+    try:
+        yield say
+    finally:
+        logger.removeHandler(keeper)
+        logger.propagate = propagate
 
 
 class Formatter(logging.Formatter):

@@ -21,8 +21,19 @@ LARGEST_BODY = 16 * 1024 * 1024
 FOREVER_S = 365 * 86400
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.  Raises ConfigInvalid."""
+def listen(host: str, port: int, *, keepidle_s: int | None = None) -> socket.socket:
+    """A listening socket.  Raises ConfigInvalid.
+
+    The other side of a connection that is silent for *keepidle_s* is asked whether it is there.
+    """
+    listener = _listen(host, port)
+    if keepidle_s is not None:  # connections inherit it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepidle_s)
+    return listener
+
+
+def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -48,7 +48,9 @@ def serve(conf: cfg.ConfigOpts) -> None:
     name_keystone(conf)
     tls = server.tls(conf)
     paste.warn(conf)
-    listener = server.listen(address(conf), conf.masakari_api_listen_port)
+    listener = server.listen(
+        address(conf), conf.masakari_api_listen_port, keepidle_s=conf.wsgi.tcp_keepidle
+    )
     monitor = hostmonitor.build(
         conf,
         clock,

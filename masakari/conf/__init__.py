@@ -8,7 +8,7 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware.healthcheck import opts as healthcheck
 
-from masakari.conf import api, database, engine, monitors, nova, paths
+from masakari.conf import api, database, engine, monitors, nova, paths, unused
 
 _SERVER = (paths, api, database, engine, nova)
 
@@ -18,6 +18,7 @@ def register(conf: cfg.ConfigOpts) -> None:
     set_defaults()
     for module in _SERVER:
         module.register(conf)
+    unused.register(conf, unused.SERVER_OPTS)
 
 
 def register_monitors(conf: cfg.ConfigOpts) -> None:
@@ -27,7 +28,10 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All server options, for oslo-config-generator (namespace masakari.conf)."""
-    return [entry for module in _SERVER for entry in module.list_opts()]
+    return [
+        *(entry for module in _SERVER for entry in module.list_opts()),
+        *unused.SERVER_OPTS.items(),
+    ]
 
 
 def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -42,6 +46,7 @@ def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def set_defaults() -> None:
     """The libraries' options have our defaults; also called by oslo-config-generator."""
+    database.set_defaults()
     cors.set_defaults(
         allow_headers=[
             "X-Auth-Token",

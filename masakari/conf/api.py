@@ -57,23 +57,8 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         help="Seconds in which a second notification with the same type, host and payload is "
         "refused as a duplicate (409).",
     ),
-    cfg.IntOpt(
-        "notification_delay_max",
-        default=5,
-        min=0,
-        deprecated_for_removal=True,
-        deprecated_reason="Duplicates are detected under a lock in the database; nothing waits.",
-        help="Accepted, without effect.",
-    ),
     cfg.BoolOpt(
         "use_ssl", default=False, help="Whether masakari-api speaks TLS ([wsgi] ssl_* name files)."
-    ),
-    cfg.BoolOpt(
-        "use_forwarded_for",
-        default=False,
-        deprecated_for_removal=True,
-        deprecated_reason="[oslo_middleware] enable_proxy_headers_parsing does this.",
-        help="Accepted, without effect.",
     ),
 ]
 
@@ -85,19 +70,9 @@ OSAPI_V1_OPTS: list[cfg.Opt] = [
         deprecated_reason="Clients take the endpoint from the catalogue.",
         help=r"Regular expression of project ids in paths. Default: [0-9a-f\-]+",
     ),
-    cfg.ListOpt("extensions_blacklist", default=[], help="Accepted, without effect."),
-    cfg.ListOpt("extensions_whitelist", default=[], help="Accepted, without effect."),
 ]
 
 WSGI_OPTS: list[cfg.Opt] = [
-    cfg.StrOpt(
-        "api_paste_config",
-        default="api-paste.ini",
-        deprecated_for_removal=True,
-        deprecated_reason="The middleware is assembled in code.",
-        help="Not read. Where such a file exists beside the configuration, a warning at start "
-        "lists the filters in it that are not built in.",
-    ),
     cfg.StrOpt("ssl_ca_file", help="CA certificates that clients' certificates must come from."),
     cfg.StrOpt("ssl_cert_file", help="Certificate of the API server (PEM)."),
     cfg.StrOpt("ssl_key_file", help="Private key of the API server (PEM)."),
@@ -109,6 +84,14 @@ WSGI_OPTS: list[cfg.Opt] = [
     ),
     cfg.BoolOpt("keep_alive", default=True, help="Whether connections serve several requests."),
     cfg.IntOpt("max_header_line", default=16384, min=0, help="Bytes of headers accepted."),
+    cfg.IntOpt(
+        "tcp_keepidle",
+        default=600,
+        min=1,
+        max=32767,
+        help="Seconds after which the kernel asks the other side of a silent connection whether "
+        "it is still there.",
+    ),
 ]
 
 

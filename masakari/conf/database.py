@@ -17,14 +17,20 @@ TASKFLOW_OPTS: list[cfg.Opt] = [
 ]
 
 
+# Threads wait for a connection rather than open one more: for PyMySQL that costs more CPU time
+# than ten transactions, and transactions are short.
+_DEFAULTS = {"connection": DEFAULT_CONNECTION, "max_pool_size": CONNECTIONS, "max_overflow": 0}
+
+
 def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options on *conf*."""
-    # Threads wait for a connection rather than open one more: for PyMySQL that costs more CPU time
-    # than ten transactions, and transactions are short.
-    oslo_db_options.set_defaults(
-        conf, connection=DEFAULT_CONNECTION, max_pool_size=CONNECTIONS, max_overflow=0
-    )
+    oslo_db_options.set_defaults(conf, **_DEFAULTS)
     conf.register_opts(TASKFLOW_OPTS, group="taskflow")
+
+
+def set_defaults() -> None:
+    """oslo.db's options have our defaults, also in sample files."""
+    cfg.set_defaults(oslo_db_options.database_opts, **_DEFAULTS)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -20,12 +20,6 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         deprecated_reason="There is no need to change it.",
         help="Topic on the message bus on which engines listen.",
     ),
-    cfg.StrOpt(
-        "engine_manager",
-        default="masakari.engine.manager.MasakariManager",
-        help="Accepted, without effect.",
-    ),
-    cfg.StrOpt("notification_driver", default="taskflow_driver", help="Accepted, without effect."),
     cfg.IntOpt(
         "wait_period_after_service_update",
         default=180,
@@ -75,14 +69,6 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         "The pause doubles with each further try, up to [engine] retry_backoff_max.",
     ),
     cfg.IntOpt(
-        "retry_notification_new_status_interval",
-        default=60,
-        mutable=True,
-        deprecated_for_removal=True,
-        deprecated_reason="[engine] sweep_interval finds new notifications.",
-        help="Accepted, without effect.",
-    ),
-    cfg.IntOpt(
         "check_expired_notifications_interval",
         default=600,
         min=1,
@@ -100,10 +86,6 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         help="Whether this engine looks for notifications that no message announced, for lost "
         "leases, and for errors to try again.",
     ),
-    cfg.IntOpt("periodic_interval_max", default=300, help="Accepted, without effect."),
-    cfg.IntOpt("periodic_fuzzy_delay", default=60, help="Accepted, without effect."),
-    cfg.IntOpt("report_interval", default=10, help="Accepted, without effect."),
-    cfg.IntOpt("service_down_time", default=60, help="Accepted, without effect."),
 ]
 
 ENGINE_OPTS: list[cfg.Opt] = [

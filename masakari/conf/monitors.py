@@ -5,7 +5,7 @@ import socket
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from masakari.conf import types
+from masakari.conf import paths, types, unused
 
 API_TIMEOUT_S = 30
 
@@ -18,11 +18,7 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         help="Name of the monitor's own host, as Nova names its compute service; a host monitor "
         "never reports it.",
     ),
-    cfg.StrOpt(
-        "hostmonitor_manager",
-        default="masakarimonitors.hostmonitor.host.HostmonitorManager",
-        help="Accepted, without effect.",
-    ),
+    paths.TEMPDIR,
 ]
 
 API_OPTS: list[cfg.Opt] = [
@@ -31,7 +27,6 @@ API_OPTS: list[cfg.Opt] = [
         default="RegionOne",
         help="Region of the Masakari API and of Nova.",
     ),
-    cfg.StrOpt("api_version", default="v1", help="Accepted, without effect."),
     cfg.StrOpt(
         "api_interface",
         default="public",
@@ -52,7 +47,8 @@ HOST_OPTS: list[cfg.Opt] = [
         default="default",
         help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
         "nova: the state of Nova's compute services, together with a second opinion. The drivers "
-        "default and simple (pacemaker), consul and kubernetes are not available yet.",
+        "default and simple (pacemaker), consul and kubernetes are not here yet: nova stands in "
+        "for them, with a warning at start.",
     ),
     cfg.FloatOpt(
         "monitoring_interval",
@@ -164,13 +160,19 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.set_default("auth_type", "password", group="api")
     conf.set_default("timeout", API_TIMEOUT_S, group="api")
     conf.register_opts(HOST_OPTS, group="host")
+    unused.register(conf, unused.MONITOR_OPTS)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """(group, options) pairs."""
     keystoneauth = _keystoneauth_opts()
     cfg.set_defaults(keystoneauth, auth_type="password", timeout=API_TIMEOUT_S)
-    return [("DEFAULT", DEFAULT_OPTS), ("api", API_OPTS + keystoneauth), ("host", HOST_OPTS)]
+    return [
+        ("DEFAULT", DEFAULT_OPTS),
+        ("api", API_OPTS + keystoneauth),
+        ("host", HOST_OPTS),
+        *unused.MONITOR_OPTS.items(),
+    ]
 
 
 def _keystoneauth_opts() -> list[cfg.Opt]:

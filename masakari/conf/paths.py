@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 from oslo_config import cfg
 
@@ -16,7 +17,23 @@ def default_state_path() -> str:
     return os.path.join(home, "masakari")
 
 
+TEMPDIR = cfg.StrOpt(
+    "tempdir",
+    help="Directory for the files of locks, where state_path cannot be written to.",
+)
 OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "pybasedir",
+        default=str(pathlib.Path(__file__).parents[2]),
+        sample_default="<the directory in which the package masakari lies>",
+        help="For other values in which $pybasedir stands.",
+    ),
+    cfg.StrOpt(
+        "bindir",
+        default=os.path.join(sys.prefix, "local", "bin"),
+        sample_default="<prefix>/local/bin",
+        help="For other values in which $bindir stands.",
+    ),
     cfg.StrOpt(
         "state_path",
         default=default_state_path(),
@@ -24,7 +41,7 @@ OPTS: list[cfg.Opt] = [
         help="Directory of files that the service keeps, the default SQLite database among them. "
         "For users who cannot write to the default: $XDG_STATE_HOME/masakari.",
     ),
-    cfg.StrOpt("tempdir", help="Directory for temporary files; accepted, not used."),
+    TEMPDIR,
 ]
 
 

@@ -1,11 +1,11 @@
 """The REST API for uWSGI, gunicorn, mod_wsgi: they load `masakari.wsgi.api:application`.
 
 The configuration is `masakari.conf` in the directory that OS_MASAKARI_CONFIG_DIR names, by default
-/etc/masakari.  Connections are opened by the first request, so after the server has forked.
+/etc/masakari, and what overlays it in `masakari.conf.d` there.  Connections are opened by the first
+request, so after the server has forked.
 """
 
 import os
-import pathlib
 import threading
 from collections.abc import Callable, Iterable
 
@@ -15,7 +15,7 @@ from oslo_log import log
 from masakari.api import faults, paste
 from masakari.api.middleware import Application, Environ, StartResponse
 from masakari.clock import SystemClock
-from masakari.cmd import api, common
+from masakari.cmd import api, common, files
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
@@ -58,10 +58,11 @@ class Lazy:
 
 def make() -> Application:
     """The API as the configuration file says."""
-    directory = pathlib.Path(os.environ.get(CONFIG_DIR, DEFAULT_CONFIG_DIR))
+    directory = os.environ.get(CONFIG_DIR) or DEFAULT_CONFIG_DIR
     conf = common.configure(
-        cfg.CONF, "masakari-api", argv=[], files=[str(directory / "masakari.conf")]
+        cfg.CONF, "masakari-api", argv=[], places=files.places_in(directory, "masakari")
     )
+    common.tell(conf)
     paste.warn(conf)
     return api.make_application(conf, SystemClock())
 

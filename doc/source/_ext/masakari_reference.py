@@ -4,6 +4,7 @@ The pages are made anew by each build, below _generated/ (which git ignores).
 """
 
 import ast
+import csv
 import importlib.metadata
 import inspect
 import pathlib
@@ -16,10 +17,11 @@ from sphinx.application import Sphinx
 import masakari.conf
 from masakari import errors, states
 from masakari.api import operation, policy, versions
-from masakari.conf import types
+from masakari.conf import types, unused
 from masakari.engine import gates, vm_events
 from masakari.engine.vm_events import VmEventAction
 
+OPENSTACK_OPTIONS = "admin/openstack-options.csv"
 WORDS = {
     "Integer": "integer",
     "Float": "number",
@@ -128,6 +130,43 @@ def server_options() -> list[tuple[str, list[cfg.Opt]]]:
     return [*masakari.conf.list_opts(), ("DEFAULT", theirs)]
 
 
+FATES = {
+    "used": "used",
+    "deprecated": "used, and deprecated",
+    "ignored": "no effect, told at start",
+    "built in": "another value has no effect, told at start",
+    "silent": "no effect",
+    "not here yet": "no effect",
+}
+"""What becomes of an option of OpenStack's, as the table has it and in words."""
+
+
+def openstack_options(table_file: pathlib.Path, program: str) -> str:
+    """What becomes of OpenStack's options: the table, and from the code what takes their place."""
+    listed = [*masakari.conf.list_opts(), *masakari.conf.list_monitor_opts()]
+    instead = {
+        (group, opt.dest): opt.instead
+        for group, opts in listed
+        for opt in opts
+        if isinstance(opt, unused.Unused)
+    }
+    with table_file.open() as file:
+        found = [row for row in csv.DictReader(file) if row["program"] == program]
+    rows = []
+    for row in found:
+        here = f", here ``{row['here']}``" if row["here"] else ""
+        place = instead.get((row["group"], row["option"]), "")
+        rows.append(
+            (
+                f"``[{row['group']}] {row['option']}``",
+                row["type"].replace("|", ", "),
+                (f"``{row['default']}``" if row["default"] else "not set") + here,
+                FATES[row["fate"]] + (f": {escape(place)}" if place else ""),
+            )
+        )
+    return table(("Option", "Type", "Default", "What becomes of it"), rows, "32 12 26 30")
+
+
 # ---- the API
 
 
@@ -224,6 +263,12 @@ def generate(app: Sphinx) -> None:
     pages = {
         "options-server": options(server_options()),
         "options-monitors": options(masakari.conf.list_monitor_opts()),
+        "openstack-options-server": openstack_options(
+            pathlib.Path(app.srcdir, OPENSTACK_OPTIONS), "server"
+        ),
+        "openstack-options-monitors": openstack_options(
+            pathlib.Path(app.srcdir, OPENSTACK_OPTIONS), "monitors"
+        ),
         "operations": operations(),
         "policies": policies(),
         "gates": gate_table(),

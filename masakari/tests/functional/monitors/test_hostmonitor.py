@@ -275,7 +275,8 @@ def test_program_watches_until_it_is_asked_to_stop(world):
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ("", "[host] monitoring_driver: "),
+        ("", "[api] auth_url: "),
+        ("[host]\nmonitoring_driver = acme\n", "[host] monitoring_driver: "),
         ("[host]\nmonitoring_driver = nova\n", "[api] auth_url: "),
         ("[host]\nmonitoring_samples = 0\n", "[host] monitoring_samples: "),
     ],

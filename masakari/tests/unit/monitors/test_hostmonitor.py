@@ -665,12 +665,22 @@ def test_defect_in_a_round_is_logged_and_the_next_round_goes_on(three, caplog):
     assert len([r for r in caplog.records if r.exc_info]) == 1
 
 
-@pytest.mark.parametrize("driver", ["default", "simple", "consul", "no such thing"])
-def test_build_driver_that_is_not_there_names_the_option(three, driver):
-    three.option("monitoring_driver", driver, "host")
+def test_build_driver_that_is_not_there_names_the_option(three):
+    three.option("monitoring_driver", "no such thing", "host")
 
     with pytest.raises(errors.ConfigInvalid, match=r"^\[host\] monitoring_driver: .*nova"):
         hostmonitor.build(three.conf, three.clock)
+
+
+@pytest.mark.parametrize("driver", ["default", "simple", "consul", "kubernetes"])
+def test_build_driver_that_is_not_here_yet_nova_stands_in_for_it(three, caplog, driver):
+    three.option("monitoring_driver", driver, "host")
+    three.start()
+    three.cloud.power_off("compute1")
+    three.run(60)
+
+    assert three.masakari.told == [DEATH]
+    assert f"[host] monitoring_driver: {driver} is not here yet; nova stands in" in caplog.text
 
 
 def test_notification_has_the_payload_of_the_contract(three):
