@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from keystoneauth1 import exceptions as ks_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
@@ -16,10 +17,10 @@ from masakari.conf import unused
 CLOSE = 0.8
 """How alike (0 to 1) an unknown name is to a known one for which it was probably meant."""
 CLOSE_GROUP = 0.85
-ELSEWHERE = {("oslo_messaging_rabbit", "heartbeat_in_pthread"), ("DEFAULT", "use_journal")}
-"""Deployments set them; whether a library still has them depends on its release."""
-CREDENTIALS = ("api", "keystone_authtoken")
-"""Groups whose options depend on the value of auth_type."""
+LIBRARIES = {"oslo.log", "oslo.messaging", "oslo.service.service", "oslo.service.wsgi"}
+"""Those that have options in groups of ours.  Others may declare theirs on the global CONF."""
+ELSEWHERE = {("DEFAULT", "use_journal")}
+"""Deployments set it; whether the library still has it depends on its release."""
 
 Names = Mapping[str, set[str]]
 """Group -> options"""
@@ -77,8 +78,7 @@ def _unknown(conf: cfg.ConfigOpts, listed: Iterable[tuple[str, cfg.Opt]]) -> Ite
     ours = _names(listed)
     given = _given(conf)
     known = _union(ours, _declared(conf))
-    strays = list(_strays(given, known, ours))
-    if not strays:
+    if not any(_strays(given, known, ours)):
         return
     known = _union(known, _names(_libraries()), _names(_credentials(conf)))  # slow to gather
     rest = []
@@ -86,34 +86,38 @@ def _unknown(conf: cfg.ConfigOpts, listed: Iterable[tuple[str, cfg.Opt]]) -> Ite
         finding = _misspelt(group, name, known, ours)
         if finding is not None:
             yield finding
-        elif group in ours and (group, name) not in ELSEWHERE:
+        else:
             rest.append(_text(group, name))
     if rest:
         yield Finding(logging.INFO, f"nobody knows these options: {', '.join(rest)}")
 
 
 def _strays(given: Names, known: Names, ours: Names) -> Iterator[tuple[str, str]]:
+    """What nobody knows in our groups, or in one whose name is nearly that of ours."""
     for group, names in given.items():
-        if group in known and group not in ours:
-            continue  # a library's: it knows best
-        for name in sorted(names - known.get(group, set())):
-            yield group, name
+        if group in ours:
+            unknown = names - known[group]
+        elif group not in known and _close_group(group, ours):
+            unknown = names
+        else:
+            continue  # of a library, or of somebody else: they know best
+        yield from ((group, name) for name in sorted(unknown) if (group, name) not in ELSEWHERE)
+
+
+def _close_group(group: str, ours: Names) -> str | None:
+    return next(iter(difflib.get_close_matches(group, ours, 1, CLOSE_GROUP)), None)
 
 
 def _misspelt(group: str, name: str, known: Names, ours: Names) -> Finding | None:
     """What it was probably meant to be."""
-    right = None
-    if group not in known:
-        groups = difflib.get_close_matches(group, ours, 1, CLOSE_GROUP)
-        right = next(((g, name) for g in groups if name in ours[g]), None)
+    home = group if group in ours else _close_group(group, ours) or group
+    close = difflib.get_close_matches(name, known[home], 1, CLOSE)
+    homes = [other for other in ours if other != home and name in ours[other]]
+    if close:
+        right = home, close[0]
+    elif len(homes) == 1:
+        right = homes[0], name
     else:
-        close = difflib.get_close_matches(name, known[group], 1, CLOSE)
-        homes = [g for g in ours if g != group and name in ours[g]]
-        if close:
-            right = group, close[0]
-        elif len(homes) == 1:
-            right = homes[0], name
-    if right is None:
         return None
     return Finding(
         logging.WARNING,
@@ -157,24 +161,20 @@ def _names(listed: Iterable[tuple[str, cfg.Opt]]) -> dict[str, set[str]]:
 
 
 def _libraries() -> Iterator[tuple[str, cfg.Opt]]:
-    """Those of all libraries that are installed and say which options they have."""
-    for entry in importlib.metadata.entry_points(group="oslo.config.opts"):
-        if entry.module.startswith("masakari."):
-            continue
-        try:
-            found = entry.load()()
-        except Exception:  # noqa: S112  whatever a library does that we need not have
-            continue
-        for group, opts in found:
+    entries = importlib.metadata.entry_points(group="oslo.config.opts")
+    for library in LIBRARIES & entries.names:
+        for group, opts in entries[library].load()():
             name = getattr(group, "name", group) or "DEFAULT"
             yield from ((str(name), opt) for opt in opts)
 
 
 def _credentials(conf: cfg.ConfigOpts) -> Iterator[tuple[str, cfg.Opt]]:
-    for group in CREDENTIALS:
-        with contextlib.suppress(Exception):  # a group that is not here, a kind nobody has
-            for opt in loading.get_auth_plugin_conf_options(conf[group].auth_type):
-                yield group, opt
+    """Those of the kind of credentials in [api]."""
+    # a program without that group; a kind that nobody has, of which others complain
+    with contextlib.suppress(cfg.Error, ks_exceptions.NoMatchingPlugin):
+        yield from (
+            ("api", opt) for opt in loading.get_auth_plugin_conf_options(conf.api.auth_type)
+        )
 
 
 def _union(*parts: Names) -> dict[str, set[str]]:
