@@ -21,6 +21,8 @@ from masakari.db import session
 LOG = logging.getLogger(__name__)
 
 DEFAULT_PROJECT_ID = r"[0-9a-f\-]+"
+_SUFFIX = ".json"
+"""Every path may have it."""
 
 
 class Resource:
@@ -77,7 +79,7 @@ class V1(Endpoint):
             return faults.of(exc)
 
     def _find(self, http: webob.Request) -> tuple[Resource, dict[str, str]]:
-        path = "/" + http.path_info.lstrip("/").removesuffix(".json")
+        path = "/" + http.path_info.lstrip("/").removesuffix(_SUFFIX)
         found = self._routes.match(path)
         if found is None or not path.isprintable():
             raise webob.exc.HTTPNotFound(f"There is nothing at {http.path[:255]}")
@@ -91,7 +93,8 @@ def _route_map(project_id: str) -> routes.Mapper:
         for path in operation.paths:
             for dead_end in _dead_ends(path):
                 resources.setdefault(dead_end, Resource())
-            resources.setdefault(path or "/", Resource()).operations[operation.method] = operation
+            found = path.removesuffix(_SUFFIX) or "/"
+            resources.setdefault(found, Resource()).operations[operation.method] = operation
     mapper = routes.Mapper(controller_scan=None, register=False)
     for path, resource in resources.items():
         mapper.connect(None, path, action=resource)

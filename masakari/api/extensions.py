@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import webob.exc
 from oslo_policy import policy
 
+from masakari import errors
+from masakari.api import replies
 from masakari.api.fields import Json
 from masakari.api.operation import READ, operation
 from masakari.api.request import Request
@@ -38,6 +39,25 @@ EXTENSIONS: tuple[Extension, ...] = (
 )
 """Sorted by alias."""
 
+EXTENSION = replies.record(
+    "Extension",
+    {
+        "name": replies.TEXT | {"examples": ["Segments"]},
+        "alias": replies.TEXT | {"examples": ["segments"]},
+        "description": replies.TEXT | {"examples": ["Segments Extension."]},
+        "namespace": replies.TEXT | {"examples": [""]},
+        "updated": replies.TEXT | {"examples": [""]},
+        "links": {"type": "array", "maxItems": 0, "examples": [[]]},
+    },
+)
+
+
+class ExtensionNotFound(errors.MasakariError):
+    """No extension has that alias, or the policy hides it."""
+
+    template = "No extension with alias {alias}."
+    status = 404
+
 
 def shape(extension: Extension) -> Json:
     """An extension as replies show it."""
@@ -51,19 +71,27 @@ def shape(extension: Extension) -> Json:
     }
 
 
-@operation("GET", "/extensions", rule=RULE + "index")
+@operation(
+    "GET", "/extensions", rule=RULE + "index", answer=replies.listing("extensions", EXTENSION)
+)
 def index(req: Request) -> Json:
     """List the extensions that the policy lets be seen."""
     return {"extensions": [shape(extension) for extension in _visible(req)]}
 
 
-@operation("GET", "/extensions/{alias}", rule=RULE + "detail")
+@operation(
+    "GET",
+    "/extensions/{alias}",
+    rule=RULE + "detail",
+    answer=replies.one("extension", EXTENSION),
+    faults=[ExtensionNotFound],
+)
 def show(req: Request, alias: str) -> Json:
     """Show an extension."""
     for extension in _visible(req):
         if extension.alias == alias:
             return {"extension": shape(extension)}
-    raise webob.exc.HTTPNotFound(f"No extension with alias {alias}.")
+    raise ExtensionNotFound(alias=alias)
 
 
 def discoverable_rules() -> Sequence[policy.RuleDefault]:

@@ -31,7 +31,7 @@ _NAMES = {
     503: "serviceUnavailable",
 }
 _OTHER = "masakariFault"
-_UNEXPECTED = "Unexpected error. The log of the API server tells more about this request."
+UNEXPECTED = "Unexpected error. The log of the API server tells more about this request."
 _OURS = "masakari.fault"
 """Key in the environment of requests that were answered with a `Fault`."""
 
@@ -62,7 +62,7 @@ def of(exc: Exception) -> webob.Response:
             response.headers["Allow"] = exc.headers["Allow"]
         return response
     LOG.error("unexpected error", exc_info=exc)
-    return fault(500, _UNEXPECTED)
+    return fault(500, UNEXPECTED)
 
 
 def fault(status: int, message: str) -> webob.Response:
@@ -72,8 +72,13 @@ def fault(status: int, message: str) -> webob.Response:
     response.headers["Content-Type"] = "application/json; charset=UTF-8"
     if status == 503:
         response.headers["Retry-After"] = RETRY_AFTER_S
-    response.body = jsontext.dumps({_NAMES.get(status, _OTHER): content})
+    response.body = jsontext.dumps({name(status): content})
     return response
+
+
+def name(status: int) -> str:
+    """The key of errors with the status."""
+    return _NAMES.get(status, _OTHER)
 
 
 def refusing_other_than_utf8(application: Application) -> Application:

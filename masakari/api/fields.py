@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jsonschema
-from oslo_utils import timeutils, uuidutils
+from oslo_utils import timeutils
 
 from masakari import errors
+from masakari.api import timepattern
 
-Schema = Mapping[str, Any]  # JSON Schema: values of every kind
+Schema = dict[str, Any]  # JSON Schema: values of every kind
 Json = dict[str, Any]  # a JSON object: values of every kind
 
 HIGHEST = "\ufffe"
@@ -24,8 +25,6 @@ _WORDY = frozenset(("description", "control_attributes"))
 _TRUE = ("True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes")
 _FALSE = ("False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no")
 _BOOLEANS: dict[object, bool] = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
-_FILTER_TRUE = frozenset(("1", "t", "true", "on", "y", "yes"))
-_FILTER_FALSE = frozenset(("0", "f", "false", "off", "n", "no"))
 
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
 DESCRIPTION: Schema = {"type": ["string", "null"], "format": "text"}
@@ -45,29 +44,43 @@ class Shape:
         self.schema = schema
         self._validator = jsonschema.Draft202012Validator(schema, format_checker=_FORMATS)
 
-    def check(self, value: object, at: str = "") -> None:
-        """Raise Invalid, naming field and reason, unless *value* conforms.
-
-        *at* is where in the request's body the value stands.
-        """
+    def check(self, value: object) -> None:
+        """Raise Invalid, naming field and reason, unless *value* conforms."""
         faults = [_explain(error) for error in self._validator.iter_errors(value)]
         if faults:
             path, reason = min(faults)
-            where = ".".join([at, *path] if at else path) or "body"
+            where = ".".join(path) or "body"
             raise errors.Invalid(message=f"Invalid input for field {where}: {reason}")
 
 
 def enveloped(
-    key: str, properties: Mapping[str, Schema], *, required: tuple[str, ...] = (), at_least: int = 0
+    key: str,
+    properties: Mapping[str, Schema],
+    *,
+    required: tuple[str, ...] = (),
+    at_least: int = 0,
+    depending: tuple[str, str, Mapping[str, Schema]] | None = None,
 ) -> Shape:
-    """A body `{key: {...}}` without any other property."""
-    inner = {
+    """A body `{key: {...}}` without any other property.
+
+    *depending* (on a property, another, {value: schema}): what the other must look like besides.
+    """
+    inner: Json = {
         "type": "object",
         "properties": dict(properties),
         "required": list(required),
         "minProperties": at_least,
         "additionalProperties": False,
     }
+    if depending is not None:
+        on, other, schemas = depending
+        inner["allOf"] = [
+            {
+                "if": {"properties": {on: {"const": value}}, "required": [on]},
+                "then": {"properties": {other: schema}},
+            }
+            for value, schema in schemas.items()
+        ]
     return Shape(
         {
             "type": "object",
@@ -91,16 +104,6 @@ def booleans(values: Json, *names: str) -> Json:
     return values | {name: boolean(values[name]) for name in names if name in values}
 
 
-def filter_boolean(name: str, text: str) -> bool:
-    """The boolean of a query parameter; Invalid for anything that is none."""
-    word = text.strip().lower()
-    if word not in _FILTER_TRUE | _FILTER_FALSE:
-        raise errors.Invalid(
-            message=f"Invalid value for query parameter {name}: {text[:64]!r} is not a boolean"
-        )
-    return word in _FILTER_TRUE
-
-
 def told(values: Json) -> str:
     """*values* for the log: long texts, which may hold what is nobody's business, by name only."""
     return ", ".join(
@@ -110,6 +113,8 @@ def told(values: Json) -> str:
 
 def time(text: str) -> datetime.datetime:
     """ISO 8601 as UTC without zone; ValueError for anything else."""
+    if not re.fullmatch(timepattern.ISO_8601, text):
+        raise ValueError(text)
     try:
         return timeutils.normalize_time(timeutils.parse_isotime(text))
     except OverflowError as exc:  # year 1 or 9999 with an offset
@@ -153,9 +158,34 @@ def _is_storable(value: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
-_ALPHANUMERIC = re.compile(r"[a-zA-Z0-9]*")
-_HOSTNAME = re.compile(r"[a-zA-Z0-9._-]*")
-_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
+_ALPHANUMERIC = "[a-zA-Z0-9]*"
+_HOSTNAME = "[a-zA-Z0-9._-]*"
+_KEY = "[a-zA-Z0-9_:. -]{1,255}"
+_UUID = "(?:urn:|uuid:|[{}])*(?:-*[0-9a-fA-F]){32}-*[{}]*"
+# of characters up to HIGHEST: printable or a space separator; neither a space separator
+_INNER = r"[^\p{C}\p{Zl}\p{Zp}\u{10000}-\u{10FFFF}]"
+_OUTER = r"[^\p{C}\p{Z}\u{10000}-\u{10FFFF}]"
+
+PUBLISHED: Mapping[str, Schema] = {
+    "name": {"pattern": f"^{_OUTER}(?:{_INNER}*{_OUTER})?$"},
+    "text": {"pattern": f"^(?:{_INNER}|\\n)*$", "maxLength": TEXT_BYTES},
+    "alphanumeric": {"pattern": f"^{_ALPHANUMERIC}$"},
+    "boolean": {"enum": [True, False, *_BOOLEANS]},
+    "hostname": {"pattern": f"^{_HOSTNAME}$"},
+    "uuid": {"pattern": f"^{_UUID}$"},
+    "date-time": {"pattern": f"^{timepattern.ISO_8601}$"},
+    "storable": {},
+    "key": {"pattern": f"^{_KEY}$"},
+}
+"""Each format in the words of JSON Schema, whose regular expressions are ECMAScript's (Unicode).
+
+Not said there: that a text is limited in bytes, and that an offset must not lead out of the years.
+"""
+
+
+def _matches(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
+
 
 _CHECKS: dict[str, tuple[Callable[[str], object], str]] = {
     "name": (
@@ -167,13 +197,13 @@ _CHECKS: dict[str, tuple[Callable[[str], object], str]] = {
         "has characters that are neither printable nor line feeds, "
         f"or is longer than {TEXT_BYTES} bytes",
     ),
-    "alphanumeric": (_ALPHANUMERIC.fullmatch, "has characters other than a-z, A-Z and 0-9"),
+    "alphanumeric": (_matches(_ALPHANUMERIC), "has characters other than a-z, A-Z and 0-9"),
     "boolean": (_BOOLEANS.__contains__, "is not a boolean"),
-    "hostname": (_HOSTNAME.fullmatch, "has characters other than a-z, A-Z, 0-9, '-', '.' and '_'"),
-    "uuid": (uuidutils.is_uuid_like, "is not a UUID"),
+    "hostname": (_matches(_HOSTNAME), "has characters other than a-z, A-Z, 0-9, '-', '.' and '_'"),
+    "uuid": (_matches(_UUID), "is not a UUID"),
     "date-time": (_is_time, "is not a date and time in ISO 8601"),
     "storable": (_is_storable, "is not Unicode"),
-    "key": (_KEY.fullmatch, "is not a key of 1 to 255 letters, digits, '-', '_', ':', '.' or ' '"),
+    "key": (_matches(_KEY), "is not a key of 1 to 255 letters, digits, '-', '_', ':', '.' or ' '"),
 }
 _FORMATS = jsonschema.FormatChecker(formats=())
 for _name, (_check, _) in _CHECKS.items():

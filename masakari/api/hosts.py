@@ -3,11 +3,20 @@
 import logging
 
 from masakari import db, errors
-from masakari.api import fields, segments
+from masakari.api import fields, filters, replies, segments
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Host
+from masakari.errors import (
+    CloudForbidden,
+    CloudUnavailable,
+    ComputeServiceNotFound,
+    HostExists,
+    HostNotFound,
+    SegmentNotFound,
+    SegmentUnderRecovery,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -17,9 +26,9 @@ _COLLECTION = "/segments/{segment_id}/hosts"
 _MEMBER = "/segments/{segment_id}/hosts/{host_id}"
 
 _FIELDS: dict[str, fields.Schema] = {
-    "name": fields.NAME,
-    "type": fields.HOST_TYPE,
-    "control_attributes": fields.TEXT,
+    "name": fields.NAME | {"examples": ["compute1"]},
+    "type": fields.HOST_TYPE | {"examples": ["COMPUTE"]},
+    "control_attributes": fields.TEXT | {"examples": ["SSH"]},
     "reserved": fields.BOOLEAN,
     "on_maintenance": fields.BOOLEAN,
 }
@@ -29,6 +38,30 @@ CREATE = {
     (1, 0): fields.enveloped("host", _FIELDS, required=("name", "type", "control_attributes"))
 }
 UPDATE = {(1, 0): fields.enveloped("host", _FIELDS, at_least=1)}
+
+HOST = replies.record(
+    "Host",
+    {
+        "id": replies.ID,
+        "uuid": replies.UUID,
+        "name": replies.TEXT | {"examples": ["compute1"]},
+        "failover_segment_id": replies.UUID,
+        "failover_segment": segments.SEGMENT,
+        "type": replies.TEXT | {"examples": ["COMPUTE"]},
+        "reserved": replies.FLAG,
+        "control_attributes": replies.TEXT | {"examples": ["SSH"]},
+        "on_maintenance": replies.FLAG,
+        **replies.ROW,
+    },
+)
+FILTERS = {
+    "type": filters.TEXT,
+    "on_maintenance": filters.FLAG,
+    "reserved": filters.FLAG,
+    "name": filters.TEXT,
+    "control_attributes": filters.TEXT,
+}
+_OF_NOVA = (ComputeServiceNotFound, CloudForbidden, CloudUnavailable)
 
 
 def shape(row: Host, segment: Json) -> Json:
@@ -50,27 +83,32 @@ def shape(row: Host, segment: Json) -> Json:
     }
 
 
-@operation("GET", _COLLECTION, rule=RULE + "index")
-def index(req: Request, segment_id: str) -> Json:
+@operation(
+    "GET",
+    _COLLECTION,
+    rule=RULE + "index",
+    filters=FILTERS,
+    sort_keys=db.hosts.SORT_KEYS,
+    answer=replies.many("hosts", HOST),
+    faults=[SegmentNotFound],
+)
+def index(req: Request, wanted: Json, segment_id: str) -> Json:
     """List the hosts of a segment."""
-    rows = req.listed(
-        lambda page: db.hosts.page(
-            req.database,
-            segment_id,
-            page,
-            type=req.text("type"),
-            on_maintenance=req.flag("on_maintenance"),
-            reserved=req.flag("reserved"),
-            name=req.text("name"),
-            control_attributes=req.text("control_attributes"),
-        )
-    )
+    rows = req.listed(lambda page: db.hosts.page(req.database, segment_id, page, **wanted))
     # all have the same segment
     segment = segments.shape(rows[0].failover_segment) if rows else {}
     return req.collection("hosts", [shape(row, segment) for row in rows])
 
 
-@operation("POST", _COLLECTION, rule=RULE + "create", body=CREATE, status=201)
+@operation(
+    "POST",
+    _COLLECTION,
+    rule=RULE + "create",
+    body=CREATE,
+    status=201,
+    answer=replies.one("host", HOST),
+    faults=[SegmentNotFound, HostExists, *_OF_NOVA],
+)
 def create(req: Request, body: Json, segment_id: str) -> Json:
     """Register a compute host in a segment."""
     wanted = fields.booleans(body["host"], *_FLAGS)
@@ -81,13 +119,26 @@ def create(req: Request, body: Json, segment_id: str) -> Json:
     return {"host": _shape(row)}
 
 
-@operation("GET", _MEMBER, rule=RULE + "detail")
+@operation(
+    "GET",
+    _MEMBER,
+    rule=RULE + "detail",
+    answer=replies.one("host", HOST),
+    faults=[SegmentNotFound, HostNotFound],
+)
 def show(req: Request, segment_id: str, host_id: str) -> Json:
     """Show a host."""
     return {"host": _shape(db.hosts.get(req.database, segment_id, host_id))}
 
 
-@operation("PUT", _MEMBER, rule=RULE + "update", body=UPDATE)
+@operation(
+    "PUT",
+    _MEMBER,
+    rule=RULE + "update",
+    body=UPDATE,
+    answer=replies.one("host", HOST),
+    faults=[SegmentNotFound, HostNotFound, HostExists, SegmentUnderRecovery, *_OF_NOVA],
+)
 def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
     """Change a host."""
     changes = fields.booleans(body["host"], *_FLAGS)
@@ -100,7 +151,13 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
     return {"host": _shape(row)}
 
 
-@operation("DELETE", _MEMBER, rule=RULE + "delete", status=204)
+@operation(
+    "DELETE",
+    _MEMBER,
+    rule=RULE + "delete",
+    status=204,
+    faults=[SegmentNotFound, HostNotFound, SegmentUnderRecovery],
+)
 def delete(req: Request, segment_id: str, host_id: str) -> None:
     """Take a host out of its segment."""
     db.hosts.delete(req.database, segment_id, host_id)

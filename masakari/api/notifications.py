@@ -3,54 +3,43 @@
 import logging
 
 from masakari import db
-from masakari.api import fields
-from masakari.api.fields import Json, Shape
+from masakari.api import fields, filters, replies
+from masakari.api.fields import Json
 from masakari.api.operation import REPORT, operation
 from masakari.api.request import Request
 from masakari.db import progress
 from masakari.db.models import Notification
-from masakari.states import ClusterStatus, Event, HostStatus, NotificationType
+from masakari.errors import (
+    DuplicateNotification,
+    HostNameUnknown,
+    HostOnMaintenance,
+    NotificationNotFound,
+)
+from masakari.states import (
+    ClusterStatus,
+    Event,
+    HostStatus,
+    NotificationStatus,
+    NotificationType,
+)
 
 LOG = logging.getLogger(__name__)
 
 RULE = "os_masakari_api:notifications:"
 
-_EVENT: fields.Schema = {"type": "string", "enum": [str(event) for event in Event]}
-
-CREATE = {
-    (1, 0): fields.enveloped(
-        "notification",
-        {
-            "type": {"type": "string", "enum": [str(kind) for kind in NotificationType]},
-            "hostname": fields.HOSTNAME,
-            "generated_time": fields.TIME,
-            "payload": {
-                "type": "object",
-                "propertyNames": {"format": "key"},
-                "additionalProperties": {
-                    "type": "string",
-                    "maxLength": 255,
-                    "format": "storable",
-                },
-            },
-        },
-        required=("type", "hostname", "generated_time", "payload"),
-    )
-}
+_EVENT = replies.word(Event)
 
 
-def _payload(properties: dict[str, fields.Schema], *required: str) -> Shape:
-    return Shape(
-        {"properties": properties, "required": list(required), "additionalProperties": False}
-    )
+def _payload(properties: dict[str, fields.Schema], *required: str) -> fields.Schema:
+    return {"properties": properties, "required": list(required), "additionalProperties": False}
 
 
-PAYLOADS: dict[str, Shape] = {
+PAYLOADS: dict[str, fields.Schema] = {
     NotificationType.COMPUTE_HOST: _payload(
         {
-            "event": _EVENT,
-            "host_status": {"enum": [str(status) for status in HostStatus]},
-            "cluster_status": {"enum": [str(status) for status in ClusterStatus]},
+            "event": _EVENT | {"examples": ["STOPPED"]},
+            "host_status": replies.word(HostStatus),
+            "cluster_status": replies.word(ClusterStatus) | {"examples": ["OFFLINE"]},
         },
         "event",
     ),
@@ -63,6 +52,74 @@ PAYLOADS: dict[str, Shape] = {
         "event",
         "vir_domain_event",
     ),
+}
+
+CREATE = {
+    (1, 0): fields.enveloped(
+        "notification",
+        {
+            "type": replies.word(NotificationType),
+            "hostname": fields.HOSTNAME | {"examples": ["compute1"]},
+            "generated_time": fields.TIME | {"examples": ["2026-11-21T03:05:55.123456"]},
+            "payload": {
+                "type": "object",
+                "propertyNames": {"format": "key"},
+                "additionalProperties": {
+                    "type": "string",
+                    "maxLength": 255,
+                    "format": "storable",
+                },
+            },
+        },
+        required=("type", "hostname", "generated_time", "payload"),
+        depending=("type", "payload", PAYLOADS),
+    )
+}
+
+NOTIFICATION = replies.record(
+    "Notification",
+    _REPLY := {
+        "id": replies.ID,
+        "notification_uuid": replies.UUID,
+        "generated_time": replies.STAMP,
+        "source_host_uuid": replies.UUID,
+        "type": replies.word(NotificationType),
+        "payload": {"type": "object", "examples": [{"event": "STOPPED"}]},
+        "status": replies.word(NotificationStatus),
+        "failover_segment_uuid": replies.maybe(replies.UUID),
+        "message": replies.maybe(replies.TEXT),
+        **replies.ROW,
+    },
+)
+_SAID = replies.record(
+    "Progress",
+    {
+        "timestamp": replies.TEXT | {"examples": ["2026-11-21 03:06:10.842031"]},
+        "progress": replies.TEXT | {"examples": ["0.5"]},
+        "message": replies.TEXT | {"examples": ["Evacuating 3 of 12 servers"]},
+        "request_id": replies.TEXT | {"examples": ["req-5fd9d925-0379-40db-a7f8-786a0b655b2a"]},
+    },
+    optional=["request_id"],
+)
+_STEP = replies.record(
+    "Step",
+    {
+        "name": replies.TEXT | {"examples": ["EvacuateInstancesTask"]},
+        "state": replies.TEXT | {"examples": ["RUNNING"]},
+        "progress": {"type": "number", "examples": [0.5]},
+        "progress_details": {"type": "array", "items": _SAID},
+    },
+)
+DETAILED = replies.record(
+    "NotificationWithProgress",
+    _REPLY
+    | {"recovery_workflow_details": replies.since((1, 1), {"type": "array", "items": _STEP})},
+)
+FILTERS = {
+    "status": filters.TEXT,
+    "source_host_uuid": filters.TEXT,
+    "type": filters.TEXT,
+    "generated-since": filters.MOMENT,
 }
 
 
@@ -85,27 +142,33 @@ def shape(row: Notification) -> Json:
     }
 
 
-@operation("GET", "/notifications", rule=RULE + "index")
-def index(req: Request) -> Json:
+@operation(
+    "GET",
+    "/notifications",
+    rule=RULE + "index",
+    filters=FILTERS,
+    sort_keys=db.notifications.SORT_KEYS,
+    answer=replies.many("notifications", NOTIFICATION),
+)
+def index(req: Request, wanted: Json) -> Json:
     """List notifications."""
-    rows = req.listed(
-        lambda page: db.notifications.page(
-            req.database,
-            page,
-            status=req.text("status"),
-            source_host_uuid=req.text("source_host_uuid"),
-            type=req.text("type"),
-            generated_since=req.moment("generated-since"),
-        )
-    )
+    rows = req.listed(lambda page: db.notifications.page(req.database, page, **wanted))
     return req.collection("notifications", [shape(row) for row in rows])
 
 
-@operation("POST", "/notifications", rule=RULE + "create", check=REPORT, body=CREATE, status=202)
+@operation(
+    "POST",
+    "/notifications",
+    rule=RULE + "create",
+    check=REPORT,
+    body=CREATE,
+    status=202,
+    answer=replies.one("notification", NOTIFICATION),
+    faults=[HostNameUnknown, HostOnMaintenance, DuplicateNotification],
+)
 def create(req: Request, body: Json) -> Json:
     """Report the failure (or the return) of a host, a process or an instance."""
     said = body["notification"]
-    PAYLOADS[said["type"]].check(said["payload"], at="notification.payload")
     row = db.notifications.report(
         req.database,
         type=said["type"],
@@ -126,7 +189,13 @@ def create(req: Request, body: Json) -> Json:
     return {"notification": shape(row)}
 
 
-@operation("GET", "/notifications/{notification_id}", rule=RULE + "detail")
+@operation(
+    "GET",
+    "/notifications/{notification_id}",
+    rule=RULE + "detail",
+    answer=replies.one("notification", DETAILED),
+    faults=[NotificationNotFound],
+)
 def show(req: Request, notification_id: str) -> Json:
     """Show a notification; from version 1.1 on with the progress of its recovery."""
     row = db.notifications.get(req.database, notification_id)

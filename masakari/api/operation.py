@@ -1,15 +1,18 @@
 """One HTTP operation: everything true of it, declared in one place.
 
     @operation("POST", "/segments", rule="os_masakari_api:segments:create",
-               body={(1, 0): CREATE}, status=201)
+               body={(1, 0): CREATE}, status=201,
+               answer=replies.one("segment", SEGMENT), faults=[SegmentExists])
     def create(req, body): ...
 
-*body* maps a version to the shape of bodies from that version on.
+*body* maps a version to the shape of bodies from that version on; *filters* are the parameters of a
+list, whose values the handler gets; *faults* are the errors beyond those that every operation
+answers with.  `openapi` makes the document of the API from all of it.
 """
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import webob
@@ -17,11 +20,12 @@ from oslo_policy import policy
 
 from masakari import errors
 from masakari.api import fields, jsontext, versions
+from masakari.api.filters import Filter
 from masakari.api.request import Request
 from masakari.api.versions import Version
 
 Json = fields.Json
-Handler = Callable[..., Json | None]  # (req, [body,] **variables of the path)
+Handler = Callable[..., Json | None]  # (req, [body or filters,] **variables of the path)
 
 ADMIN = "rule:admin_api"
 READ = "rule:admin_api or rule:reader_api or rule:service_api"
@@ -40,7 +44,13 @@ class Operation:
     check: str
     """The default of the rule."""
     body: Mapping[Version, fields.Shape]
+    filters: Mapping[str, Filter] | None
+    """None: it is no list"""
+    sort_keys: Collection[str]
     status: int
+    answer: fields.Schema | None
+    """None: there is no body"""
+    faults: Collection[type[errors.MasakariError]]
 
     @property
     def description(self) -> str:
@@ -52,6 +62,8 @@ class Operation:
         if self.rule is not None:
             req.world.policy.authorize(self.rule, req.ctx)
         arguments = [self._body(req)] if self.body else []
+        if self.filters is not None:
+            arguments.append(self._filters(req, self.filters))
         answer = self.handler(req, *arguments, **variables)
         response = webob.Response(status=self.status)
         response.headers["Content-Type"] = "application/json"  # with 204, too: clients look at it
@@ -67,6 +79,15 @@ class Operation:
         except errors.Invalid as exc:
             raise self._hint(value, current, exc) from exc
         return value
+
+    def _filters(self, req: Request, filters: Mapping[str, Filter]) -> Json:
+        """What is asked for, by the name that a Python argument can have."""
+        given = req.http.GET
+        return {
+            name.replace("-", "_"): wanted.value(name, given[name])
+            for name, wanted in filters.items()
+            if name in given
+        }
 
     def _hint(self, value: object, current: Version, exc: errors.Invalid) -> errors.Invalid:
         """*exc*, or if a later version accepts the body, the advice to ask for it."""
@@ -92,7 +113,11 @@ def operation(
     rule: str | None,
     check: str | None = None,
     body: Mapping[Version, fields.Shape] | None = None,
+    filters: Mapping[str, Filter] | None = None,
+    sort_keys: Collection[str] = (),
     status: int = 200,
+    answer: fields.Schema | None = None,
+    faults: Collection[type[errors.MasakariError]] = (),
 ) -> Callable[[Handler], Handler]:
     """Declare that the function answers *method* on *paths* (below /v1 or /v1/{project_id}).
 
@@ -102,7 +127,21 @@ def operation(
         check = READ if method == "GET" else ADMIN
 
     def declare(handler: Handler) -> Handler:
-        OPERATIONS.append(Operation(method, paths, handler, rule, check, body or {}, status))
+        OPERATIONS.append(
+            Operation(
+                method,
+                paths,
+                handler,
+                rule,
+                check,
+                body or {},
+                filters,
+                sort_keys,
+                status,
+                answer,
+                faults,
+            )
+        )
         return handler
 
     return declare

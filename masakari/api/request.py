@@ -1,6 +1,5 @@
 """A request as the handlers see it: who asks, at which version, for which part of a list."""
 
-import datetime
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,24 +91,6 @@ class Request:
         if value is not None and "\0" in value:
             raise errors.Invalid(message=f"Invalid value for query parameter {name}: it has a NUL")
         return None if value is None else str(value)
-
-    def flag(self, name: str) -> bool | None:
-        """The query parameter as a boolean; Invalid if it is none."""
-        value = self.text(name)
-        return None if value is None else fields.filter_boolean(name, value)
-
-    def moment(self, name: str) -> datetime.datetime | None:
-        """The query parameter as UTC; Invalid if it is no time."""
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            return fields.time(value)
-        except ValueError as exc:
-            raise errors.Invalid(
-                message=f"Invalid value for query parameter {name}: {value[:64]!r} is not a date "
-                "and time in ISO 8601"
-            ) from exc
 
     def page(self) -> query.Page:
         """Which part of the list is asked for, in which order."""

@@ -3,11 +3,12 @@
 import logging
 
 from masakari import db
-from masakari.api import fields
+from masakari.api import fields, filters, replies
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Segment
+from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import RecoveryMethod
 
 LOG = logging.getLogger(__name__)
@@ -15,10 +16,10 @@ LOG = logging.getLogger(__name__)
 RULE = "os_masakari_api:segments:"
 
 _FIELDS: dict[str, fields.Schema] = {
-    "name": fields.NAME,
-    "recovery_method": {"type": "string", "enum": [str(method) for method in RecoveryMethod]},
-    "service_type": fields.NAME,
-    "description": fields.DESCRIPTION,
+    "name": fields.NAME | {"examples": ["rack1"]},
+    "recovery_method": replies.word(RecoveryMethod),
+    "service_type": fields.NAME | {"examples": ["COMPUTE"]},
+    "description": fields.DESCRIPTION | {"examples": ["The rack at the window"]},
 }
 _FIELDS_1_2 = _FIELDS | {"enabled": fields.BOOLEAN}
 _REQUIRED = ("name", "recovery_method", "service_type")
@@ -30,6 +31,25 @@ CREATE = {
 UPDATE = {
     (1, 0): fields.enveloped("segment", _FIELDS, at_least=1),
     (1, 2): fields.enveloped("segment", _FIELDS_1_2, at_least=1),
+}
+
+SEGMENT = replies.record(
+    "Segment",
+    {
+        "id": replies.ID,
+        "uuid": replies.UUID,
+        "name": replies.TEXT | {"examples": ["rack1"]},
+        "service_type": replies.TEXT | {"examples": ["COMPUTE"]},
+        "enabled": replies.FLAG,
+        "description": replies.maybe(replies.TEXT),
+        "recovery_method": replies.word(RecoveryMethod),
+        **replies.ROW,
+    },
+)
+FILTERS = {
+    "recovery_method": filters.TEXT,
+    "service_type": filters.TEXT,
+    "enabled": filters.FLAG,
 }
 
 
@@ -50,22 +70,29 @@ def shape(row: Segment) -> Json:
     }
 
 
-@operation("GET", "/segments", rule=RULE + "index")
-def index(req: Request) -> Json:
+@operation(
+    "GET",
+    "/segments",
+    rule=RULE + "index",
+    filters=FILTERS,
+    sort_keys=db.segments.SORT_KEYS,
+    answer=replies.many("segments", SEGMENT),
+)
+def index(req: Request, wanted: Json) -> Json:
     """List failover segments."""
-    rows = req.listed(
-        lambda page: db.segments.page(
-            req.database,
-            page,
-            recovery_method=req.text("recovery_method"),
-            service_type=req.text("service_type"),
-            enabled=req.flag("enabled"),
-        )
-    )
+    rows = req.listed(lambda page: db.segments.page(req.database, page, **wanted))
     return req.collection("segments", [shape(row) for row in rows])
 
 
-@operation("POST", "/segments", rule=RULE + "create", body=CREATE, status=201)
+@operation(
+    "POST",
+    "/segments",
+    rule=RULE + "create",
+    body=CREATE,
+    status=201,
+    answer=replies.one("segment", SEGMENT),
+    faults=[SegmentExists],
+)
 def create(req: Request, body: Json) -> Json:
     """Create a failover segment."""
     wanted = fields.booleans(body["segment"], "enabled")
@@ -74,13 +101,26 @@ def create(req: Request, body: Json) -> Json:
     return {"segment": shape(row)}
 
 
-@operation("GET", "/segments/{segment_id}", rule=RULE + "detail")
+@operation(
+    "GET",
+    "/segments/{segment_id}",
+    rule=RULE + "detail",
+    answer=replies.one("segment", SEGMENT),
+    faults=[SegmentNotFound],
+)
 def show(req: Request, segment_id: str) -> Json:
     """Show a failover segment."""
     return {"segment": shape(db.segments.get(req.database, segment_id))}
 
 
-@operation("PUT", "/segments/{segment_id}", rule=RULE + "update", body=UPDATE)
+@operation(
+    "PUT",
+    "/segments/{segment_id}",
+    rule=RULE + "update",
+    body=UPDATE,
+    answer=replies.one("segment", SEGMENT),
+    faults=[SegmentNotFound, SegmentExists, SegmentUnderRecovery],
+)
 def update(req: Request, body: Json, segment_id: str) -> Json:
     """Change a failover segment; during a recovery only `enabled` can be set to false."""
     changes = fields.booleans(body["segment"], "enabled")
@@ -89,7 +129,13 @@ def update(req: Request, body: Json, segment_id: str) -> Json:
     return {"segment": shape(row)}
 
 
-@operation("DELETE", "/segments/{segment_id}", rule=RULE + "delete", status=204)
+@operation(
+    "DELETE",
+    "/segments/{segment_id}",
+    rule=RULE + "delete",
+    status=204,
+    faults=[SegmentNotFound, SegmentUnderRecovery],
+)
 def delete(req: Request, segment_id: str) -> None:
     """Delete a failover segment and its hosts."""
     db.segments.delete(req.database, segment_id)

@@ -1,13 +1,35 @@
 """VM moves: which VM of a dead host went where, read only."""
 
 from masakari import db
-from masakari.api import fields
+from masakari.api import fields, filters, replies
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import VMove
+from masakari.errors import NotificationNotFound, VMoveNotFound
+from masakari.states import VMoveStatus, VMoveType
 
 RULE = "os_masakari_api:vmoves:"
+
+VMOVE = replies.record(
+    "VMove",
+    {
+        "id": replies.ID,
+        "uuid": replies.UUID,
+        "notification_uuid": replies.UUID,
+        "instance_uuid": replies.UUID,
+        "instance_name": replies.TEXT | {"examples": ["web1"]},
+        "source_host": replies.maybe(replies.TEXT) | {"examples": ["compute1"]},
+        "dest_host": replies.maybe(replies.TEXT) | {"examples": ["compute2"]},
+        "start_time": replies.maybe(replies.STAMP),
+        "end_time": replies.maybe(replies.STAMP),
+        "type": replies.maybe(replies.word(VMoveType)) | {"examples": ["evacuation"]},
+        "status": replies.maybe(replies.word(VMoveStatus)) | {"examples": ["succeeded"]},
+        "message": replies.maybe(replies.TEXT),
+        **replies.ROW,
+    },
+)
+FILTERS = {"status": filters.TEXT, "type": filters.TEXT}
 
 
 def shape(row: VMove) -> Json:
@@ -32,22 +54,28 @@ def shape(row: VMove) -> Json:
     }
 
 
-@operation("GET", "/notifications/{notification_id}/vmoves", rule=RULE + "index")
-def index(req: Request, notification_id: str) -> Json:
+@operation(
+    "GET",
+    "/notifications/{notification_id}/vmoves",
+    rule=RULE + "index",
+    filters=FILTERS,
+    sort_keys=db.vmoves.SORT_KEYS,
+    answer=replies.many("vmoves", VMOVE),
+    faults=[NotificationNotFound],
+)
+def index(req: Request, wanted: Json, notification_id: str) -> Json:
     """List the VM moves of a COMPUTE_HOST notification."""
-    rows = req.listed(
-        lambda page: db.vmoves.page(
-            req.database,
-            notification_id,
-            page,
-            status=req.text("status"),
-            type=req.text("type"),
-        )
-    )
+    rows = req.listed(lambda page: db.vmoves.page(req.database, notification_id, page, **wanted))
     return req.collection("vmoves", [shape(row) for row in rows])
 
 
-@operation("GET", "/notifications/{notification_id}/vmoves/{vmove_id}", rule=RULE + "detail")
+@operation(
+    "GET",
+    "/notifications/{notification_id}/vmoves/{vmove_id}",
+    rule=RULE + "detail",
+    answer=replies.one("vmove", VMOVE),
+    faults=[NotificationNotFound, VMoveNotFound],
+)
 def show(req: Request, notification_id: str, vmove_id: str) -> Json:
     """Show a VM move."""
     return {"vmove": shape(db.vmoves.get(req.database, notification_id, vmove_id))}

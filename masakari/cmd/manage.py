@@ -1,10 +1,12 @@
-"""masakari-manage: the database's schema, and hosts that come back.
+"""masakari-manage: the database's schema, hosts that come back, what the API is.
 
-masakari-manage [options] db sync [REVISION] | db version | host repaired HOST
+masakari-manage [options] db sync [REVISION] | db version | host repaired HOST | api openapi
 """
 
 import argparse
+import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,7 +27,10 @@ from masakari.errors import (
 )
 
 PROGRAM = "masakari-manage"
-DESCRIPTION = "Creates and upgrades Masakari's database, and takes repaired hosts into service."
+DESCRIPTION = (
+    "Creates and upgrades Masakari's database, takes repaired hosts into service, and prints what "
+    "the API is."
+)
 NOVA_RETRIES = 2
 """Somebody waits for the answer."""
 
@@ -38,12 +43,15 @@ def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) 
         )
         if not conf.debug:
             logging.getLogger().setLevel(logging.WARNING)  # what is printed says what was done
-        print(conf.command.run(conf))
+        print(conf.command.run(conf), flush=True)
     except (MasakariError, cfg.Error, log.LogConfigError) as e:
         sys.stderr.write(f"{PROGRAM}: {_sentence(e)}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader has seen enough; Python would complain at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -77,6 +85,9 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     repaired.add_argument("host_name", metavar="HOST", help="name of the host")
     repaired.set_defaults(run=_host_repaired)
+    api_commands = _group(subparsers, "api", "the REST API")
+    openapi = api_commands.add_parser("openapi", help="print the OpenAPI document of the API")
+    openapi.set_defaults(run=_api_openapi)
 
 
 def _group(
@@ -120,6 +131,13 @@ def _host_repaired(conf: cfg.ConfigOpts) -> str:
         return repair(database, cloud, conf.command.host_name)
     finally:
         database.dispose()
+
+
+def _api_openapi(conf: cfg.ConfigOpts) -> str:
+    # slow to import, and no other command asks
+    from masakari.api import documents, policy  # noqa: F401, PLC0415  policy imports all resources
+
+    return json.dumps(documents.document(), indent=2)
 
 
 def repair(database: Database, cloud: Cloud, name: str) -> str:

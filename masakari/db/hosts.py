@@ -33,6 +33,7 @@ _LISTING = query.Listing(
     rows=_WITH_SEGMENT.where(T.c.deleted == 0),
     sortable=frozenset(T.c.keys()) - _OURS,
 )
+SORT_KEYS = sorted(_LISTING.sortable)
 _IN_SERVICE = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
 _BACK_IN_SERVICE: Mapping[str, object] = {"on_maintenance": False, "maintenance_by": None}
 

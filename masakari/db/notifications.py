@@ -35,6 +35,7 @@ _LISTING = query.Listing(
     sortable=frozenset(T.c.keys()) - _OURS,
     uuid="notification_uuid",
 )
+SORT_KEYS = sorted(_LISTING.sortable)
 
 
 @writer

@@ -19,6 +19,7 @@ CHANGEABLE = frozenset({"name", "recovery_method", "service_type", "description"
 _LISTING = query.Listing(
     table=T, rows=sa.select(T).where(T.c.deleted == 0), sortable=frozenset(T.c.keys())
 )
+SORT_KEYS = sorted(_LISTING.sortable)
 
 
 @writer

@@ -22,6 +22,7 @@ _LISTING = query.Listing(
     rows=sa.select(T).where(T.c.deleted == 0),
     sortable=frozenset(T.c.keys()) - _OURS,
 )
+SORT_KEYS = sorted(_LISTING.sortable)
 _UNFINISHED = (str(VMoveStatus.PENDING), str(VMoveStatus.ONGOING))
 _SETTLED = (
     NotificationStatus.FINISHED,

@@ -3,12 +3,9 @@
 import jsonschema
 import pytest
 
-from masakari.api import notifications, operation, policy
+from masakari.api import operation, policy
 
-SHAPES = [
-    *(shape for op in operation.in_order() for shape in op.body.values()),
-    *notifications.PAYLOADS.values(),
-]
+SHAPES = [shape for op in operation.in_order() for shape in op.body.values()]
 
 READ = "(rule:admin_api or rule:reader_api or rule:service_api)"
 REPORT = "(rule:admin_api or rule:service_api)"
