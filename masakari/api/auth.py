@@ -1,16 +1,23 @@
 """Who asks: middleware that puts a RequestContext into the environment, key `CONTEXT`."""
 
+import importlib.util
+import logging
 import re
+from collections.abc import Iterable
 
 import webob
 from keystoneauth1 import exceptions as keystone_errors
 from keystonemiddleware import auth_token
+from keystonemiddleware import exceptions as keystonemiddleware_errors
 from oslo_config import cfg
 
 from masakari import context, errors
 from masakari.api import faults
-from masakari.api.middleware import Application, Middleware
+from masakari.api.middleware import Application, Environ, Middleware, StartResponse
 from masakari.api.request import Rules
+from masakari.nova.auth import AUTHTOKEN, register_authtoken
+
+LOG = logging.getLogger(__name__)
 
 CONTEXT = "masakari.context"
 
@@ -51,11 +58,50 @@ class NoAuth(Middleware):
 
 
 def keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
-    """Middleware that answers 401 unless Keystone knows the token, as [keystone_authtoken] says."""
+    """Middleware that answers 401 unless Keystone knows the token, as [keystone_authtoken] says.
+
+    Raises ConfigInvalid.
+    """
+    register_authtoken(conf)
+    _check_cache(conf)
     try:
         protocol: Application = auth_token.AuthProtocol(application, {"oslo_config_config": conf})
     except keystone_errors.ClientException as exc:
+        raise errors.ConfigInvalid(group=AUTHTOKEN, option="auth_type", problem=str(exc)) from exc
+    except keystonemiddleware_errors.ConfigurationError as exc:
+        option = "memcache_security_strategy"  # all that it checks
+        raise errors.ConfigInvalid(group=AUTHTOKEN, option=option, problem=str(exc)) from exc
+    return _answering(protocol)
+
+
+def _answering(protocol: Application) -> Application:
+    """Makes a 503 of what the middleware lets escape, such as a certificate that is not trusted."""
+
+    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return protocol(environ, start_response)
+        except keystone_errors.ClientException as exc:
+            LOG.error("cannot ask Keystone about tokens, see [keystone_authtoken]: %s", exc)
+            response: Iterable[bytes] = faults.fault(503, faults.NO_KEYSTONE)(
+                environ, start_response
+            )
+            return response
+
+    return answer
+
+
+def _check_cache(conf: cfg.ConfigOpts) -> None:
+    """The library that memcached is reached with is there; the middleware needs it much later."""
+    options = conf[AUTHTOKEN]
+    if not options.memcached_servers:
+        return
+    is_binary = options.memcache_sasl_enabled or options.memcache_tls_enabled
+    module, package = (
+        ("bmemcached", "python-binary-memcached") if is_binary else ("memcache", "python-memcached")
+    )
+    if importlib.util.find_spec(module) is None:
         raise errors.ConfigInvalid(
-            group="keystone_authtoken", option="auth_type", problem=str(exc)
-        ) from exc
-    return protocol
+            group=AUTHTOKEN,
+            option="memcached_servers",
+            problem=f"needs the Python package {package}, which is not installed",
+        )

@@ -109,9 +109,10 @@ def catching_all(application: Application) -> Application:
     return answer
 
 
+NO_KEYSTONE = "Keystone is not available: the token could not be validated"
 _OF_LIBRARIES = {
     413: "The body is larger than [oslo_middleware] max_request_body_size allows",
-    503: "Keystone is not available: the token could not be validated",
+    503: NO_KEYSTONE,
 }
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 from masakari import context
+from masakari.nova.auth import AUTHTOKEN
 
-GROUP = "keystone_authtoken"
 DEFAULT_DOMAIN = "default"
 
 
@@ -36,9 +36,9 @@ class ServiceProject:
 
 def configured(conf: cfg.ConfigOpts) -> ServiceProject:
     """As the options say, once the plugin of `auth_type` has declared them."""
-    if GROUP not in conf:
+    if AUTHTOKEN not in conf:
         return ServiceProject()
-    section = getattr(conf[GROUP], "auth_section", None) or GROUP
+    section = getattr(conf[AUTHTOKEN], "auth_section", None) or AUTHTOKEN
     options = conf[section]
 
     def value(*names: str) -> str | None:

@@ -21,6 +21,13 @@ MONITOR_THREADS = 8
 MONITOR_CONNECT_TIMEOUT_S = 5.0
 PASSWORD_PLUGINS = ("password", "v3password")
 AUTHTOKEN = "keystone_authtoken"
+AUTHTOKEN_DEFAULTS = {
+    # the name that access rules of application credentials know us by
+    "service_type": "instance-ha",
+    # a Keystone that accepts connections and says nothing would hold every thread for ever
+    "http_connect_timeout": 10,
+}
+"""Where the library's own default is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,8 @@ def register_authtoken(conf: cfg.ConfigOpts) -> None:
     """Declare the options of [keystone_authtoken] on *conf*; safe to repeat."""
     for name, opts in keystonemiddleware_opts.list_auth_token_opts():
         conf.register_opts(opts, group=name)
+    for name, better in AUTHTOKEN_DEFAULTS.items():
+        conf.set_default(name, better, group=AUTHTOKEN)
 
 
 def _has_credentials(conf: cfg.ConfigOpts) -> bool:

@@ -71,7 +71,8 @@ class Keystone:
 
     def __init__(self, now: Callable[[], datetime.datetime], base_url: str, ha_url: str) -> None:
         self._now = now
-        self._base_url = base_url
+        self.base_url = base_url
+        """Of Keystone and Nova in the catalogue."""
         self.ha_url = ha_url
         """Of instance-ha in the catalogue; $PROJECT stands for the token's project id."""
         self.token_life_s = 86400.0
@@ -245,8 +246,8 @@ class Keystone:
 
     def _catalogue(self, token: Token) -> list[Json]:
         services = (
-            ("identity", "keystone", f"{self._base_url}/v3"),
-            ("compute", "nova", f"{self._base_url}/compute/v2.1"),
+            ("identity", "keystone", f"{self.base_url}/v3"),
+            ("compute", "nova", f"{self.base_url}/compute/v2.1"),
             ("instance-ha", "masakari", self.ha_url.replace("$PROJECT", token.project_id)),
         )
         return [
@@ -287,7 +288,7 @@ class Keystone:
             "id": "v3.14",
             "status": "stable",
             "updated": "2020-04-07T00:00:00Z",
-            "links": [{"rel": "self", "href": f"{self._base_url}/v3/"}],
+            "links": [{"rel": "self", "href": f"{self.base_url}/v3/"}],
             "media-types": [{"base": "application/json", "type": media}],
         }
 

@@ -27,6 +27,7 @@ MARIADBD = pathlib.Path("/usr/sbin/mariadbd")
 RABBITMQ = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 ETCD = pathlib.Path("/usr/bin/etcd")
 REDIS = pathlib.Path("/usr/bin/redis-server")
+MEMCACHED = pathlib.Path("/usr/bin/memcached")
 ZOOKEEPER = pathlib.Path("/usr/share/java/zookeeper.jar")
 PASSWORD = "secret"
 START_TIMEOUT_S = 120
@@ -205,6 +206,15 @@ def _redis(directory: pathlib.Path, _workers: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def _memcached(directory: pathlib.Path, _workers: int) -> Iterator[int]:
+    port = _free_port()
+    user = ["-u", "root"] if os.geteuid() == 0 else []
+    with _running([str(MEMCACHED), "-l", "127.0.0.1", "-p", str(port), *user], directory):
+        _await_port(port)
+        yield port
+
+
+@contextlib.contextmanager
 def _zookeeper(directory: pathlib.Path, _workers: int) -> Iterator[int]:
     port = _free_port()
     (directory / "zoo.cfg").write_text(
@@ -225,6 +235,7 @@ START: dict[str, Callable[[pathlib.Path, int], contextlib.AbstractContextManager
     "rabbitmq": _rabbitmq,
     "etcd": _etcd,
     "redis": _redis,
+    "memcached": _memcached,
     "zookeeper": _zookeeper,
 }
 """Each runs its server meanwhile, with files in the directory, and gives the port."""

@@ -30,6 +30,7 @@ PROGRAMS = {
     "rabbitmq": keeper.RABBITMQ,
     "etcd": keeper.ETCD,
     "redis": keeper.REDIS,
+    "memcached": keeper.MEMCACHED,
     "zookeeper": keeper.ZOOKEEPER,
 }
 """Of each kind, what is there when its package is installed."""

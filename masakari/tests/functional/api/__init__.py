@@ -1,0 +1,1 @@
+"""masakari-api as processes, in front of real servers."""
