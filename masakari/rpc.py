@@ -1,13 +1,11 @@
 """The message bus: a hint to the engines that there is work, never the only word.
 
 The database is the truth: a lost message costs one sweep period, a doubled one nothing.  What is
-sent leaves through a bounded queue and a thread of its own, because a cast to a bus that is away
-blocks for tens of seconds.
+sent leaves in the background, because a cast to a bus that is away blocks for tens of seconds.
 """
 
-import queue
-import threading
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import oslo_messaging
@@ -16,6 +14,7 @@ from oslo_log import log
 from oslo_messaging import exceptions as messaging_exceptions
 from oslo_messaging import opts as messaging_opts
 
+from masakari import background
 from masakari.context import admin_context
 from masakari.errors import ConfigInvalid
 
@@ -52,51 +51,48 @@ def transport(conf: cfg.ConfigOpts, default_url: str | None = None) -> Any:  # u
     Raises ConfigInvalid.
     """
     register(conf)
-    try:
+    with naming_url("DEFAULT", conf):
         if default_url is not None:
             conf.set_default("transport_url", default_url)
         return oslo_messaging.get_rpc_transport(conf)
+
+
+@contextlib.contextmanager
+def naming_url(group: str, conf: cfg.ConfigOpts) -> Iterator[None]:
+    """What is wrong with the group's transport_url is raised as ConfigInvalid, without the URL."""
+    try:
+        yield
     except (
         oslo_messaging.InvalidTransportURL,
         messaging_exceptions.MessagingException,
         ValueError,
     ) as e:
-        problem = str(e).replace(str(conf.transport_url), "the URL")
+        url = conf.transport_url if group == "DEFAULT" else conf[group].transport_url
+        problem = str(e).replace(str(url), "the URL")
         if "invalid literal for int()" in problem:
             problem = "the port in the URL is not a number"
-        raise ConfigInvalid(group="DEFAULT", option="transport_url", problem=problem) from None
+        raise ConfigInvalid(group=group, option="transport_url", problem=problem) from None
 
 
 class EngineClient:
-    """Tells the engines.  Its thread starts with the first call, so that it survives a fork."""
+    """Tells the engines, in the background."""
 
     def __init__(self, conf: cfg.ConfigOpts, bus: Any) -> None:
         """Send on *bus*, a `transport`."""
         target = oslo_messaging.Target(topic=conf.masakari_topic, version=VERSION)
         self._client = oslo_messaging.get_rpc_client(bus, target)
-        self._queue: queue.Queue[str] = queue.Queue(QUEUE_LENGTH)
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._sender = background.Sender("bus", self._send, QUEUE_LENGTH)
 
     def recover(self, uuid: str) -> None:
         """Some engine looks at the notification soon; returns at once, never raises."""
-        with self._lock:
-            if self._thread is None:
-                # daemon: what it has not sent yet, the sweep finds
-                self._thread = threading.Thread(target=self._send, name="bus", daemon=True)
-                self._thread.start()
-        try:
-            self._queue.put_nowait(uuid)
-        except queue.Full:
+        if not self._sender.put(uuid):
             LOG.warning("notification %s: not announced on the bus, the sweep finds it", uuid)
 
-    def _send(self) -> None:
-        while True:
-            uuid = self._queue.get()
-            try:
-                self._client.cast(admin_context().to_dict(), "recover", notification_uuid=uuid)
-            except Exception as e:  # whatever the bus's driver raises: it is only a hint
-                LOG.warning("notification %s: not announced on the bus: %s", uuid, e)
+    def _send(self, uuid: str) -> None:
+        try:
+            self._client.cast(admin_context().to_dict(), "recover", notification_uuid=uuid)
+        except Exception as e:  # whatever the bus's driver raises: it is only a hint
+            LOG.warning("notification %s: not announced on the bus: %s", uuid, e)
 
 
 class _Endpoint:
