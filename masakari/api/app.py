@@ -17,6 +17,7 @@ from masakari.api.middleware import Application, Endpoint, Environ, Middleware, 
 from masakari.api.operation import OPERATIONS, Operation
 from masakari.api.request import Request, World
 from masakari.db import session
+from masakari.events import SILENCE, Events
 
 LOG = logging.getLogger(__name__)
 
@@ -122,10 +123,11 @@ def make_app(
     progress: Any,  # TaskFlow's backend; only db.progress looks inside
     cloud: cloud_module.Cloud,
     engine: rpc.Engine,
+    events: Events = SILENCE,
 ) -> Application:
     """The whole API as one WSGI callable."""
     rules = policy.Policy(conf)
-    world = World(conf, database, progress, cloud, engine, rules)
+    world = World(conf, database, progress, cloud, engine, rules, events)
     application: Application = V1(world)
     for wrap in reversed(list(_middleware(conf, rules))):
         application = wrap(application)

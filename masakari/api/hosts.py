@@ -1,9 +1,11 @@
 """Hosts: members of failover segments."""
 
 import logging
+from collections.abc import Callable
 
 from masakari import db, errors
 from masakari.api import fields, filters, replies, segments
+from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
@@ -112,9 +114,11 @@ def index(req: Request, wanted: Json, segment_id: str) -> Json:
 def create(req: Request, body: Json, segment_id: str) -> Json:
     """Register a compute host in a segment."""
     wanted = fields.booleans(body["host"], *_FLAGS)
-    db.segments.get(req.database, segment_id)  # 404 before Nova is asked
+    segment = db.segments.get(req.database, segment_id)  # 404 before Nova is asked
     _require_service(req, wanted["name"])
-    row = db.hosts.create(req.database, segment_id, **wanted)
+    given = {**dict.fromkeys(_FLAGS, False), "failover_segment": segment, **wanted}
+    with announced(req, "host.create", given) as change:
+        row = change.made(db.hosts.create(req.database, segment_id, **wanted))
     LOG.info("host %s created in segment %s: %s", row.uuid, segment_id, fields.told(wanted))
     return {"host": _shape(row)}
 
@@ -146,7 +150,8 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
         present = db.hosts.get(req.database, segment_id, host_id)
         if changes["name"] != present.name:
             _require_service(req, changes["name"])
-    row = db.hosts.update(req.database, segment_id, host_id, changes)
+    with announced(req, "host.update", changes, _getting(req, segment_id, host_id)) as change:
+        row = change.made(db.hosts.update(req.database, segment_id, host_id, changes))
     LOG.info("host %s (%s) changed: %s", row.uuid, row.name, fields.told(changes))
     return {"host": _shape(row)}
 
@@ -160,12 +165,17 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
 )
 def delete(req: Request, segment_id: str, host_id: str) -> None:
     """Take a host out of its segment."""
-    db.hosts.delete(req.database, segment_id, host_id)
+    with announced(req, "host.delete", {}, _getting(req, segment_id, host_id)):
+        db.hosts.delete(req.database, segment_id, host_id)
     LOG.info("host %s deleted from segment %s", host_id, segment_id)
 
 
 def _shape(row: Host) -> Json:
     return shape(row, segments.shape(row.failover_segment))
+
+
+def _getting(req: Request, segment_id: str, host_id: str) -> Callable[[], Host]:
+    return lambda: db.hosts.get(req.database, segment_id, host_id)
 
 
 def _require_service(req: Request, name: str) -> None:

@@ -4,6 +4,7 @@ import logging
 
 from masakari import db
 from masakari.api import fields, filters, replies
+from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import REPORT, operation
 from masakari.api.request import Request
@@ -169,15 +170,21 @@ def index(req: Request, wanted: Json) -> Json:
 def create(req: Request, body: Json) -> Json:
     """Report the failure (or the return) of a host, a process or an instance."""
     said = body["notification"]
-    row = db.notifications.report(
-        req.database,
-        type=said["type"],
-        hostname=said["hostname"],
-        generated_time=fields.time(said["generated_time"]),
-        payload=said["payload"],
-        duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
-        request_id=req.ctx.request_id,
-    )
+    seen = {
+        "type": said["type"],
+        "generated_time": fields.time(said["generated_time"]),
+        "payload": said["payload"],
+    }
+    given = {"source_host_uuid": None, "status": NotificationStatus.NEW, **seen}
+    with announced(req, "notification.create", given) as change:
+        row = db.notifications.report(
+            req.database,
+            hostname=said["hostname"],
+            duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
+            request_id=req.ctx.request_id,
+            **seen,
+        )
+        change.made(row)
     LOG.info(
         "notification %s accepted: %s of %s: %s",
         row.notification_uuid,

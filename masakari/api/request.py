@@ -14,6 +14,7 @@ from masakari import cloud, context, errors, rpc
 from masakari.api import fields, versions
 from masakari.api.versions import Version
 from masakari.db import query, session
+from masakari.events import SILENCE, Events
 
 MEDIA_TYPES = ("application/json", "application/vnd.openstack.masakari+json")
 _TOLERATED = (*MEDIA_TYPES, "text/plain", "")
@@ -50,6 +51,7 @@ class World:
     cloud: cloud.Cloud
     engine: rpc.Engine
     policy: Rules
+    events: Events = SILENCE
 
 
 class Request:

@@ -1,9 +1,11 @@
 """Failover segments: groups of hosts that share a recovery method."""
 
 import logging
+from collections.abc import Callable
 
 from masakari import db
 from masakari.api import fields, filters, replies
+from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
@@ -96,7 +98,9 @@ def index(req: Request, wanted: Json) -> Json:
 def create(req: Request, body: Json) -> Json:
     """Create a failover segment."""
     wanted = fields.booleans(body["segment"], "enabled")
-    row = db.segments.create(req.database, **wanted)
+    given = {"description": None, "enabled": True, **wanted}
+    with announced(req, "segment.create", given) as change:
+        row = change.made(db.segments.create(req.database, **wanted))
     LOG.info("segment %s created: %s", row.uuid, fields.told(wanted))
     return {"segment": shape(row)}
 
@@ -124,7 +128,8 @@ def show(req: Request, segment_id: str) -> Json:
 def update(req: Request, body: Json, segment_id: str) -> Json:
     """Change a failover segment; during a recovery only `enabled` can be set to false."""
     changes = fields.booleans(body["segment"], "enabled")
-    row = db.segments.update(req.database, segment_id, changes)
+    with announced(req, "segment.update", changes, _getting(req, segment_id)) as change:
+        row = change.made(db.segments.update(req.database, segment_id, changes))
     LOG.info("segment %s changed: %s", row.uuid, fields.told(changes))
     return {"segment": shape(row)}
 
@@ -138,5 +143,10 @@ def update(req: Request, body: Json, segment_id: str) -> Json:
 )
 def delete(req: Request, segment_id: str) -> None:
     """Delete a failover segment and its hosts."""
-    db.segments.delete(req.database, segment_id)
+    with announced(req, "segment.delete", {}, _getting(req, segment_id)):
+        db.segments.delete(req.database, segment_id)
     LOG.info("segment %s deleted, with its hosts", segment_id)
+
+
+def _getting(req: Request, segment_id: str) -> Callable[[], Segment]:
+    return lambda: db.segments.get(req.database, segment_id)

@@ -12,12 +12,13 @@ from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, nova, rpc
+from masakari import db, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
 from masakari.cmd import checks, common, server
 from masakari.cmd import database as database_
+from masakari.events import SILENCE, Events
 
 LOG = log.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Supervise worker processes until a signal ends it."""
     end_gently_on_ctrl_c()
     # what the workers will do is tried here, so that a bad configuration ends the program
-    make_application(conf, SystemClock())
+    make_application(conf, SystemClock(), events=notifier.connect(conf))
     tls = server.tls(conf)
     paste.warn(conf)
     host, port = conf.masakari_api_listen, conf.masakari_api_listen_port
@@ -69,6 +70,7 @@ def make_application(
     clock: Clock,
     database: db.session.Database | None = None,
     bus: Any = None,  # untyped library
+    events: Events = SILENCE,
 ) -> Application:
     """The API; connections that are not given are its own, each opened when it is first used."""
     application = app.make_app(
@@ -77,6 +79,7 @@ def make_application(
         progress=db.progress.connect(conf),
         cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
         engine=rpc.EngineClient(conf, bus or rpc.transport(conf)),
+        events=events,
     )
     checks.check(conf)  # also what the middleware has declared only now
     return application
@@ -98,7 +101,8 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         super().__init__(worker_id)
         clock = SystemClock()
         self._database = db.session.connect(conf, clock)
-        application = make_application(conf, clock, self._database)
+        self._events = notifier.connect(conf)
+        application = make_application(conf, clock, self._database, events=self._events)
         self._server = server.Server(conf, application, listener, tls)
 
     def run(self) -> None:
@@ -109,4 +113,5 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
     def terminate(self) -> None:
         """Finish what is in flight, accept nothing new."""
         self._server.stop()
+        notifier.close(self._events)
         self._database.dispose()

@@ -5,6 +5,7 @@ The configuration is `masakari.conf` in the directory that OS_MASAKARI_CONFIG_DI
 request, so after the server has forked.
 """
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from oslo_config import cfg
 from oslo_log import log
 
+from masakari import notifier
 from masakari.api import faults, paste
 from masakari.api.middleware import Application, Environ, StartResponse
 from masakari.clock import SystemClock
@@ -64,7 +66,9 @@ def make() -> Application:
     )
     common.tell(conf)
     paste.warn(conf)
-    return api.make_application(conf, SystemClock())
+    events = notifier.connect(conf)
+    atexit.register(notifier.close, events)
+    return api.make_application(conf, SystemClock(), events=events)
 
 
 application = Lazy(make)
