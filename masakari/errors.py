@@ -252,6 +252,13 @@ class GivenUp(RecoveryEnded):
     ends_as = NotificationStatus.FAILED
 
 
+class NotificationExpired(RecoveryError):
+    """It was too old before it was settled."""
+
+    template = "not settled within {age_s:.0f} s"
+    reason = Reason.EXPIRED
+
+
 class HostTaken(RecoveryIgnored):
     """Somebody else put the host on maintenance while the recovery was about to begin."""
 

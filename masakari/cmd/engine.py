@@ -10,7 +10,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, locks, nova, rpc
+from masakari import db, locks, notifier, nova, rpc
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
 from masakari.cmd import common
@@ -18,6 +18,7 @@ from masakari.cmd import database as database_
 from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
+from masakari.events import Events
 
 LOG = log.getLogger(__name__)
 
@@ -29,10 +30,12 @@ def pool(threads: int, name: str) -> Executor:
     return ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
-def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) -> World:
+def make_world(
+    conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud, events: Events
+) -> World:
     """The real surroundings of an engine of this process.  Raises ConfigInvalid.
 
-    Who ends the process closes `locks`.
+    Who ends the process closes `locks` and `events`.
     """
     return World(
         conf=conf,
@@ -45,6 +48,7 @@ def make_world(conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud) 
         exclusions=exclusions.load(conf.engine.exclusions_file),
         flows=flows.load(conf),
         locks=locks.connect(conf, clock),
+        events=events,
     )
 
 
@@ -110,7 +114,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
     cloud = nova.connect(conf, pauses)
     database = db.session.connect(conf, clock)
-    world = make_world(conf, clock, database, cloud)
+    world = make_world(conf, clock, database, cloud, notifier.connect(conf))
     warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)
@@ -124,4 +128,5 @@ def serve(conf: cfg.ConfigOpts) -> None:
     pauses.interrupt()
     engine.stop()
     world.locks.close()
+    notifier.close(world.events)
     database.dispose()

@@ -7,7 +7,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 import masakari.conf
-from masakari import db, nova, rpc
+from masakari import db, notifier, nova, rpc
 from masakari.api import paste
 from masakari.clock import SystemClock
 from masakari.cmd import api, common, engine, server
@@ -59,13 +59,14 @@ def serve(conf: cfg.ConfigOpts) -> None:
         driver=DRIVER,
     )
     database = db.session.connect(conf, clock)
-    world = engine.make_world(conf, clock, database, cloud)
+    events = notifier.connect(conf)
+    world = engine.make_world(conf, clock, database, cloud, events)
     engine.warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)
         db.migration.sync(conf)
     recovery = Engine(world)
-    application = api.make_application(conf, clock, database, bus)
+    application = api.make_application(conf, clock, database, bus, events)
     web = server.Server(conf, application, listener, tls)
     hears = engine.BusListener(lambda: rpc.server(conf, bus, recovery.recover), clock)
     stop_monitor = clock.event()
@@ -89,6 +90,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     for thread in threads:
         thread.join()
     world.locks.close()
+    notifier.close(events)
     database.dispose()
 
 

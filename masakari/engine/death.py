@@ -13,6 +13,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.clock import wait_until
 from masakari.cloud import ComputeService
+from masakari.engine import announcements
 from masakari.engine.world import Job
 from masakari.errors import HostReturned, LeaseLost, ServiceStillUp
 from masakari.states import Proof
@@ -108,4 +109,5 @@ def undo(job: Job, service: ComputeService) -> None:
     ours = world.conf.host_failure.service_disable_reason
     if service.disabled_reason and ours.startswith(service.disabled_reason):  # Nova keeps 255
         world.cloud.enable_service(service, leave=job.lease.check)
-    db.hosts.end_maintenance(world.database, job.host.uuid, by=job.uuid)
+    is_over = db.hosts.end_maintenance(world.database, job.host.uuid, by=job.uuid)
+    announcements.host_changed(job, is_over)

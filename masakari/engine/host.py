@@ -6,7 +6,7 @@ from masakari import cloud, db
 from masakari.cloud import ComputeService, Server
 from masakari.db.models import VMove
 from masakari.db.vmoves import NewMove
-from masakari.engine import death, evacuation, selection, storage
+from masakari.engine import announcements, death, evacuation, selection, storage
 from masakari.engine.step import Step
 from masakari.engine.world import Job
 from masakari.errors import RecoveryError, ReservedHostUnusable, VMsNotRecovered
@@ -38,7 +38,7 @@ class DisableComputeServiceTask(Step):
         )
         service = death.await_down(job, service)
         _look_for_life(self, service)
-        db.hosts.end_reservation(world.database, job.host.uuid)
+        announcements.host_changed(job, db.hosts.end_reservation(world.database, job.host.uuid))
         death.record(job, service)
         self.say(f"Host {host_name} is proven dead: Nova reports its compute service down.", 1.0)
 
@@ -169,9 +169,8 @@ class EvacuateInstancesTask(Step):
         """Should the host die for good now, the report of it is accepted."""
         job = self.job
         death.void(job, sign)
-        db.hosts.end_maintenance(
-            job.world.database, job.host.uuid, by=job.notification.notification_uuid
-        )
+        is_over = db.hosts.end_maintenance(job.world.database, job.host.uuid, by=job.uuid)
+        announcements.host_changed(job, is_over)
         self.say(
             f"Host {host_name} is off maintenance: {sign}; its compute service stays disabled "
             "until masakari-manage host repaired.",

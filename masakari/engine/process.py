@@ -12,6 +12,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.clock import wait_until
 from masakari.cloud import ComputeService
+from masakari.engine import announcements
 from masakari.engine.gates import Verdict
 from masakari.engine.step import Step
 from masakari.engine.world import Job
@@ -91,6 +92,7 @@ def disabled(job: Job, answer: Answer) -> Verdict:
     if answer.marks:
         if not db.hosts.begin_maintenance(job.world.database, host.uuid, by=job.uuid):
             raise HostTaken(host=host.name)
+        announcements.host_changed(job, not host.on_maintenance)
         text += " and is on maintenance"
     return Verdict(NotificationStatus.FINISHED, Reason.SERVICE_DISABLED, f"{text}.")
 
@@ -107,7 +109,9 @@ def started(job: Job) -> Verdict:
         text = f"Process {name} on host {host.name} has started: recorded, nothing is to be undone."
         return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)
     undone = [f"Process {name} has started"]
-    if ours.marks and db.hosts.end_process_maintenance(job.world.database, host.uuid):
+    if ours.marks and announcements.host_changed(
+        job, db.hosts.end_process_maintenance(job.world.database, host.uuid)
+    ):
         undone.append(f"host {host.name} is off maintenance")
     undone.append(_enable(job))
     text = f"{undone[0]}: {', '.join(undone[1:])}."

@@ -10,7 +10,7 @@ from oslo_log import log
 
 from masakari import db
 from masakari.db.models import Host, Notification
-from masakari.engine import gates, patience, process, stories, vm_events
+from masakari.engine import announcements, gates, patience, process, stories, vm_events
 from masakari.engine.gates import Verdict
 from masakari.engine.leases import Lease, Leases
 from masakari.engine.world import Job, World
@@ -37,6 +37,7 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     n = db.leases.claim(world.database, uuid, owner=world.owner, lease_s=leases.lease_s)
     if n is None:
         return
+    announcements.begun(world, n)
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)
     with leases.hold(uuid, asked_at) as lease, settling(world, n, lease) as outcome:
         host = db.hosts.find(world.database, n.source_host_uuid)
@@ -114,6 +115,8 @@ class Outcome:
         self.not_before: datetime.datetime | None = None
         self.is_counted = True
         self.needs_an_operator = True
+        self.fault: Exception | None = None
+        """what was raised, if that is why"""
 
     def judged(self, verdict: Verdict | None) -> None:
         """A gate was shut, or the story was told to its end."""
@@ -154,14 +157,17 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
         except (LeaseLost, DatabaseUnavailable):
             raise
         except RecoveryEnded as e:
+            outcome.fault = e
             outcome.end(e.ends_as, e.reason or Reason.UNEXPECTED, str(e))
         except MasakariError as e:
             lease.check()  # what fails because we were told to stop is no verdict
+            outcome.fault = e
             outcome.failed(e.reason, str(e))
         except Exception as e:
             LOG.exception("notification %s: unexpected error", uuid)
+            outcome.fault = e
             outcome.failed(Reason.UNEXPECTED, f"{type(e).__name__}, see the engine's log.")
-        _settle(world, uuid, outcome)
+        _settle(world, n, outcome)
     except LeaseLost as e:
         _let_go(world, uuid, lease)
         LOG.warning("notification %s: %s", uuid, e)
@@ -169,7 +175,8 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
         LOG.warning("notification %s: left as it is, to be continued: %s", uuid, e)
 
 
-def _settle(world: World, uuid: str, outcome: Outcome) -> None:
+def _settle(world: World, n: Notification, outcome: Outcome) -> None:
+    uuid = n.notification_uuid
     settled = db.leases.settle(
         world.database,
         uuid,
@@ -181,6 +188,7 @@ def _settle(world: World, uuid: str, outcome: Outcome) -> None:
     )
     if not settled:
         raise LeaseLost(notification=uuid)
+    announcements.ended(world, n, outcome.status, outcome.fault)
     LOG.log(
         logging.ERROR if outcome.needs_an_operator else logging.INFO,
         "notification %s: running -> %s (%s)",

@@ -16,6 +16,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.cloud import Aggregate, Leave
 from masakari.db.models import Host, Notification
+from masakari.engine import announcements
 from masakari.engine.world import Job, World
 from masakari.errors import (
     CloudConflict,
@@ -204,10 +205,12 @@ class Spare:
     def _use(self, why: str) -> None:
         with self._lock:
             self._is_used = True
-        if db.hosts.use_reserved(self._job.world.database, self._host.uuid, by=self._job.uuid):
-            LOG.info(
-                "notification %s: host %s is reserved no more: %s", self._job.uuid, self.name, why
-            )
+        job = self._job
+        is_used = db.hosts.use_reserved(job.world.database, self._host.uuid, by=job.uuid)
+        if announcements.if_changed(
+            job.world, is_used, self._host.uuid, job.notification.request_id
+        ):
+            LOG.info("notification %s: host %s is reserved no more: %s", job.uuid, self.name, why)
 
     def _current(self) -> Host:
         return db.hosts.find(self._job.world.database, self._host.uuid) or self._host

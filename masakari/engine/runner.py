@@ -15,6 +15,7 @@ from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 
 from masakari import db
+from masakari.engine import task_events
 from masakari.engine.flows import Chapter
 from masakari.engine.step import Step
 from masakari.engine.world import Job
@@ -52,6 +53,7 @@ def run(job: Job, chapter: Chapter) -> None:
             details = engine.storage.get_task_progress_details(step.name)
             if details and isinstance(step, Step):
                 step.remember(details["details"]["progress_details"])
+        task_events.tell(job, engine, chapter.steps)
         try:
             engine.run()
         except MasakariError:

@@ -14,6 +14,7 @@ from oslo_log import log
 from masakari import cloud, db
 from masakari.db.models import VMove
 from masakari.engine import (
+    announcements,
     death,
     escalation,
     flows,
@@ -97,6 +98,7 @@ class HostStory:
         job = self._job
         if not db.hosts.begin_maintenance(job.world.database, job.host.uuid, by=job.uuid):
             raise HostTaken(host=job.host.name)
+        announcements.host_changed(job, not job.host.on_maintenance)
         ways: Mapping[str, Sequence[Callable[[], bool]]] = {
             RecoveryMethod.AUTO: (self.anywhere,),
             RecoveryMethod.RESERVED_HOST: (self.onto_reserved_hosts,),
@@ -221,8 +223,8 @@ def _both(before: MasakariError | None, now: NoReservedHost) -> MasakariError:
 def host_started(job: Job) -> Verdict:
     """The host is up: what a failed process had marked is undone; VMs stay where they are."""
     text = "The host has started: recorded, there is nothing to recover."
-    if _is_marked_before(job) and db.hosts.end_process_maintenance(
-        job.world.database, job.host.uuid
+    if _is_marked_before(job) and announcements.host_changed(
+        job, db.hosts.end_process_maintenance(job.world.database, job.host.uuid)
     ):
         text = (
             "The host has started: the maintenance that a failed process had begun is over. Its "

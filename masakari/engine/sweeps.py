@@ -9,13 +9,14 @@ from oslo_utils import uuidutils
 from masakari import db
 from masakari.clock import Event
 from masakari.db.models import Host
-from masakari.engine import reserved
+from masakari.engine import announcements, reserved
 from masakari.engine.world import World
 from masakari.errors import (
     CloudNotFound,
     CloudRefused,
     CloudUnavailable,
     MasakariError,
+    NotificationExpired,
     NotificationNotFound,
 )
 
@@ -32,7 +33,9 @@ def expired(world: World) -> None:
     """What is too old to be acted upon is failed, and an operator is told."""
     age_s = world.conf.notifications_expired_interval
     for uuid in db.leases.expire(world.database, age_s=age_s):
-        LOG.error("notification %s: failed: not settled within %d s", uuid, age_s)
+        fault = NotificationExpired(age_s=age_s)
+        announcements.expired(world, uuid, fault)
+        LOG.error("notification %s: failed: %s", uuid, fault)
 
 
 def forgotten_locks(world: World, stop: Event) -> None:
@@ -88,7 +91,9 @@ def _end(world: World, host: Host, notification_uuid: str) -> None:
         has_vms = reserved.has_vms(world, host.name, n)
         is_awaited = reserved.is_awaited(world, host.name, source.name)
     if has_vms:
-        db.hosts.use_reserved(world.database, host.uuid, by=str(host.reserved_for))
+        is_used = db.hosts.use_reserved(world.database, host.uuid, by=str(host.reserved_for))
+        request_id = None if n is None else n.request_id
+        announcements.if_changed(world, is_used, host.uuid, request_id)
         LOG.info("host %s is reserved no more: it has VMs", host.name)
     elif not is_awaited:
         reserved.give_back(world, host)

@@ -16,6 +16,7 @@ from masakari.db.session import Database
 from masakari.db.sqltext import canonical_uuid
 from masakari.engine.exclusions import Exclusions
 from masakari.engine.leases import Lease
+from masakari.events import SILENCE, Events
 from masakari.locks import Locks
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class World:
     """what is never touched"""
     flows: Flows
     """which steps a recovery takes"""
+    events: Events = SILENCE
+    """where other services are told of it"""
 
 
 @dataclasses.dataclass(frozen=True)
