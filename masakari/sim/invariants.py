@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 
 from masakari import db
+from masakari.sim import hearing
 from masakari.sim.records import OPERATOR, OWNER, Action
 from masakari.sim.system import System
 from masakari.states import (
@@ -37,6 +38,7 @@ def broken(system: System) -> list[str]:
         *_too_often(system),
         *_against_the_owner(system),
         *_excluded(system),
+        *hearing.broken(system),
         *_defects(system),
     ]
 

@@ -27,6 +27,7 @@ from masakari.errors import HostNameUnknown
 from masakari.sim import audit, cloud_rows, outage
 from masakari.sim.clock import SimClock, SimExecutor
 from masakari.sim.cloud import Fault, Settings, SimCloud
+from masakari.sim.hearing import Hearing
 from masakari.sim.language import ScriptError
 from masakari.sim.monitoring import HostMonitor, InstanceMonitors
 from masakari.sim.processes import ApiServer, Bus, Process
@@ -55,6 +56,7 @@ class System:
         random.seed(1)  # the components' jitter
         self.clock = clock
         self.story = Story(clock, echo)
+        self.hearing = Hearing(clock)
         self.cloud = SimCloud(
             clock,
             Settings(
@@ -267,6 +269,7 @@ class System:
             progress=self._progress(),
             cloud=self.cloud,
             engine=self.bus,
+            events=self.hearing,
         )
 
     def _make_engine(self, name: str, incarnation: int) -> Engine:
@@ -284,6 +287,7 @@ class System:
                 locks=self._locks[name],
                 exclusions=self._exclusions[name],
                 flows=flows.load(self.conf),
+                events=self.hearing,
             )
         )
 
