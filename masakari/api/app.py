@@ -126,7 +126,7 @@ def make_app(
     events: Events = SILENCE,
 ) -> Application:
     """The whole API as one WSGI callable."""
-    rules = policy.Policy(conf)
+    rules = policy.Policy(conf, database.clock)
     world = World(conf, database, progress, cloud, engine, rules, events)
     application: Application = V1(world)
     for wrap in reversed(list(_middleware(conf, rules))):

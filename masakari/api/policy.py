@@ -22,6 +22,7 @@ from masakari.api import (  # noqa: F401  importing a resource declares its oper
     service_project,
     vmoves,
 )
+from masakari.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
@@ -90,12 +91,20 @@ class IsAdminCheck(policy.Check):  # type: ignore[misc]  # oslo.policy is untype
         return bool(creds.get("is_admin")) == self.expected
 
 
+DECISION_S = 1.0
+"""A decision holds so long for whoever has the same credentials; then the files are looked at."""
+DECISIONS = 10_000
+"""No more are remembered."""
+
+
 class Policy:
     """The rules in force: defaults and the operator's policy file, read again when it changes."""
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, clock: Clock) -> None:
         """Read them.  Raises ConfigInvalid."""
         self._enforcer = make_enforcer(conf)
+        self._clock = clock
+        self._decisions: dict[tuple[str, str], tuple[bool, float]] = {}
         self._conf = conf
         try:
             self._enforcer.load_rules()  # so that a malformed file is told at start
@@ -126,8 +135,15 @@ class Policy:
             "is_service_project": self._service_project.is_of(ctx),
             "project_name": ctx.project_name,
         }
-        target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
-        return bool(self._enforcer.authorize(rule, target, creds))
+        now, key = self._clock.monotonic(), (rule, repr(creds))
+        allowed, ends_at = self._decisions.get(key, (False, now))
+        if ends_at <= now:
+            target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
+            allowed = bool(self._enforcer.authorize(rule, target, creds))
+            if len(self._decisions) >= DECISIONS:
+                self._decisions.clear()
+            self._decisions[key] = allowed, now + DECISION_S
+        return allowed
 
     def authorize(self, rule: str, ctx: context.RequestContext) -> None:
         """Raise Forbidden unless *rule* holds."""

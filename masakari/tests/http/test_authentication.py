@@ -7,6 +7,7 @@ import webob
 
 from masakari.api import operation, policy
 from masakari.api.auth import KeystoneContext
+from masakari.clock import SystemClock
 from masakari.sim.keystone import project_id
 from masakari.tests.http.client import Client
 
@@ -108,7 +109,7 @@ def test_keystone_that_is_away_is_a_503(secured, make_client, accept):
 
 def test_token_without_a_user_is_refused(conf):
     inner = webob.Response("never seen")
-    application = KeystoneContext(inner, policy.Policy(conf))
+    application = KeystoneContext(inner, policy.Policy(conf, SystemClock()))
 
     refused = Client(application, headers={}).get("/segments")
 

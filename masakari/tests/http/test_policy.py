@@ -3,6 +3,7 @@
 import pytest
 
 from masakari.api import policy
+from masakari.clock import SystemClock
 from masakari.errors import ConfigInvalid
 from masakari.tests.http.client import Client, host_stopped
 
@@ -56,7 +57,7 @@ def policy_from(conf, tmp_path):
         config = tmp_path / "masakari.conf"
         config.write_text(lines)
         conf(["--config-file", str(config)], project="masakari")
-        return policy.Policy(conf)
+        return policy.Policy(conf, SystemClock())
 
     return read
 
@@ -129,7 +130,7 @@ DECIDED = {
 
 
 @pytest.fixture
-def may(policy_file, secured, make_client, keystone):
+def may(policy_file, secured, make_client, keystone, clock):
     """Whether a kind of user may list and report, with the policy file's text."""
     secured.set_override("auth_url", keystone.auth_url, "keystone_authtoken")
     policy_file.write_text("{}")
@@ -137,6 +138,7 @@ def may(policy_file, secured, make_client, keystone):
 
     def ask(text, kind):
         policy_file.write_text(text + "\n# read again\n" * (1 + len(kind)))
+        clock.sleep(policy.DECISION_S)
         who, scope = KINDS[kind]
         client = Client(
             application, headers={"X-Auth-Token": keystone.keystone.grant(*who, **scope)}
