@@ -58,6 +58,8 @@ def negotiate(headers: MutableMapping[str, str]) -> Version:
 
     Raises Invalid for a malformed number and VersionNotAcceptable.
     """
+    if HEADER not in headers:
+        return OLDEST
     wanted = microversion_parse.get_version(headers, service_type=SERVICE_TYPE)
     if wanted is None:
         return OLDEST
