@@ -13,9 +13,11 @@ It is run again after a deadlock or a lost connection, so it keeps no state betw
 import contextlib
 import datetime
 import functools
+import math
 import os
 import pathlib
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -33,11 +35,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SUPPORTED = ("sqlite", "mysql", "postgresql")
-POSTGRESQL = "postgresql+psycopg2"
-"""What postgresql:// without a driver means, as it always did (SQLAlchemy 2.1 means psycopg)."""
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
+TRUSTED_S = 5.0
+"""So long after its last use a connection is taken to be alive."""
 
 WRITES = "masakari_writes"
 """Execution option of connections whose transactions take SQLite's write lock at once."""
@@ -165,8 +167,6 @@ def parse_url(conf: cfg.ConfigOpts, *, group: str) -> URL:
     except (sa_exc.ArgumentError, ValueError):
         # No part of the value is repeated: it may have a password in it.
         raise invalid("not a URL of the form dialect+driver://user:password@host/name.") from None
-    if url.drivername == "postgresql":
-        url = url.set(drivername=POSTGRESQL)
     state_path = pathlib.Path(conf.state_path).absolute()
     if problem := _problem_of_driver(url) or _problem_of_directory(url, state_path):
         raise invalid(problem)
@@ -248,10 +248,10 @@ def _prepare(engine: sa.Engine, *, clock: Clock) -> None:
     """Set up each new connection of *engine*."""
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, clock)
-    elif engine.dialect.name in ("mysql", "mariadb"):
+        return
+    if engine.dialect.name in ("mysql", "mariadb"):
         _prepare_mysql(engine)
-    elif engine.dialect.name == "postgresql":
-        _prepare_postgresql(engine)
+    _ping_rarely(engine, clock)
 
 
 # The events of SQLAlchemy hand over the driver's own, untyped connections: `Any`.
@@ -296,10 +296,21 @@ def _prepare_mysql(engine: sa.Engine) -> None:
     sa.event.listen(engine, "connect", on_connect)
 
 
-def _prepare_postgresql(engine: sa.Engine) -> None:
-    def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        with contextlib.closing(dbapi_connection.cursor()) as cursor:
-            cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
-        dbapi_connection.commit()
+def _ping_rarely(engine: sa.Engine, clock: Clock) -> None:
+    """A connection that somebody has just used is not pinged again before it is handed out.
 
-    sa.event.listen(engine, "connect", on_connect)
+    If it is lost all the same, the first statement fails, and the transaction is run again.
+    """
+    used_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+    ping = engine.dialect.do_ping
+
+    def on_checkin(dbapi_connection: Any, _record: Any) -> None:
+        if dbapi_connection is not None:
+            used_at[dbapi_connection] = clock.monotonic()
+
+    def do_ping(dbapi_connection: Any) -> bool:
+        idle_since = used_at.get(dbapi_connection, -math.inf)
+        return clock.monotonic() - idle_since < TRUSTED_S or ping(dbapi_connection)
+
+    sa.event.listen(engine, "checkin", on_checkin)
+    engine.dialect.do_ping = do_ping  # type: ignore[method-assign]
