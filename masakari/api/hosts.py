@@ -10,6 +10,7 @@ from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Host
+from masakari.db.query import Shown
 from masakari.errors import (
     CloudForbidden,
     CloudUnavailable,
@@ -66,7 +67,7 @@ FILTERS = {
 _OF_NOVA = (ComputeServiceNotFound, CloudForbidden, CloudUnavailable)
 
 
-def shape(row: Host, segment: Json) -> Json:
+def shape(row: Host | Shown, segment: Json) -> Json:
     """A host as replies show it, with its whole segment inside."""
     return {
         "id": row.id,
@@ -96,10 +97,10 @@ def shape(row: Host, segment: Json) -> Json:
 )
 def index(req: Request, wanted: Json, segment_id: str) -> Json:
     """List the hosts of a segment."""
-    rows = req.listed(lambda page: db.hosts.page(req.database, segment_id, page, **wanted))
-    # all have the same segment
-    segment = segments.shape(rows[0].failover_segment) if rows else {}
-    return req.collection("hosts", [shape(row, segment) for row in rows])
+    page = req.page()
+    segment, rows = db.hosts.page(req.database, segment_id, page, **wanted)
+    shown = segments.shape(segment)  # of all of them
+    return req.collection("hosts", page, [shape(row, shown) for row in rows])
 
 
 @operation(

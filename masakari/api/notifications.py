@@ -10,6 +10,7 @@ from masakari.api.operation import REPORT, operation
 from masakari.api.request import Request
 from masakari.db import progress
 from masakari.db.models import Notification
+from masakari.db.query import Shown
 from masakari.errors import (
     DuplicateNotification,
     HostNameUnknown,
@@ -124,7 +125,7 @@ FILTERS = {
 }
 
 
-def shape(row: Notification) -> Json:
+def shape(row: Notification | Shown) -> Json:
     """A notification as replies show it."""
     return {
         "id": row.id,
@@ -153,8 +154,9 @@ def shape(row: Notification) -> Json:
 )
 def index(req: Request, wanted: Json) -> Json:
     """List notifications."""
-    rows = req.listed(lambda page: db.notifications.page(req.database, page, **wanted))
-    return req.collection("notifications", [shape(row) for row in rows])
+    page = req.page()
+    rows = db.notifications.page(req.database, page, **wanted)
+    return req.collection("notifications", page, [shape(row) for row in rows])
 
 
 @operation(

@@ -1,9 +1,8 @@
 """A request as the handlers see it: who asks, at which version, for which part of a list."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib import parse
 
 import webob
@@ -18,17 +17,6 @@ from masakari.events import SILENCE, Events
 
 MEDIA_TYPES = ("application/json", "application/vnd.openstack.masakari+json")
 _TOLERATED = (*MEDIA_TYPES, "text/plain", "")
-
-
-class Identified(Protocol):
-    """A row."""
-
-    @property
-    def id(self) -> int:
-        """Its number, which is the marker of what comes after it."""
-
-
-Row = TypeVar("Row", bound=Identified)
 
 
 class Rules(Protocol):
@@ -64,7 +52,6 @@ class Request:
         self.world = world
         self.ctx = ctx
         self.version = version
-        self._next_url: str | None = None
 
     @property
     def database(self) -> session.Database:
@@ -116,23 +103,16 @@ class Request:
             )
         return min(int(given[:18]), most)
 
-    def listed(self, fetch: Callable[[query.Page], Sequence[Row]]) -> Sequence[Row]:
-        """The rows of the page that is asked for; `collection` makes the answer of them."""
-        page = self.page()
-        rows = fetch(page)
-        if rows and len(rows) == page.limit and "limit" not in self.http.GET:
-            root = versions.base_url(self.http, self.world.conf)
-            params = [(name, value) for name, value in self.http.GET.items() if name != "marker"]
-            params.append(("marker", str(rows[-1].id)))
-            self._next_url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
-        return rows
-
-    def collection(self, key: str, items: list[fields.Json]) -> fields.Json:
+    def collection(self, key: str, page: query.Page, items: list[fields.Json]) -> fields.Json:
         """The answer `{key: items}`, with a link to the rest where our own limit cut it off.
 
         Who sets a limit pages by himself.  (The SDK follows the links; with a Link header it
         breaks.)
         """
-        if self._next_url is None:
+        if not items or len(items) < page.limit or "limit" in self.http.GET:
             return {key: items}
-        return {key: items, f"{key}_links": [{"rel": "next", "href": self._next_url}]}
+        root = versions.base_url(self.http, self.world.conf)
+        params = [(name, value) for name, value in self.http.GET.items() if name != "marker"]
+        params.append(("marker", str(items[-1]["id"])))
+        url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
+        return {key: items, f"{key}_links": [{"rel": "next", "href": url}]}

@@ -10,6 +10,7 @@ from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import Segment
+from masakari.db.query import Shown
 from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import RecoveryMethod
 
@@ -55,7 +56,7 @@ FILTERS = {
 }
 
 
-def shape(row: Segment) -> Json:
+def shape(row: Segment | Shown) -> Json:
     """A segment as replies show it."""
     return {
         "id": row.id,
@@ -82,8 +83,9 @@ def shape(row: Segment) -> Json:
 )
 def index(req: Request, wanted: Json) -> Json:
     """List failover segments."""
-    rows = req.listed(lambda page: db.segments.page(req.database, page, **wanted))
-    return req.collection("segments", [shape(row) for row in rows])
+    page = req.page()
+    rows = db.segments.page(req.database, page, **wanted)
+    return req.collection("segments", page, [shape(row) for row in rows])
 
 
 @operation(

@@ -5,7 +5,7 @@ a VM has landed there: not reserved any more; else it is *given back*.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,8 +15,8 @@ from oslo_utils import uuidutils
 from sqlalchemy import ColumnElement
 
 from masakari.db import models, query, segments
-from masakari.db.models import Host
-from masakari.db.query import Page
+from masakari.db.models import Host, Segment
+from masakari.db.query import Page, Shown
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import HostExists, HostNameUnknown, HostNotFound, HostUnderRecovery
 from masakari.states import OPEN_STATUSES, Event, NotificationType
@@ -28,11 +28,7 @@ _OURS = {"maintenance_by", "reserved_for", "reserved_undo"}
 _WITH_SEGMENT = sa.select(T, models.segments).join(
     models.segments, T.c.failover_segment_id == models.segments.c.uuid
 )
-_LISTING = query.Listing(
-    table=T,
-    rows=_WITH_SEGMENT.where(T.c.deleted == 0),
-    sortable=frozenset(T.c.keys()) - _OURS,
-)
+_LISTING = query.listing(T, hidden=_OURS)
 SORT_KEYS = sorted(_LISTING.sortable)
 _IN_SERVICE = sa.func.coalesce(T.c.on_maintenance, sa.false()) == sa.false()
 _BACK_IN_SERVICE: Mapping[str, object] = {"on_maintenance": False, "maintenance_by": None}
@@ -104,12 +100,12 @@ def page(
     reserved: bool | None = None,
     name: str | None = None,
     control_attributes: str | None = None,
-) -> list[Host]:
-    """Live hosts of the segment, filtered by what is not None.
+) -> tuple[Segment, Sequence[Shown]]:
+    """The segment and its live hosts, filtered by what is not None.
 
     Raises SegmentNotFound, Invalid and MarkerNotFound.
     """
-    segments.require(tx, segment_uuid)
+    segment = segments.require(tx, segment_uuid)
     conditions = query.equals(
         T,
         failover_segment_id=segment_uuid,
@@ -120,7 +116,7 @@ def page(
     for column, wanted in ((T.c.on_maintenance, on_maintenance), (T.c.reserved, reserved)):
         if wanted is not None:
             conditions.append(sa.func.coalesce(column, sa.false()) == wanted)
-    return [Host.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+    return segment, query.fetch(tx, _LISTING, page, conditions)
 
 
 @writer

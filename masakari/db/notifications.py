@@ -1,7 +1,7 @@
 """Notifications: reported failures, as the API stores and shows them."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from oslo_serialization import jsonutils
@@ -9,7 +9,7 @@ from oslo_utils import uuidutils
 
 from masakari.db import models, query, side_by_side
 from masakari.db.models import Notification
-from masakari.db.query import Page
+from masakari.db.query import Page, Shown
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import (
     DuplicateNotification,
@@ -29,12 +29,7 @@ HOSTS = models.hosts
 PROCESS_EVENTS = 500
 """So many reports of processes of one host are looked through for the newest of each process."""
 _OURS = {"failures", "owner", "lease_until", "attempt", "proof", "not_before", "request_id"}
-_LISTING = query.Listing(
-    table=T,
-    rows=sa.select(T).where(T.c.deleted == 0),
-    sortable=frozenset(T.c.keys()) - _OURS,
-    uuid="notification_uuid",
-)
+_LISTING = query.listing(T, hidden=_OURS, objects={"payload"}, uuid="notification_uuid")
 SORT_KEYS = sorted(_LISTING.sortable)
 
 
@@ -175,12 +170,21 @@ def page(
     source_host_uuid: str | None = None,
     type: str | None = None,
     generated_since: datetime.datetime | None = None,
-) -> list[Notification]:
+) -> Sequence[Shown]:
     """Notifications, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
     conditions = query.equals(T, status=status, source_host_uuid=source_host_uuid, type=type)
     if generated_since is not None:
         conditions.append(T.c.generated_time >= generated_since)
-    return [Notification.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+    return query.fetch(tx, _LISTING, page, conditions)
+
+
+@reader
+def every(tx: Transaction) -> list[Notification]:
+    """All notifications, oldest first."""
+    rows = tx.connection.execute(
+        sa.select(T).where(T.c.deleted == 0).order_by(T.c.created_at, T.c.id)
+    )
+    return [Notification.from_row(row) for row in rows]
 
 
 @reader

@@ -1,6 +1,6 @@
 """Lists: filters, sorting and pages, the same for every resource."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from oslo_utils import uuidutils
 from sqlalchemy import ColumnElement
 
+from masakari.db import sqltext, sqltime
 from masakari.db.session import Transaction
 from masakari.errors import Invalid, MarkerNotFound
 
@@ -27,6 +28,10 @@ class Page:
     sort_dirs: tuple[str, ...] = ()
 
 
+Shown = sa.Row[Any]
+"""A row as answers show it: not what is ours alone, times as text, no flag and no object null."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """What can be listed: a select of live rows, and the table that is sorted and paged."""
@@ -38,9 +43,35 @@ class Listing:
     """Name of the column with the uuid that clients know a row by."""
 
 
+def listing(
+    table: sa.Table,
+    *,
+    hidden: Set[str] = frozenset(),
+    objects: Set[str] = frozenset(),
+    uuid: str = "uuid",
+) -> Listing:
+    """A listing of the table's columns that are not *hidden*; *objects* hold JSON."""
+    columns = [column for column in table.c if column.name not in hidden]
+    shown = [_shown(column, is_object=column.name in objects) for column in columns]
+    rows = sa.select(*shown).where(table.c.deleted == 0)
+    return Listing(table, rows, frozenset(column.name for column in columns), uuid)
+
+
+def _shown(column: "sa.Column[Any]", *, is_object: bool) -> ColumnElement[Any]:
+    """The column as the database can show it: to do that here takes as long as all the rest."""
+    if is_object:
+        return sa.type_coerce(column, sqltext.StoredObject).label(column.name)
+    if isinstance(column.type, sa.DateTime):
+        return sqltime.Text(column).label(column.name)
+    if isinstance(column.type, sa.Boolean):
+        default = column.default.arg  # type: ignore[union-attr]  # what shows has one
+        return sa.func.coalesce(column, default).label(column.name)
+    return column
+
+
 def fetch(
     tx: Transaction, listing: Listing, page: Page, conditions: Sequence[ColumnElement[bool]]
-) -> "Sequence[sa.Row[Any]]":
+) -> Sequence[Shown]:
     """The rows of *page* among those that meet all *conditions*.
 
     Raises Invalid for an unknown sort key or direction and for more directions than keys, and
@@ -52,7 +83,7 @@ def fetch(
     query = listing.rows.where(*conditions)
     if page.marker is not None:
         query = query.where(_behind(order, _marked_row(tx, listing, page.marker)))
-    query = query.order_by(*_order_by(order, tx.connection.dialect.name))
+    query = query.order_by(*(column.asc() if up else column.desc() for column, up in order))
     return tx.connection.execute(query.limit(page.limit)).all()
 
 
@@ -74,18 +105,6 @@ def _order(listing: Listing, page: Page) -> Order:
     names = dict.fromkeys((*keys, *TIE_BREAKERS))
     given = dict(zip(keys, directions, strict=False))
     return [(_sortable(listing.table.c[n]), given.get(n, first) == "asc") for n in names]
-
-
-def _order_by(order: Order, dialect: str) -> list[ColumnElement[Any]]:
-    """Null counts as smaller than everything on every server."""
-    wanted: list[ColumnElement[Any]] = []
-    for column, ascends in order:
-        element = column.asc() if ascends else column.desc()
-        # created_at and id are never null; so PostgreSQL can use their index
-        if dialect == "postgresql" and column.name not in TIE_BREAKERS:
-            element = element.nulls_first() if ascends else element.nulls_last()
-        wanted.append(element)
-    return wanted
 
 
 def _sortable(column: "sa.Column[Any]") -> ColumnElement[Any]:

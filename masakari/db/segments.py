@@ -1,6 +1,6 @@
 """Failover segments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,16 +9,14 @@ from oslo_utils import uuidutils
 
 from masakari.db import models, query
 from masakari.db.models import Segment
-from masakari.db.query import Page
+from masakari.db.query import Page, Shown
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import OPEN_STATUSES
 
 T = models.segments
 CHANGEABLE = frozenset({"name", "recovery_method", "service_type", "description", "enabled"})
-_LISTING = query.Listing(
-    table=T, rows=sa.select(T).where(T.c.deleted == 0), sortable=frozenset(T.c.keys())
-)
+_LISTING = query.listing(T)
 SORT_KEYS = sorted(_LISTING.sortable)
 
 
@@ -66,12 +64,12 @@ def page(
     recovery_method: str | None = None,
     service_type: str | None = None,
     enabled: bool | None = None,
-) -> list[Segment]:
+) -> Sequence[Shown]:
     """Live segments, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
     conditions = query.equals(T, recovery_method=recovery_method, service_type=service_type)
     if enabled is not None:
         conditions.append(sa.func.coalesce(T.c.enabled, sa.true()) == enabled)
-    return [Segment.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+    return query.fetch(tx, _LISTING, page, conditions)
 
 
 @writer

@@ -1,8 +1,9 @@
-"""Text from elsewhere, as we store and compare it.
+"""Text from elsewhere, as we store, compare and read it.
 
 Columns hold the Basic Multilingual Plane only (MySQL's utf8).
 """
 
+import json
 import re
 import uuid
 from typing import Any
@@ -46,3 +47,15 @@ class ForeignText(ForeignString):
 
     impl = Text
     cache_ok = True
+
+
+class StoredObject(TypeDecorator[dict[str, Any]]):
+    """A text that holds a JSON object; null is an empty one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Any) -> dict[str, Any]:
+        """After it was read."""
+        found: dict[str, Any] = json.loads(value) if value else {}
+        return found

@@ -10,18 +10,14 @@ from sqlalchemy import ColumnElement
 
 from masakari.db import models, notifications, query
 from masakari.db.models import VMove
-from masakari.db.query import Page
+from masakari.db.query import Page, Shown
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import Invalid, VMoveNotFound
 from masakari.states import NotificationStatus, NotificationType, VMoveStatus, VMoveType
 
 T = models.vmoves
 _OURS = {"attempt", "rank", "vm_state", "task_state", "power_state", "locked", "chapter"}
-_LISTING = query.Listing(
-    table=T,
-    rows=sa.select(T).where(T.c.deleted == 0),
-    sortable=frozenset(T.c.keys()) - _OURS,
-)
+_LISTING = query.listing(T, hidden=_OURS)
 SORT_KEYS = sorted(_LISTING.sortable)
 _UNFINISHED = (str(VMoveStatus.PENDING), str(VMoveStatus.ONGOING))
 _SETTLED = (
@@ -241,14 +237,14 @@ def page(
     *,
     status: str | None = None,
     type: str | None = None,
-) -> list[VMove]:
+) -> Sequence[Shown]:
     """Moves of the notification in all attempts, filtered by what is not None.
 
     Raises NotificationNotFound, Invalid (also if it is not of a host) and MarkerNotFound.
     """
     _require_host_notification(tx, notification_uuid)
     conditions = query.equals(T, notification_uuid=notification_uuid, status=status, type=type)
-    return [VMove.from_row(row) for row in query.fetch(tx, _LISTING, page, conditions)]
+    return query.fetch(tx, _LISTING, page, conditions)
 
 
 @reader

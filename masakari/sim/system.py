@@ -195,8 +195,7 @@ class System:
 
     def notifications(self) -> list[db.models.Notification]:
         """All, oldest first."""
-        page = db.query.Page(1000, None, ("created_at", "id"), ("asc", "asc"))
-        return db.notifications.page(self._auditor, page)
+        return db.notifications.every(self._auditor)
 
     def open_notifications(self) -> list[db.models.Notification]:
         """Those that are not settled."""

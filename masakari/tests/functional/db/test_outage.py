@@ -11,7 +11,6 @@ from masakari import db, errors
 from masakari.db import progress, session
 from masakari.db.session import Database
 from masakari.tests import servers
-from masakari.tests.conftest import StartServer
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
@@ -19,8 +18,8 @@ pytestmark = pytest.mark.functional
 
 
 @pytest.fixture
-def gate(kind: str, server: StartServer) -> Iterator[servers.Gate]:
-    with servers.Gate(server(kind).port) as gate:
+def gate(mariadb: servers.Server) -> Iterator[servers.Gate]:
+    with servers.Gate(mariadb.port) as gate:
         yield gate
 
 

@@ -1,4 +1,4 @@
-"""The tests of unit/db, on MariaDB and PostgreSQL."""
+"""The tests of unit/db, on MariaDB."""
 
 import pytest
 
