@@ -156,6 +156,21 @@ def context_of(ctx: context.RequestContext) -> Json:
     return found
 
 
+def by(request_id: str | None) -> Json:
+    """The context of what we do ourselves, because of that request."""
+    return context_of(context.admin_context(request_id))
+
+
+def host_updated(host: Row, request_id: str | None, at: datetime.datetime) -> tuple[Event, Event]:
+    """We have changed a host, which is so now."""
+    payload = HOST.payload(values_of(host))
+    ctx = by(request_id)
+    return (
+        Event("host.update.start", API, payload, ctx, at),
+        Event("host.update.end", API, payload, ctx, at),
+    )
+
+
 def _plain(value: Any) -> Any:
     """As JSON; times as oslo.versionedobjects writes them."""
     if isinstance(value, datetime.datetime):

@@ -36,10 +36,12 @@ class Notifier:
     is_on = True
 
     def __init__(self, drivers: Iterable[Any], *, host: str, retry: int) -> None:
-        """Hand messages to *drivers* (oslo.messaging's: untyped)."""
+        """Hand messages to *drivers* (oslo.messaging's: untyped); *retry* as its option."""
         self._drivers = list(drivers)
         self._host = host
-        self._retry = retry
+        # by its words -1 and None both mean for ever, but with -1 the rabbit driver gives up at
+        # once if a new connection is refused
+        self._retry = None if retry < 0 else retry
         self._sender = background.Sender("events", self._send, QUEUE_LENGTH)
         self._dropped = 0
         self._lock = threading.Lock()

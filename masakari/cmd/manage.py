@@ -14,7 +14,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 import masakari.conf
-from masakari import db
+from masakari import db, events
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud, ComputeService, service_of
 from masakari.cmd import common
@@ -25,6 +25,7 @@ from masakari.errors import (
     HostNameUnknown,
     MasakariError,
 )
+from masakari.events import SILENCE, Events
 
 PROGRAM = "masakari-manage"
 DESCRIPTION = (
@@ -122,14 +123,17 @@ def _db_version(conf: cfg.ConfigOpts) -> str:
 
 
 def _host_repaired(conf: cfg.ConfigOpts) -> str:
-    from masakari import nova  # noqa: PLC0415  the SDK is slow to import, and no other command asks
+    # slow to import, and no other command asks Nova or sends events
+    from masakari import notifier, nova  # noqa: PLC0415
 
     clock: Clock = SystemClock()
     database = db.session.connect(conf, clock)
+    told = notifier.connect(conf)
     try:
         cloud = nova.connect(conf, clock, retries=NOVA_RETRIES, threads=1)
-        return repair(database, cloud, conf.command.host_name)
+        return repair(database, cloud, conf.command.host_name, told)
     finally:
+        notifier.close(told)
         database.dispose()
 
 
@@ -140,7 +144,7 @@ def _api_openapi(conf: cfg.ConfigOpts) -> str:
     return json.dumps(documents.document(), indent=2)
 
 
-def repair(database: Database, cloud: Cloud, name: str) -> str:
+def repair(database: Database, cloud: Cloud, name: str, told: Events = SILENCE) -> str:
     """The host is in service in Nova and here; returns what Nova and the database say then.
 
     Nothing is changed when it raises HostNameUnknown, HostUnderRecovery, ComputeServiceNotFound, or
@@ -161,6 +165,8 @@ def repair(database: Database, cloud: Cloud, name: str) -> str:
             f"{_state(service)}; the host stays on maintenance."
         )
     host = db.hosts.repaired(database, name)
+    if told.is_on:
+        told.send(*events.host_updated(host, None, database.clock.now()))
     return (
         f"{name}: compute service {service.status} and {_state(service)}; on_maintenance "
         f"{host.on_maintenance}, reserved {host.reserved}, segment {host.failover_segment.name}."

@@ -7,11 +7,11 @@ import dataclasses
 
 from oslo_log import log
 
-from masakari import context, db, events
+from masakari import db, events
 from masakari.db.models import Notification
 from masakari.engine.world import Job, World
 from masakari.errors import MasakariError
-from masakari.events import Event, Json
+from masakari.events import Event
 
 LOG = log.getLogger(__name__)
 
@@ -57,25 +57,12 @@ def if_changed(world: World, is_changed: bool, host_uuid: str, request_id: str |
         LOG.warning("host %s: its change is not announced: %s", host_uuid, e)
         return is_changed
     if host is not None:
-        payload = events.HOST.payload(events.values_of(host))
-        world.events.send(
-            *(
-                event(world, f"host.update.{phase}", payload, request_id, events.API)
-                for phase in ("start", "end")
-            )
-        )
+        world.events.send(*events.host_updated(host, request_id, world.clock.now()))
     return is_changed
-
-
-def event(
-    world: World, type_: str, payload: Json, request_id: str | None, publisher: str = events.ENGINE
-) -> Event:
-    """Something that happens now, because of a request."""
-    ctx = events.context_of(context.admin_context(request_id))
-    return Event(type_, publisher, payload, ctx, world.clock.now())
 
 
 def _notification(world: World, n: Notification, phase: str, fault: Exception | None) -> None:
     if world.events.is_on:
         payload = events.NOTIFICATION.payload(events.values_of(n), fault)
-        world.events.send(event(world, f"notification.process.{phase}", payload, n.request_id))
+        type_, now = f"notification.process.{phase}", world.clock.now()
+        world.events.send(Event(type_, events.ENGINE, payload, events.by(n.request_id), now))

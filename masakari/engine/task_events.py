@@ -11,9 +11,9 @@ from taskflow import states, task
 from taskflow.types import notifier
 
 from masakari import events
-from masakari.engine import announcements
 from masakari.engine.world import Job
 from masakari.errors import DatabaseUnavailable, LeaseLost, MasakariError
+from masakari.events import Event
 
 LEAST_ADVANCE = 0.05
 
@@ -93,6 +93,5 @@ class _Telling:
             "request_id": n.request_id,
         }
         payload = events.TASK.payload(values, fault)
-        job.world.events.send(
-            announcements.event(job.world, f"recovery.task.{phase}", payload, n.request_id)
-        )
+        type_, now = f"recovery.task.{phase}", job.world.clock.now()
+        job.world.events.send(Event(type_, events.ENGINE, payload, events.by(n.request_id), now))

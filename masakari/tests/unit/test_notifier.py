@@ -68,7 +68,7 @@ def test_message_is_as_oslo_messaging_writes_it():
         "payload": {"a": 1},
         "timestamp": "2026-01-01 00:00:01.500000",
     }
-    assert (ctxt, priority, retry) == ({"request_id": "req-1"}, "INFO", -1)
+    assert (ctxt, priority, retry) == ({"request_id": "req-1"}, "INFO", None)
     assert other_priority == "ERROR"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from oslo_config import cfg
 
-from masakari import db, errors
+from masakari import db, errors, events
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import ComputeService
 from masakari.cmd import manage
@@ -177,6 +177,18 @@ def database(clock: ManualClock, connect_database: Callable[[Clock], Database]) 
     return database
 
 
+class Heard:
+    """Keeps events."""
+
+    is_on = True
+
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+
+    def send(self, *told: events.Event) -> None:
+        self.events += told
+
+
 def service(cloud: SimCloud) -> ComputeService:
     return cloud.compute_services("compute1")[0]
 
@@ -191,6 +203,16 @@ def test_repaired_host_is_in_service(database: Database, cloud: SimCloud) -> Non
         "compute1: compute service enabled and up; on_maintenance False, reserved False, "
         "segment rack1."
     )
+
+
+def test_repaired_host_is_announced(database: Database, cloud: SimCloud) -> None:
+    told = Heard()
+
+    manage.repair(database, cloud, "compute1", told)
+
+    assert [event.type for event in told.events] == ["host.update.start", "host.update.end"]
+    data = told.events[-1].payload["masakari_object.data"]
+    assert (data["name"], data["on_maintenance"]) == ("compute1", False)
 
 
 def test_repaired_twice_says_the_same(database: Database, cloud: SimCloud) -> None:
