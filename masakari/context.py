@@ -7,6 +7,11 @@ class RequestContext(context.RequestContext):  # type: ignore[misc]  # oslo.cont
     """oslo.context's, under our name; `is_admin` follows the policy `context_is_admin`."""
 
 
+class _Own(RequestContext):
+    def update_store(self) -> None:
+        """Lines of the log are not marked with it: our threads work for one request after the other."""
+
+
 def admin_context(request_id: str | None = None) -> RequestContext:
     """A context of our own; without *request_id*, for work that no request asked for."""
-    return RequestContext(is_admin=True, overwrite=False, request_id=request_id)
+    return _Own(is_admin=True, overwrite=False, request_id=request_id)

@@ -3,8 +3,10 @@
 import datetime
 import difflib
 import json
+import threading
 
 import pytest
+from oslo_context import context
 
 from masakari import events
 from masakari.context import RequestContext
@@ -192,3 +194,17 @@ def test_context_has_who_asked_and_no_token():
 
     assert "gAAAA" not in str(told)
     assert (told["user"], told["project_id"], told["request_id"]) == ("u1", "p1", "req-1")
+
+
+def test_context_of_our_own_does_not_stay_with_the_thread():
+    told = []
+
+    def work():
+        told.append(events.by("req-1")["request_id"])
+        told.append(context.get_current())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert told == ["req-1", None]
