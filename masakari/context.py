@@ -9,7 +9,7 @@ class RequestContext(context.RequestContext):  # type: ignore[misc]  # oslo.cont
 
 class _Own(RequestContext):
     def update_store(self) -> None:
-        """Lines of the log are not marked with it: our threads work for one request after the other."""
+        """No line of the log is marked with it: our threads work for many requests in turn."""
 
 
 def admin_context(request_id: str | None = None) -> RequestContext:
