@@ -21,7 +21,9 @@ def wait(what, predicate, timeout):
 
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-PORTS = itertools.cycle(range(20000 + 500 * WORKER, 20500 + 500 * WORKER))
+FIRST = 20000 + 500 * WORKER
+# runs that go on beside one another begin at different places
+PORTS = (FIRST + n % 500 for n in itertools.count(os.getpid()))
 
 
 def free_port():
