@@ -63,14 +63,22 @@ class Testbed:
 
     def command_line(self, *arguments):
         """What `openstack` prints."""
-        tool = pathlib.Path(sys.executable).parent / "openstack"
-        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")} | self.env
-        done = subprocess.run(
-            [tool, *arguments], env=env, capture_output=True, text=True, check=False
-        )
+        done = self.try_command_line(self.env, *arguments)
         if done.returncode:
             pytest.fail(f"openstack {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    @staticmethod
+    def try_command_line(env, *arguments):
+        """The finished command of who has that environment."""
+        tool = pathlib.Path(sys.executable).parent / "openstack"
+        return subprocess.run(
+            [tool, *arguments],
+            env={k: v for k, v in os.environ.items() if not k.startswith("OS_")} | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     # ---- servers and hosts
 
