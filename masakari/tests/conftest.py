@@ -121,7 +121,7 @@ def mariadb_url(mariadb: servers.Server) -> Iterator[str]:
     servers.execute(mariadb.port, f"DROP DATABASE {name}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rabbit_url(server: StartServer) -> str:
     """URL of this worker's virtual host on the private RabbitMQ server; queues of earlier tests
     may be left in it.
