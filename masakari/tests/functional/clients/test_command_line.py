@@ -121,7 +121,7 @@ class Story:
             def is_so():
                 return self._openstack.run(*arguments)[1] == step.until
 
-            wait(f"{step.line} prints {step.until}", is_so, 60)
+            wait(f"{step.line} prints {step.until}", is_so, 120)
             return
         told = f"openstack {step.line}\nended with {status} and printed\n{out}{err}"
         if step.refused:
