@@ -80,10 +80,18 @@ class ToozLocks:
         self._secrets = secrets
         self._is_started = False
         self._is_away = False
+        self._problem: str | None = None
         self._was_tried = clock.event()
         self._stop = clock.event()
         self._thread = threading.Thread(target=self._run, name="locks", daemon=True)
         self._thread.start()
+
+    def problem(self) -> str | None:
+        """Why the backend does not answer, or None if it does; the first attempt is waited for."""
+        self._was_tried.wait(PATIENCE_S)
+        if self._is_started and not self._is_away:
+            return None
+        return self._problem or f"no answer within {PATIENCE_S:g} s"
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[bool]:
@@ -176,10 +184,11 @@ class ToozLocks:
             needs_care = self._coordinator.requires_beating
             dies_after_s = self._coordinator.heartbeat() if needs_care else None
         except Exception as e:  # whatever the backend's library raises
+            self._problem = self._text(e)
             if not self._is_away:
                 LOG.warning(
                     "the lock backend does not answer, the database alone keeps order: %s",
-                    self._text(e),
+                    self._problem,
                 )
             self._is_away = True
             return PAUSE_S

@@ -86,7 +86,7 @@ def configure(
                 default_config_dirs=places.directories,
             )
         check(conf)
-    logs.setup(conf, project)
+    logs.setup(conf, project, program)
     say_what_was_held()
     return conf
 

@@ -38,8 +38,13 @@ def set_defaults() -> None:
     log.set_defaults(default_log_levels=[*levels, *QUIET])
 
 
-def setup(conf: cfg.ConfigOpts, project: str) -> None:
-    """Log as *conf* says.  Raises ConfigInvalid and LogConfigError."""
+def setup(conf: cfg.ConfigOpts, project: str, program: str) -> None:
+    """Log as *conf* says, in log_dir under the name of *program*, if nothing else is said.
+
+    Raises ConfigInvalid and LogConfigError.
+    """
+    if conf.log_dir:  # oslo.log would name it after whatever script loads the WSGI application
+        conf.set_default("log_file", f"{program}.log")
     without_journal = conf.use_journal and not _has_journal()
     if without_journal:  # what is said on stderr reaches systemd's journal as well
         conf.set_override("use_journal", False)

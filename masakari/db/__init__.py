@@ -16,6 +16,7 @@ from masakari.db import (
     query,
     segments,
     session,
+    standing,
     vm_recoveries,
     vmoves,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "query",
     "segments",
     "session",
+    "standing",
     "vm_recoveries",
     "vmoves",
 ]

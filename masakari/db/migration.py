@@ -64,6 +64,22 @@ def version(conf: cfg.ConfigOpts, clock: Clock | None = None) -> str | None:
         return retry.calling(database.clock, read)
 
 
+def newest() -> str:
+    """The revision to which `sync` brings a database."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None  # noqa: S101  the chain is not empty
+    return head
+
+
+def is_known(revision: str) -> bool:
+    """Whether this release has the revision in its chain."""
+    try:
+        _check_revision(revision)
+    except Invalid:
+        return False
+    return True
+
+
 def upgrade(database: Database, revision: str | None = None) -> None:
     """Our tables are at *revision* (None: the newest) or later.  Raises as `sync`."""
     target = revision or "head"

@@ -67,7 +67,7 @@ class Client:
         """Of our token.  Raises CloudUnavailable."""
 
         def attempt() -> tuple[str | None]:
-            with _errors_in_our_words(self._access):
+            with errors_in_our_words(self._access):
                 return (self._access.session.get_user_id(),)
 
         return self._persist(attempt)[0]
@@ -152,7 +152,7 @@ class Client:
         """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""
         adapter, version = self._ready()
         began = self.clock.monotonic()
-        with _errors_in_our_words(self._access):
+        with errors_in_our_words(self._access):
             response = adapter.request(
                 path, method, json=body, microversion=_text(version), raise_exc=False
             )
@@ -186,7 +186,7 @@ class Client:
         adapter, version = self._adapter, self._version
         if adapter is not None and version is not None:
             return adapter, version
-        with self._lock, _errors_in_our_words(self._access):
+        with self._lock, errors_in_our_words(self._access):
             if self._adapter is None:
                 self._adapter = self._connection.compute
             if self._version is None:
@@ -220,7 +220,7 @@ def _negotiate(adapter: Any) -> Version:
 
 
 @contextlib.contextmanager
-def _errors_in_our_words(access: Access) -> Iterator[None]:
+def errors_in_our_words(access: Access) -> Iterator[None]:
     """What keystoneauth and the SDK raise becomes Transient or CloudUnavailable."""
     try:
         yield

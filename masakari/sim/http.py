@@ -7,6 +7,9 @@ Keystone stands at /v3, Nova at /compute/v2.1, the controls below /sim (see `sim
 
 import argparse
 import contextlib
+import dataclasses
+import datetime
+import email.utils
 import re
 import signal
 import threading
@@ -94,10 +97,14 @@ class SimServer:
 
     def _dispatch(self, request: Request) -> Response:
         if request.path.startswith("/compute"):
-            return self._nova.answer(request, request.path.removeprefix("/compute") or "/")
-        if self.control.keystone_latency_s:
-            self.cloud.clock.sleep(self.control.keystone_latency_s)
-        return self.keystone.answer(request)
+            answer = self._nova.answer(request, request.path.removeprefix("/compute") or "/")
+        else:
+            if self.control.keystone_latency_s:
+                self.cloud.clock.sleep(self.control.keystone_latency_s)
+            answer = self.keystone.answer(request)
+        now = self.cloud.clock.now().replace(tzinfo=datetime.UTC)
+        date = {"Date": email.utils.format_datetime(now, usegmt=True)}
+        return dataclasses.replace(answer, headers={**date, **answer.headers})
 
 
 def _kind(request: Request) -> str:

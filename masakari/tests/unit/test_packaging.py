@@ -31,6 +31,7 @@ def wheel(tmp_path_factory):
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "requirements.txt", "README.rst"):
         shutil.copy(TREE / name, copy)
     shutil.copy(TREE / "LICENSE", copy)
+    shutil.copytree(TREE / "bin", copy / "bin")
     shutil.copytree(TREE / "masakari", copy / "masakari", ignore=shutil.ignore_patterns(*IGNORED))
     subprocess.run([sys.executable, "-c", BUILD, copy], cwd=copy, check=True, capture_output=True)
     with zipfile.ZipFile(next(copy.glob("*.whl"))) as archive:

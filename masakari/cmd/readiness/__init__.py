@@ -1,0 +1,1 @@
+"""What `masakari-status upgrade check` looks at; nothing is changed by it."""

@@ -1,0 +1,105 @@
+"""masakari-status: whether all is ready for an upgrade, or for a start.
+
+masakari-status [options] upgrade check [--json]
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_upgradecheck import upgradecheck
+from oslo_upgradecheck.upgradecheck import Code, Result
+
+from masakari.clock import Clock, SystemClock
+from masakari.cmd import common
+from masakari.cmd.readiness import access, settings, stores
+from masakari.errors import DatabaseUnavailable, MasakariError
+
+LOG = log.getLogger(__name__)
+
+PROGRAM = "masakari-status"
+DESCRIPTION = (
+    "Looks whether configuration, policies, database, locks, Keystone, Nova and clocks are ready. "
+    "Ends with 0 (all is well), 1 (a warning), 2 (a failure) or 255 (it could not be looked at)."
+)
+ERROR = 255
+
+Check = Callable[[cfg.ConfigOpts, Clock], Result]
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("Options", settings.options),
+    ("Policy file", settings.policies),
+    ("Database revision", stores.database),
+    ("TaskFlow tables", stores.taskflow),
+    ("Coordination", stores.coordination),
+    ("Keystone", access.keystone),
+    ("Nova", access.compute),
+    ("Clocks", access.clocks),
+)
+
+
+class Commands(upgradecheck.UpgradeCommands):
+    """The checks, as oslo.upgradecheck runs and prints them."""
+
+    def __init__(self, conf: cfg.ConfigOpts, clock: Clock) -> None:
+        """Look at what *conf* names."""
+        self._upgrade_checks = tuple(
+            (name, lambda _self, check=check: guarded(check, conf, clock)) for name, check in CHECKS
+        )
+
+
+def guarded(check: Check, conf: cfg.ConfigOpts, clock: Clock) -> Result:
+    """The result of the check; what it cannot look at is a failure with a sentence."""
+    try:
+        return check(conf, clock)
+    except DatabaseUnavailable as e:
+        detail = f" ({e.details['detail']})" if "detail" in e.details else ""
+        return Result(
+            Code.FAILURE,
+            f"{str(e).rstrip('.')}{detail}: look at the URL in the configuration, and whether the "
+            "server runs.",
+        )
+    except MasakariError as e:
+        return Result(Code.FAILURE, common.sentence(e))
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    conf: cfg.ConfigOpts | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """The exit status: 0 success, 1 warning, 2 failure, 255 it could not be looked at."""
+    conf = conf or cfg.CONF
+    commands = Commands(conf, clock or SystemClock())
+
+    def register(conf: cfg.ConfigOpts) -> None:
+        common.register_server(conf)
+        conf.set_default("use_stderr", True)  # stdout is for the results
+        upgradecheck.register_cli_options(conf, commands)
+
+    try:
+        common.configure(conf, PROGRAM, argv, register=register, description=DESCRIPTION)
+        if not conf.debug:
+            _silence(conf)
+        upgradecheck.CONF = conf  # where it looks for --json
+        return int(conf.command.action_fn())
+    except (MasakariError, cfg.Error, log.LogConfigError) as e:
+        sys.stderr.write(f"{PROGRAM}: {common.sentence(e)}\n")
+    except KeyboardInterrupt:
+        return 130
+    except Exception as e:  # a defect; its text may have a password in it
+        LOG.debug("unexpected error", exc_info=True)
+        sys.stderr.write(f"{PROGRAM}: unexpected error {type(e).__name__}; --debug shows where\n")
+    return ERROR
+
+
+def _silence(conf: cfg.ConfigOpts) -> None:
+    """The log says nothing: the results say what there is to say."""
+    for name in ("", *(pair.partition("=")[0] for pair in conf.default_log_levels)):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
