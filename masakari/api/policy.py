@@ -204,14 +204,6 @@ def make_enforcer(conf: cfg.ConfigOpts) -> Enforcer:
     return enforcer
 
 
-@functools.cache
-def get_enforcer() -> Enforcer:
-    """For the oslopolicy-* tools (entry point oslo.policy.enforcer)."""
-    conf = cfg.ConfigOpts()
-    conf([], project="masakari")
-    return make_enforcer(conf)
-
-
 def list_rules() -> Sequence[policy.RuleDefault]:
     """Every rule with its default (entry point oslo.policy.policies)."""
     return [*BASE_RULES, *extensions.discoverable_rules(), *operation.rules()]

@@ -151,6 +151,14 @@ SERVER_OPTS: dict[str, list[cfg.Opt]] = {
         Unused("version", instead=TLS),
         Unused("ciphers", instead=TLS),
     ],
+    "oslo_messaging_rabbit": [
+        Unused(
+            "heartbeat_in_pthread",
+            BOOLEAN,
+            level=logging.DEBUG,  # every deployment sets it
+            instead="heartbeats have a thread anyway",
+        ),
+    ],
     "oslo_concurrency": [
         Unused("disable_process_locking", BOOLEAN, default=False, instead="nothing is locked so"),
         Unused(
