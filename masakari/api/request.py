@@ -1,6 +1,5 @@
 """A request as the handlers see it: who asks, at which version, for which part of a list."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib import parse
@@ -10,7 +9,7 @@ import webob.exc
 from oslo_config import cfg
 
 from masakari import cloud, context, errors, rpc
-from masakari.api import fields, versions
+from masakari.api import fields, jsontext, versions
 from masakari.api.versions import Version
 from masakari.db import query, session
 from masakari.events import SILENCE, Events
@@ -64,13 +63,21 @@ class Request:
             raise webob.exc.HTTPUnsupportedMediaType(
                 f"Content-Type must be {MEDIA_TYPES[0]}, not {self.http.content_type}"
             )
-        raw = self.http.body
+        raw = self._raw_body()
         if not raw:
             raise errors.Invalid(message="The request has no body: a JSON object is expected")
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as exc:
+            return jsontext.loads(raw)
+        except ValueError as exc:
             raise errors.Invalid(message=f"The body is not JSON: {exc}") from exc
+
+    def _raw_body(self) -> bytes:
+        try:
+            return bytes(self.http.body)
+        except TimeoutError as exc:
+            raise webob.exc.HTTPRequestTimeout("The body did not arrive in time") from exc
+        except (OSError, ValueError) as exc:  # cut off, or chunks of impossible sizes
+            raise errors.Invalid(message="The body could not be read to its end") from exc
 
     # ---- lists
 

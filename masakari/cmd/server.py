@@ -1,17 +1,17 @@
 """The HTTP server of masakari-api and masakari-standalone: cheroot, made for many processes."""
 
 import logging
-import select
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
-from cheroot import server, wsgi
+from cheroot import wsgi
 from cheroot.ssl import builtin
 from oslo_config import cfg
 from oslo_log import log
 
+from masakari.cmd import connections
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
@@ -19,8 +19,6 @@ LOG = log.getLogger(__name__)
 BACKLOG = 128
 LARGEST_BODY = 16 * 1024 * 1024
 """A larger body ends the connection; the API's own limit, far below, is answered politely."""
-BUSY_MS = 1
-"""A client whose next request comes within so many milliseconds keeps its thread."""
 FOREVER_S = 365 * 86400
 
 
@@ -91,35 +89,13 @@ def tls(conf: cfg.ConfigOpts) -> Tls | None:
     return adapter
 
 
-class Connection(server.HTTPConnection):  # type: ignore[misc]  # cheroot is untyped
-    """A connection whose thread waits a moment for the next request before it gives it back.
-
-    A busy client's comes at once, and the way through the thread that watches all connections would
-    cost as much as a small answer.
-    """
-
-    def communicate(self) -> bool:
-        """Whether the connection stays open."""
-        while super().communicate():  # type: ignore[no-untyped-call]
-            if self.server.requests.qsize or not self.server.ready or not self._is_busy():
-                return True
-        return False
-
-    def _is_busy(self) -> bool:
-        if self.rfile.has_data():
-            return True
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
-        return bool(poll.poll(BUSY_MS))
-
-
 class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
     """Serves one application on a socket that listens already and may be shared by processes.
 
     `serve_forever` returns after `stop`, which waits for requests in flight.
     """
 
-    ConnectionClass = Connection
+    ConnectionClass = connections.Connection
 
     def __init__(
         self,
@@ -140,9 +116,10 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         self.ssl_adapter = adapter
         self.max_request_header_size = conf.wsgi.max_header_line
         self.max_request_body_size = LARGEST_BODY
-        self.software = "masakari"
-        if not conf.wsgi.keep_alive:
-            self.keep_alive_conn_limit = 0
+        self.software = self.server_name = "masakari"
+        # cheroot's default is 10, whoever they are
+        self.keep_alive_conn_limit = connections.MOST if conf.wsgi.keep_alive else 0
+        self.request_timeout_s = conf.wsgi.client_request_timeout or FOREVER_S
         self._listener = listener
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
@@ -158,6 +135,8 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
     def get_ready(self) -> None:
         """From now on `stop` is heard."""
         self.prepare()
+        self._connections.close()  # type: ignore[has-type]  # made by prepare
+        self._connections = connections.Connections(self)
         # of several processes that see a connection only one gets it: the others must not wait
         self.socket.settimeout(0)
 
@@ -165,13 +144,19 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         """Serve until `stop` is called, or was."""
         self.serve()
 
-    def process_conn(self, conn: Any) -> None:  # cheroot's connection
-        """A new connection gets a thread only when its request arrives."""
-        connections: Any = self._connections  # type: ignore[attr-defined]  # made by prepare
+    def process_conn(self, conn: Any) -> None:  # ours, but cheroot calls it
+        """A connection gets a thread only when its request has arrived."""
         if conn.last_used is None:
-            connections.put(conn)
-        else:
+            self._connections.make_room()
+            self._connections.put(conn)
+            return
+        conn.collect()
+        if conn.is_over:
+            conn.close()
+        elif conn.has_work:
             super().process_conn(conn)
+        else:
+            self._connections.put(conn)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """To our log; what clients do wrong is not worth more than DEBUG."""

@@ -82,6 +82,14 @@ WSGI_OPTS: list[cfg.Opt] = [
         min=0,
         help="Seconds after which an idle connection is closed; 0: never.",
     ),
+    cfg.FloatOpt(
+        "client_request_timeout",
+        default=60.0,
+        min=0,
+        help="Seconds in which a request, head and body, must have arrived after its first byte, "
+        "and in which the client must take something of an answer; 0: without limit. Who is slower "
+        "gets 408, or is cut off.",
+    ),
     cfg.BoolOpt("keep_alive", default=True, help="Whether connections serve several requests."),
     cfg.IntOpt("max_header_line", default=16384, min=0, help="Bytes of headers accepted."),
     cfg.IntOpt(

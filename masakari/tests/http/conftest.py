@@ -3,6 +3,7 @@
 import pytest
 from keystoneauth1 import loading
 from keystonemiddleware import opts as keystonemiddleware_opts
+from oslo_service import opts as service_opts
 
 import masakari.cmd  # noqa: F401  oslo.service must not choose eventlet
 from masakari.api.app import make_app
@@ -73,6 +74,13 @@ def api(conf, make_client):
     """A client of an API that authenticates nobody."""
     conf.set_override("auth_strategy", "noauth2")
     return make_client()
+
+
+@pytest.fixture
+def options(conf):
+    """Options of the HTTP server, too."""
+    service_opts.register_service_opts(conf)
+    return conf
 
 
 # ---- with Keystone

@@ -9,13 +9,11 @@ import threading
 
 import pytest
 import trustme
-from oslo_service import opts as service_opts
 
 from masakari.clock import SystemClock, wait_until
 from masakari.cmd import server as server_module
 from masakari.errors import ConfigInvalid
-
-PATIENCE_S = 20
+from masakari.tests.http.serving import PATIENCE_S, serving
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +25,6 @@ def pem(tmp_path_factory):
     issued.private_key_and_cert_chain_pem.write_to_path(str(path))
     ca.cert_pem.write_to_path(str(path), append=True)
     return path
-
-
-@pytest.fixture
-def options(conf):
-    service_opts.register_service_opts(conf)
-    return conf
 
 
 def hello(environ, start_response):
@@ -52,22 +44,6 @@ class Gate:
         self.entered.set()
         assert self.leave.wait(PATIENCE_S)
         return hello(environ, start_response)
-
-
-@contextlib.contextmanager
-def serving(options, application, **kwargs):
-    """A server on a port of its own, in a thread."""
-    listener = server_module.listen("127.0.0.1", 0)
-    server = server_module.Server(options, application, listener, **kwargs)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    assert wait_until(SystemClock(), lambda: server.ready, PATIENCE_S, 0.01)
-    try:
-        yield server, listener.getsockname()
-    finally:
-        server.stop()
-        thread.join(PATIENCE_S)
-        listener.close()
 
 
 def get(address, headers=None):
@@ -179,7 +155,24 @@ def test_tls_tells_the_application(encrypted, pem):
         assert get_encrypted(address, pem) == b"https"
 
 
+def echo_length(environ, start_response):
+    body = str(len(environ["wsgi.input"].read())).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def test_tls_takes_large_bodies_one_after_the_other(encrypted, pem):
+    context = ssl.create_default_context(cafile=pem)
+    with serving(encrypted, echo_length, adapter=server_module.tls(encrypted)) as (_, address):
+        connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
+        with contextlib.closing(connection):
+            for size in (0, 100_000, 1, 500_000, 60_000):
+                connection.request("POST", "/", body=b"x" * size)
+                assert connection.getresponse().read() == str(size).encode()
+
+
 def test_handshake_that_never_comes_delays_nobody(encrypted, pem):
+    encrypted.set_override("masakari_api_threads", 1)
     with (
         serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address),
         socket.create_connection(address, PATIENCE_S),

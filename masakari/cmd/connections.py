@@ -1,0 +1,288 @@
+"""Connections of the HTTP server: a request gets a thread when it is there, not while it drips in.
+
+What cheroot reads in a thread of the request, bytes that a client may send one a second, is
+collected here by the one thread that watches all connections.
+"""
+
+import contextlib
+import re
+import select
+import socket
+import ssl
+from typing import Any
+
+from cheroot import connections as cheroot_connections
+from cheroot import server as cheroot_server
+
+from masakari.clock import SystemClock
+
+CHUNK = 65536
+COLLECTED = 128 * 1024
+"""Bytes of a body that are collected; the rest of a larger one is read, or refused, in a thread."""
+BUSY_MS = 1
+"""A client whose next request comes within so many milliseconds keeps its thread."""
+LINGER_S = 5.0
+"""How long a client may go on sending what is not read any more, to see why."""
+MOST = 700
+"""Connections of a process; who is idle longest makes room."""
+TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+_HEAD_ENDS = b"\r\n\r\n"
+_LENGTH = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,18})[ \t]*\r?$")
+_CHUNKED = re.compile(rb"(?im)^transfer-encoding:.*chunked")
+_EXPECTS = re.compile(rb"(?im)^expect:")
+_LAST_CHUNK = b"0\r\n\r\n"
+
+CLOCK = SystemClock()
+
+
+class Arrivals:
+    """What has arrived on a socket, as a file; reading more waits, until the deadline at most."""
+
+    bytes_read = 0  # cheroot's statistics
+
+    def __init__(self, sock: socket.socket, largest_head: int) -> None:
+        self._socket = sock
+        self._largest_head = largest_head
+        self._buffer = bytearray()
+        self.has_ended = False
+        """Nothing more will come."""
+        self.is_discarding = False
+        """Nothing of it will be read."""
+        self.deadline: float | None = None
+        """On the monotonic clock; None: without limit."""
+
+    def __len__(self) -> int:
+        """Bytes that can be read without waiting."""
+        return len(self._buffer)
+
+    def collect(self) -> None:
+        """Take what is there without waiting."""
+        self._socket.settimeout(0)
+        try:
+            while len(self._buffer) <= 2 * COLLECTED:
+                data = self._socket.recv(CHUNK)
+                if not data:
+                    self.has_ended = True
+                    break
+                self._buffer += data
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            self.has_ended = True
+        if self.is_discarding:
+            self._buffer.clear()
+
+    def has_data(self) -> bool:
+        """For cheroot: whether the socket need not be watched, as there is something to do."""
+        if self.is_discarding:
+            return False
+        # TLS may have decrypted more than was read
+        is_pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        return is_pending or self.has_whole_request()
+
+    def has_whole_request(self) -> bool:
+        """Whether a thread can go on without waiting, or has to say what is wrong."""
+        end = self._buffer.find(_HEAD_ENDS)
+        if end < 0:
+            return len(self._buffer) > self._largest_head or b"\n\n" in self._buffer
+        head = bytes(self._buffer[:end])
+        body = len(self._buffer) - end - len(_HEAD_ENDS)
+        if body > COLLECTED or _EXPECTS.search(head):
+            return True
+        if _CHUNKED.search(head):
+            return self._buffer.endswith(_LAST_CHUNK)
+        length = _LENGTH.search(head)
+        return length is None or int(length[1]) > COLLECTED or body >= int(length[1])
+
+    # ---- what cheroot reads, in a thread
+
+    def read(self, size: int | None = None) -> bytes:
+        """*size* bytes, fewer at the end."""
+        while (size is None or len(self._buffer) < size) and self._wait_for_more():
+            pass
+        return self._take(len(self._buffer) if size is None else size)
+
+    def readline(self, size: int | None = None) -> bytes:
+        """A line with its end, or *size* bytes of it."""
+        while True:
+            end = self._buffer.find(b"\n") + 1
+            if end and (size is None or end <= size):
+                return self._take(end)
+            if size is not None and len(self._buffer) >= size:
+                return self._take(size)
+            if not self._wait_for_more():
+                return self._take(len(self._buffer))
+
+    def close(self) -> None:
+        """Nothing is to be closed beside the socket."""
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _wait_for_more(self) -> bool:
+        of_writes = self._socket.gettimeout()
+        if self.deadline is not None:
+            left_s = self.deadline - CLOCK.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("timed out")  # the words by which cheroot knows it
+            self._socket.settimeout(left_s)
+        data = self._socket.recv(CHUNK)
+        self._socket.settimeout(of_writes)
+        self._buffer += data
+        return bool(data)
+
+
+class Exchange(cheroot_server.HTTPRequest):  # type: ignore[misc]  # cheroot is untyped
+    """A request and its answer."""
+
+    def respond(self) -> None:
+        """Answer; what is left of a chunked body must not be taken for the next request."""
+        super().respond()
+        if self.chunked_read and not self.rfile.closed:
+            self.close_connection = True
+
+
+class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroot is untyped
+    """A connection whose requests are collected before they get a thread."""
+
+    RequestHandlerClass = Exchange
+
+    def __init__(self, server: Any, sock: socket.socket, makefile: Any) -> None:
+        """As cheroot makes it."""
+        super().__init__(server, sock, makefile)
+        self.rfile = self._arrivals = Arrivals(sock, server.max_request_header_size or COLLECTED)
+        self._last_used: float | None = None
+        self._since: float | None = None
+        self._limit_s: float | None = None  # while something must end soon
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return self._limit_s is None
+
+    @property
+    def last_used(self) -> float | None:
+        """When it was, for cheroot, which closes what was not for the server's timeout.
+
+        With a request that has begun the time counts from there, and is `request_timeout_s`.
+        """
+        if self._limit_s is not None and self._since is not None:
+            return self._since + self._limit_s - float(self.server.timeout)
+        return self._last_used
+
+    @last_used.setter
+    def last_used(self, value: float) -> None:
+        self._last_used = value
+        if self._limit_s is not None and self._since is None:
+            self._since = value
+
+    def collect(self) -> None:
+        """Take what has arrived."""
+        self._arrivals.collect()
+        if len(self._arrivals):
+            self._must_end_within(self.server.request_timeout_s)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self._arrivals.has_ended and not len(self._arrivals)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a thread has something to do, if only to say what is wrong."""
+        return self._arrivals.has_ended or self._arrivals.has_whole_request()
+
+    def communicate(self) -> bool:
+        """Serve what has arrived; True if the connection is to be watched further on.
+
+        The thread waits a moment for the next request.  A busy client's comes at once, and the way
+        through the thread that watches all connections would cost as much as a small answer.
+        """
+        if self._arrivals.is_discarding:
+            return False
+        while self._serve_one():
+            if self.server.requests.qsize or not self.server.ready or not self._is_busy():
+                return True
+            if self.is_over:
+                return False
+        return self._drain()
+
+    def _serve_one(self) -> bool:
+        """Whether the connection stays open."""
+        limit_s = self.server.request_timeout_s
+        self._limit_s = self._since = None
+        self._arrivals.deadline = CLOCK.monotonic() + limit_s
+        self.socket.settimeout(limit_s)  # of each write, too
+        try:
+            return bool(super().communicate())  # type: ignore[no-untyped-call]
+        finally:
+            self._arrivals.deadline = None
+
+    def _is_busy(self) -> bool:
+        if not self._arrivals.has_data():
+            poll = select.poll()
+            poll.register(self.socket, select.POLLIN)
+            if not poll.poll(BUSY_MS):
+                return False
+        self.collect()
+        return self.has_work
+
+    def close(self) -> None:
+        """Who has begun a request and not ended it is told so."""
+        if not self.is_idle and not self._arrivals.is_discarding:
+            with contextlib.suppress(OSError):
+                self.socket.settimeout(0)
+                self.socket.send(TIMED_OUT)
+        super().close()
+
+    def _drain(self) -> bool:
+        """The answer is complete.  If the rest of the request met a closed socket, the client's
+        system would throw away the answer before it is read.
+        """
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        self._arrivals.is_discarding = True
+        self._must_end_within(LINGER_S)
+        return True
+
+    def _must_end_within(self, limit_s: float) -> None:
+        if self._limit_s is None:
+            self._limit_s, self._since = limit_s, None
+
+
+class Connections(cheroot_connections.ConnectionManager):  # type: ignore[misc]  # untyped
+    """All connections that have no thread."""
+
+    _selector: Any
+    _num_connections: int
+
+    def make_room(self) -> None:
+        """There is room for one more."""
+        if self._num_connections < MOST:
+            return
+        watched = [
+            (conn.last_used, fd, conn)
+            for fd, conn in self._selector.connections
+            if conn is not self.server and conn.is_idle
+        ]
+        if watched:
+            _, fd, conn = min(watched, key=lambda row: row[0])
+            self._selector.unregister(fd)
+            conn.close()
+
+    def close(self) -> None:
+        """End them; requests that have begun are still answered."""
+        for fd, conn in list(self._selector.connections):
+            if conn is self.server:
+                continue
+            self._selector.unregister(fd)
+            if conn.is_idle:
+                conn.close()
+            else:
+                self.server.requests.put(conn)
+        self._selector.close()
