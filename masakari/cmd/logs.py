@@ -46,7 +46,7 @@ def setup(conf: cfg.ConfigOpts, project: str, program: str) -> None:
     if conf.log_dir:  # oslo.log would name it after whatever script loads the WSGI application
         conf.set_default("log_file", f"{program}.log")
     without_journal = conf.use_journal and not _has_journal()
-    if without_journal:  # what is said on stderr reaches systemd's journal as well
+    if without_journal:  # what is said on stdout reaches systemd's journal as well
         conf.set_override("use_journal", False)
     try:
         log.setup(conf, project)

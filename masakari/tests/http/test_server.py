@@ -218,3 +218,12 @@ def test_port_that_is_taken_is_told_at_start():
 
         with pytest.raises(ConfigInvalid, match=rf"masakari_api_listen: .*port {port}"):
             server_module.listen("127.0.0.1", port)
+
+
+def test_silent_connections_are_asked_after():
+    listener = server_module.listen("127.0.0.1", 0, keepidle_s=77)
+    with listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77

@@ -1,6 +1,7 @@
 """What a line of the log looks like."""
 
 import concurrent.futures
+import importlib.util
 import logging
 import pathlib
 
@@ -48,3 +49,37 @@ def test_exception_that_an_operator_wants_is_told(tmp_path: pathlib.Path) -> Non
     assert warning == (
         "not taken: the tables are not there: RuntimeError: the tables are not there"
     )
+
+
+@pytest.mark.usefixtures("keep_logging")
+def test_deprecated_option_is_told_in_the_log(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = logged(tmp_path, "[osapi_v1]\nproject_id_regex = [0-9]+\n")
+
+    assert 'Option "project_id_regex" from group "osapi_v1" is deprecated for removal' in text
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("keep_logging")
+def test_log_in_a_directory_is_named_after_the_program(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "masakari.conf"
+    path.write_text(f"[DEFAULT]\nlog_dir = {tmp_path}\n")
+
+    common.configure(cfg.ConfigOpts(), "masakari-api", ["--config-file", str(path)])
+    LOG.warning("here")
+
+    assert (tmp_path / "masakari-api.log").read_text().endswith("here\n")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("systemd") is not None, reason="journal is there")
+@pytest.mark.usefixtures("keep_logging")
+def test_journal_that_cannot_be_reached_is_said(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "masakari.conf"
+    path.write_text("[DEFAULT]\nuse_journal = true\n")
+
+    common.configure(cfg.ConfigOpts(), "prog", ["--config-file", str(path)])
+
+    assert "[DEFAULT] use_journal has no effect" in capsys.readouterr().out
