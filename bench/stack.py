@@ -256,6 +256,7 @@ class Stack(contextlib.ExitStack):
             log = self.directory / "general.log"
             names = [f"{name}@'127.0.0.1'" for name in USERS]
             servers.execute(
+                "mariadb",
                 port,
                 f"SET GLOBAL general_log_file = '{log}'",
                 "SET GLOBAL general_log = 1",

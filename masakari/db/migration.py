@@ -161,18 +161,38 @@ def _adopt_legacy(connection: sa.Connection) -> None:
 @contextlib.contextmanager
 def _alone(database: Database) -> Iterator[None]:
     """No other sync runs meanwhile.  (SQLite needs no lock: a writer is alone.)"""
-    if database.engine.dialect.name not in ("mysql", "mariadb"):
+    lock = _LOCKS.get(database.engine.dialect.name)
+    if lock is None:
         yield
         return
     with retry.calling(database.clock, database.engine.connect) as connection:
-        name = f"{SYNC_LOCK}-{database.engine.url.database}"[:64]
-        lock = sa.func.get_lock(name, SYNC_LOCK_TIMEOUT_S)
-        if connection.execute(sa.select(lock)).scalar() != 1:
+        try:
+            has_lock = lock(connection)
+        except sa.exc.SQLAlchemyError:
+            has_lock = False
+        if not has_lock:
             raise Invalid(message="Another masakari-manage db sync is running.")
         try:
             yield
         finally:
-            connection.detach()  # it closes at the end, and MySQL gives the lock back
+            connection.detach()  # it closes at the end, and the server gives the lock back
+
+
+def _lock_mysql(connection: sa.Connection) -> bool:
+    name = f"{SYNC_LOCK}-{connection.engine.url.database}"[:64]
+    lock = sa.func.get_lock(name, SYNC_LOCK_TIMEOUT_S)
+    return bool(connection.execute(sa.select(lock)).scalar() == 1)
+
+
+def _lock_postgresql(connection: sa.Connection) -> bool:
+    """Of this database; raises when it waits for too long."""
+    connection.execute(sa.text(f"SET lock_timeout = '{SYNC_LOCK_TIMEOUT_S}s'"))
+    connection.execute(sa.select(sa.func.pg_advisory_lock(sa.func.hashtext(SYNC_LOCK))))
+    connection.commit()
+    return True
+
+
+_LOCKS = {"mysql": _lock_mysql, "mariadb": _lock_mysql, "postgresql": _lock_postgresql}
 
 
 # ---- TaskFlow's tables

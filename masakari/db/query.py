@@ -83,7 +83,7 @@ def fetch(
     query = listing.rows.where(*conditions)
     if page.marker is not None:
         query = query.where(_behind(order, _marked_row(tx, listing, page.marker)))
-    query = query.order_by(*(column.asc() if up else column.desc() for column, up in order))
+    query = query.order_by(*_order_by(order, tx.connection.dialect.name))
     return tx.connection.execute(query.limit(page.limit)).all()
 
 
@@ -105,6 +105,18 @@ def _order(listing: Listing, page: Page) -> Order:
     names = dict.fromkeys((*keys, *TIE_BREAKERS))
     given = dict(zip(keys, directions, strict=False))
     return [(_sortable(listing.table.c[n]), given.get(n, first) == "asc") for n in names]
+
+
+def _order_by(order: Order, dialect: str) -> list[ColumnElement[Any]]:
+    """Null counts as smaller than everything on every server."""
+    wanted: list[ColumnElement[Any]] = []
+    for column, ascends in order:
+        element = column.asc() if ascends else column.desc()
+        # created_at and id are never null; so PostgreSQL can use their index
+        if dialect == "postgresql" and column.name not in TIE_BREAKERS:
+            element = element.nulls_first() if ascends else element.nulls_last()
+        wanted.append(element)
+    return wanted
 
 
 def _sortable(column: "sa.Column[Any]") -> ColumnElement[Any]:

@@ -25,12 +25,28 @@ PATIENCE_S = 10.0
 """No repetition begins later than this after the first try."""
 
 SCHEMA_DIFFERS = "The database's tables are not those of this release: run masakari-manage db sync."
+RIGHT_MISSING = "The database's user may not do that."
 
 _CONTENTION = (db_exc.DBDeadlock, db_exc.DBConsistencyError)
 _ABSENT_DATABASE = (db_exc.DBConnectionError, db_exc.DBNonExistentDatabase, sa_exc.TimeoutError)
 _ABSENT_TABLE = ("no such table", "no such column", "has no column", "does not exist")
 _ABSENT_TABLE_CODES = (1054, 1146)
 """MySQL: unknown column, unknown table."""
+_RIGHT_MISSING_CODES = (1044, 1142, 1143, 1227)
+"""MySQL: no access to the database, no such right on the table or the column, no such privilege."""
+_RIGHT_MISSING = ("permission denied for ", "must be owner of ")
+"""PostgreSQL."""
+_PASSING = (
+    "is locked",  # SQLite
+    # PostgreSQL
+    "Connection refused",
+    "timeout expired",
+    "the database system is ",  # starting up, shutting down
+    "server closed the connection",
+    "due to lock timeout",
+    "remaining connection slots",
+    "too many clients",
+)
 
 R = TypeVar("R")
 
@@ -55,7 +71,9 @@ def calling(clock: Clock, call: Callable[[], R]) -> R:
 def _may_pass(error: Exception) -> bool:
     if isinstance(error, (*_CONTENTION, *_ABSENT_DATABASE)):
         return True
-    return isinstance(error, sa_exc.OperationalError) and "is locked" in str(error.orig)
+    if not isinstance(error, sa_exc.OperationalError):
+        return False
+    return any(words in str(error.orig) for words in _PASSING)
 
 
 def _named(error: Exception) -> Exception:
@@ -63,6 +81,8 @@ def _named(error: Exception) -> Exception:
     detail = _words(error)
     if _schema_differs(error, detail):
         return DatabaseUnavailable(SCHEMA_DIFFERS, detail=detail)
+    if _code(error) in _RIGHT_MISSING_CODES or detail.startswith(_RIGHT_MISSING):
+        return DatabaseUnavailable(RIGHT_MISSING, detail=detail)
     if _may_pass(error) or isinstance(error, sa_exc.OperationalError) or _is_no_database(error):
         return DatabaseUnavailable(detail=detail)
     return error
@@ -77,16 +97,25 @@ def _is_no_database(error: Exception) -> bool:
 def _schema_differs(error: Exception, detail: str) -> bool:
     if isinstance(error, db_exc.DBNonExistentTable):
         return True
-    if not isinstance(error, sa_exc.OperationalError | sa_exc.ProgrammingError):
+    if not isinstance(_statement_error(error), sa_exc.OperationalError | sa_exc.ProgrammingError):
         return False
-    arguments = getattr(error.orig, "args", ())
-    code = arguments[0] if arguments else None
-    return code in _ABSENT_TABLE_CODES or any(words in detail for words in _ABSENT_TABLE)
+    return _code(error) in _ABSENT_TABLE_CODES or any(words in detail for words in _ABSENT_TABLE)
+
+
+def _statement_error(error: Exception) -> Exception:
+    """SQLAlchemy's error, also where oslo.db has another around it."""
+    return getattr(error, "inner_exception", None) or error
+
+
+def _code(error: Exception) -> object:
+    """MySQL's number of the error."""
+    arguments = getattr(getattr(_statement_error(error), "orig", None), "args", ())
+    return arguments[0] if arguments else None
 
 
 def _words(error: Exception) -> str:
     """What the server or driver said, without statement and parameters."""
-    inner = getattr(error, "inner_exception", None) or error
+    inner = _statement_error(error)
     original = getattr(inner, "orig", None) or inner
     words = [word for word in original.args if isinstance(word, str)]  # MySQL: (code, words)
     return (words[0] if words else str(original)).partition("\n")[0]

@@ -35,6 +35,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SUPPORTED = ("sqlite", "mysql", "postgresql")
+POSTGRESQL = "postgresql+psycopg2"
+"""What postgresql:// without a driver means, as it always did (SQLAlchemy 2.1 means psycopg)."""
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
@@ -167,6 +169,8 @@ def parse_url(conf: cfg.ConfigOpts, *, group: str) -> URL:
     except (sa_exc.ArgumentError, ValueError):
         # No part of the value is repeated: it may have a password in it.
         raise invalid("not a URL of the form dialect+driver://user:password@host/name.") from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername=POSTGRESQL)
     state_path = pathlib.Path(conf.state_path).absolute()
     if problem := _problem_of_driver(url) or _problem_of_directory(url, state_path):
         raise invalid(problem)
@@ -251,6 +255,8 @@ def _prepare(engine: sa.Engine, *, clock: Clock) -> None:
         return
     if engine.dialect.name in ("mysql", "mariadb"):
         _prepare_mysql(engine)
+    elif engine.dialect.name == "postgresql":
+        _prepare_postgresql(engine)
     _ping_rarely(engine, clock)
 
 
@@ -292,6 +298,15 @@ def _prepare_mysql(engine: sa.Engine) -> None:
                 "SET SESSION time_zone = '+00:00', "
                 f"SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
             )
+
+    sa.event.listen(engine, "connect", on_connect)
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    def on_connect(dbapi_connection: Any, _record: Any) -> None:
+        with contextlib.closing(dbapi_connection.cursor()) as cursor:
+            cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+        dbapi_connection.commit()
 
     sa.event.listen(engine, "connect", on_connect)
 

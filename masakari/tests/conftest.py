@@ -103,22 +103,17 @@ def server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def mariadb(server: StartServer) -> servers.Server:
-    """The private MariaDB server."""
-    return server("mariadb")
-
-
-@pytest.fixture
-def mariadb_url(mariadb: servers.Server) -> Iterator[str]:
+def mariadb_url(server: StartServer) -> Iterator[str]:
     """URL of a fresh, empty database on the private MariaDB server."""
-    name = f"masakari_{worker_number()}"
-    servers.execute(
-        mariadb.port,
-        f"DROP DATABASE IF EXISTS {name}",
-        f"CREATE DATABASE {name} CHARACTER SET utf8",
-    )
-    yield servers.mariadb_url(mariadb.port, name)
-    servers.execute(mariadb.port, f"DROP DATABASE {name}")
+    with fresh_database(server, "mariadb") as url:
+        yield url
+
+
+def fresh_database(
+    server: StartServer, kind: str, name: str = "masakari"
+) -> contextlib.AbstractContextManager[str]:
+    """URL of an empty database on the private server *kind*, this worker's own; see servers."""
+    return servers.fresh_database(kind, server(kind).port, f"{name}_{worker_number()}")
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
+import psycopg2
 import pymysql
 
 from masakari import clock as clock_
 
 MARIADBD = pathlib.Path("/usr/sbin/mariadbd")
+POSTGRES = max(
+    pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"),
+    default=pathlib.Path("/usr/lib/postgresql/15/bin/postgres"),
+    key=lambda path: int(path.parts[4]),
+)
 RABBITMQ = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 ETCD = pathlib.Path("/usr/bin/etcd")
 REDIS = pathlib.Path("/usr/bin/redis-server")
@@ -51,8 +57,10 @@ def main(kind: str, owner: int, workers: int) -> None:
 
 
 @contextlib.contextmanager
-def _running(argv: Sequence[str], directory: pathlib.Path, **env: str) -> Iterator[None]:
-    """The program runs meanwhile, and dies with this process."""
+def _running(
+    argv: Sequence[str], directory: pathlib.Path, user: str | None = None, **env: str
+) -> Iterator[None]:
+    """The program runs meanwhile (as *user*), and dies with this process."""
     libc = ctypes.CDLL(None)
     process = subprocess.Popen(
         argv,
@@ -61,6 +69,9 @@ def _running(argv: Sequence[str], directory: pathlib.Path, **env: str) -> Iterat
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         start_new_session=True,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
         # The keeper has no other thread.
         preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
     )
@@ -128,6 +139,55 @@ def _mariadb(directory: pathlib.Path, _workers: int) -> Iterator[int]:
         with contextlib.closing(admin), admin.cursor() as cursor:
             cursor.execute(f"CREATE USER masakari@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
             cursor.execute("GRANT ALL ON *.* TO masakari@'127.0.0.1' WITH GRANT OPTION")
+        yield port
+
+
+@contextlib.contextmanager
+def _postgresql(directory: pathlib.Path, _workers: int) -> Iterator[int]:
+    data, port = directory / "data", _free_port()
+    password = directory / "password"
+    password.write_text(PASSWORD)
+    user = None
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = "postgres"
+        for path in (directory, password):
+            shutil.chown(path, user, user)
+    initdb = [
+        str(POSTGRES.with_name("initdb")),
+        f"--pgdata={data}",
+        "--username=masakari",
+        f"--pwfile={password}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
+    identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    subprocess.run(initdb, check=True, stdout=sys.stderr, cwd=directory, **identity)
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": directory,
+        "max_connections": 300,
+        "shared_buffers": "32MB",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "deadlock_timeout": "100ms",
+    }
+    options = [f"--{name}={value}" for name, value in settings.items()]
+
+    def answers() -> bool:
+        with contextlib.suppress(psycopg2.OperationalError):
+            psycopg2.connect(
+                host="127.0.0.1", port=port, user="masakari", password=PASSWORD, dbname="postgres"
+            ).close()
+            return True
+        return False
+
+    with _running([str(POSTGRES), "-D", str(data), *options], directory, user):
+        if not clock_.wait_until(CLOCK, answers, START_TIMEOUT_S, 0.05):
+            raise TimeoutError(f"PostgreSQL does not answer after {START_TIMEOUT_S} s")
         yield port
 
 
@@ -232,6 +292,7 @@ def _zookeeper(directory: pathlib.Path, _workers: int) -> Iterator[int]:
 
 START: dict[str, Callable[[pathlib.Path, int], contextlib.AbstractContextManager[int]]] = {
     "mariadb": _mariadb,
+    "postgresql": _postgresql,
     "rabbitmq": _rabbitmq,
     "etcd": _etcd,
     "redis": _redis,

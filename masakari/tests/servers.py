@@ -18,15 +18,17 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Self
 
-import pymysql
+import sqlalchemy as sa
 
 from masakari.tests import keeper
 
 PASSWORD = keeper.PASSWORD
 PROGRAMS = {
     "mariadb": keeper.MARIADBD,
+    "postgresql": keeper.POSTGRES,
     "rabbitmq": keeper.RABBITMQ,
     "etcd": keeper.ETCD,
     "redis": keeper.REDIS,
@@ -103,19 +105,44 @@ def stop_all(directory: pathlib.Path) -> None:
             os.close(watched)
 
 
-def mariadb_url(port: int, name: str) -> str:
-    """URL of the database *name* behind *port*."""
-    return f"mysql+pymysql://masakari:{PASSWORD}@127.0.0.1:{port}/{name}"
+DATABASES = ("mariadb", "postgresql")
+"""The kinds that are databases for Masakari."""
+_DRIVERS = {"mariadb": "mysql+pymysql", "postgresql": "postgresql+psycopg2"}
+_FIRST = {"mariadb": "mysql", "postgresql": "postgres"}
+"""A database that is always there."""
+_CREATE = {
+    "mariadb": "CREATE DATABASE {} CHARACTER SET utf8",
+    "postgresql": "CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0",
+}
+_DROP = {
+    "mariadb": "DROP DATABASE IF EXISTS {}",
+    "postgresql": "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+}
 
 
-def execute(port: int, *statements: str) -> None:
-    """Run SQL statements on the MariaDB server."""
-    connection = pymysql.connect(
-        host="127.0.0.1", port=port, user="masakari", password=PASSWORD, autocommit=True
+def database_url(kind: str, port: int, name: str) -> str:
+    """URL of the database *name* of the server *kind* behind *port*."""
+    return f"{_DRIVERS[kind]}://masakari:{PASSWORD}@127.0.0.1:{port}/{name}"
+
+
+def execute(kind: str, port: int, *statements: str) -> None:
+    """Run SQL statements on the server, as its administrator."""
+    engine = sa.create_engine(
+        database_url(kind, port, _FIRST[kind]), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
     )
-    with contextlib.closing(connection), connection.cursor() as cursor:
+    with engine.connect() as connection:
         for statement in statements:
-            cursor.execute(statement)
+            connection.exec_driver_sql(statement)
+
+
+@contextlib.contextmanager
+def fresh_database(kind: str, port: int, name: str) -> Iterator[str]:
+    """URL of a new, empty database, dropped at the end."""
+    execute(kind, port, _DROP[kind].format(name), _CREATE[kind].format(name))
+    try:
+        yield database_url(kind, port, name)
+    finally:
+        execute(kind, port, _DROP[kind].format(name))
 
 
 class Gate:

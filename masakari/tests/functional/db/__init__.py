@@ -1,1 +1,1 @@
-"""The tests of unit/db that matter for a server, again on MariaDB, and what only a server has."""
+"""The tests of unit/db that matter for a server, on each of them, and what only a server has."""

@@ -1,4 +1,4 @@
-"""The fixtures of unit/db, on MariaDB instead of SQLite."""
+"""The fixtures of unit/db, on MariaDB and PostgreSQL instead of SQLite."""
 
 from collections.abc import Iterator
 
@@ -14,27 +14,29 @@ from masakari.tests import conftest, servers
 TABLES = [t.name for t in (*models.metadata.sorted_tables, *progress.TABLES)]
 
 
+@pytest.fixture(scope="session", params=servers.DATABASES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database: each test runs on all of them."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def mariadb_rows_url(
-    server: conftest.StartServer, tmp_path_factory: pytest.TempPathFactory
+def rows_url(
+    kind: str, server: conftest.StartServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """URL of this worker's database with all tables."""
-    port = server("mariadb").port
-    name = f"masakari_rows_{conftest.worker_number()}"
-    servers.execute(port, f"CREATE DATABASE {name} CHARACTER SET utf8")
-    url = servers.mariadb_url(port, name)
-    conf = conftest.new_conf(tmp_path_factory.mktemp("rows"))
-    conf.set_override("connection", url, group="database")
-    migration.sync(conf)
-    yield url
-    servers.execute(port, f"DROP DATABASE {name}")
+    with conftest.fresh_database(server, kind, "masakari_rows") as url:
+        conf = conftest.new_conf(tmp_path_factory.mktemp("rows"))
+        conf.set_override("connection", url, group="database")
+        migration.sync(conf)
+        yield url
 
 
 @pytest.fixture
-def migrated_conf(conf: cfg.ConfigOpts, mariadb_rows_url: str) -> cfg.ConfigOpts:
+def migrated_conf(conf: cfg.ConfigOpts, rows_url: str) -> cfg.ConfigOpts:
     """Options with a database that has all tables and no rows."""
-    conf.set_override("connection", mariadb_rows_url, group="database")
-    engine = sa.create_engine(mariadb_rows_url)
+    conf.set_override("connection", rows_url, group="database")
+    engine = sa.create_engine(rows_url)
     with engine.begin() as connection:
         for name in reversed(TABLES):
             connection.execute(sa.text(f"DELETE FROM {name}"))
@@ -51,7 +53,10 @@ def database(migrated_conf: cfg.ConfigOpts) -> Iterator[Database]:
 
 
 @pytest.fixture
-def empty_conf(conf: cfg.ConfigOpts, mariadb_url: str) -> cfg.ConfigOpts:
+def empty_conf(
+    conf: cfg.ConfigOpts, kind: str, server: conftest.StartServer
+) -> Iterator[cfg.ConfigOpts]:
     """Options with an empty database."""
-    conf.set_override("connection", mariadb_url, group="database")
-    return conf
+    with conftest.fresh_database(server, kind) as url:
+        conf.set_override("connection", url, group="database")
+        yield conf

@@ -1,4 +1,4 @@
-"""The tests of unit/db, on MariaDB."""
+"""The tests of unit/db, on MariaDB and PostgreSQL."""
 
 import pytest
 

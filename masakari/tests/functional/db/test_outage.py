@@ -11,6 +11,7 @@ from masakari import db, errors
 from masakari.db import progress, session
 from masakari.db.session import Database
 from masakari.tests import servers
+from masakari.tests.conftest import StartServer
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.functional
 
 
 @pytest.fixture
-def gate(mariadb: servers.Server) -> Iterator[servers.Gate]:
-    with servers.Gate(mariadb.port) as gate:
+def gate(kind: str, server: StartServer) -> Iterator[servers.Gate]:
+    with servers.Gate(server(kind).port) as gate:
         yield gate
 
 

@@ -202,9 +202,9 @@ def test_sync_database_of_our_first_release_keeps_its_rows(
     migration.upgrade(database, LEASES)
     execute(
         database,
-        f"UPDATE hosts SET on_maintenance = 1, maintenance_by = '{NOTIFICATION}'",
+        f"UPDATE hosts SET on_maintenance = true, maintenance_by = '{NOTIFICATION}'",
         'UPDATE notifications SET attempt = 3, proof = \'{"kind": "nova_down"}\'',
-        "UPDATE vmoves SET attempt = 3, locked = 1",
+        "UPDATE vmoves SET attempt = 3, locked = true",
     )
 
     migration.sync(empty_conf)
@@ -234,7 +234,7 @@ def test_sync_that_was_interrupted_goes_on(
     """MySQL keeps what of a revision was done when it breaks off."""
     migration.sync(empty_conf)
     name = "vm_recoveries_instance_idx"
-    mysql = database.engine.dialect.name != "sqlite"
+    mysql = database.engine.dialect.name == "mysql"
     execute(
         database,
         f"DROP INDEX {name} ON vm_recoveries" if mysql else f"DROP INDEX {name}",

@@ -32,8 +32,12 @@ def failing(*failures: Exception) -> Callable[[], str]:
         refused(),
         sa_exc.OperationalError("UPDATE", {}, Exception("database is locked")),
         sa_exc.TimeoutError("QueuePool limit reached"),
+        sa_exc.OperationalError(
+            "", {}, Exception("connection to server at port 1 failed: Connection refused\n\tIs it")
+        ),
+        sa_exc.OperationalError("", {}, Exception("canceling statement due to lock timeout")),
     ],
-    ids=["deadlock", "connection", "sqlite locked", "pool"],
+    ids=["deadlock", "connection", "sqlite locked", "pool", "refused", "lock timeout"],
 )
 def test_calling_what_may_pass_is_repeated(failure: Exception) -> None:
     clock = ManualClock()
@@ -68,10 +72,30 @@ def test_calling_slow_failures_are_not_repeated_for_minutes() -> None:
 @pytest.mark.parametrize(
     "failure",
     [
+        sa_exc.OperationalError("", {}, Exception(1142, "ALTER command denied for table 'hosts'")),
+        db_exc.DBError(
+            sa_exc.ProgrammingError("", {}, Exception("must be owner of table hosts\n"))
+        ),
+    ],
+    ids=["mysql", "postgresql"],
+)
+def test_calling_without_the_right_says_so(failure: Exception) -> None:
+    with pytest.raises(DatabaseUnavailable, match="The database's user may not do that") as raised:
+        retry.calling(ManualClock(), failing(failure))
+
+    assert "hosts" in raised.value.details["detail"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
         db_exc.DBNonExistentTable("hosts"),
         sa_exc.ProgrammingError("SELECT", {}, Exception(1146, "Table 'm.hosts' doesn't exist")),
         sa_exc.OperationalError("SELECT", {}, Exception(1054, "Unknown column 'owner'")),
         sa_exc.OperationalError("SELECT", {}, Exception("no such column: owner")),
+        db_exc.DBError(
+            sa_exc.ProgrammingError("", {}, Exception('relation "hosts" does not exist\nLINE 1:'))
+        ),
     ],
 )
 def test_calling_other_schema_says_what_to_do(failure: Exception) -> None:
