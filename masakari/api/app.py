@@ -52,7 +52,11 @@ class V1(Endpoint):
         self._routes = _route_map(world.conf.osapi_v1.project_id_regex or DEFAULT_PROJECT_ID)
 
     def answer(self, http: webob.Request) -> webob.Response:
-        """The answer, with the version that it has."""
+        """The answer, with the version that it has; where there is nothing there is no version."""
+        try:
+            resource, variables = self._find(http)
+        except webob.exc.HTTPNotFound as exc:
+            return faults.of(exc)
         try:
             version = versions.negotiate(http.headers)
         except versions.VersionNotAcceptable as exc:
@@ -61,14 +65,19 @@ class V1(Endpoint):
             return response
         except errors.Invalid as exc:
             return faults.of(exc)
-        response = self._answer(http, version)
+        response = self._answer(http, version, resource, variables)
         versions.stamp(response, version)
         LOG.debug("%s %s: %s", http.method, http.path_qs, response.status_code)
         return response
 
-    def _answer(self, http: webob.Request, version: versions.Version) -> webob.Response:
+    def _answer(
+        self,
+        http: webob.Request,
+        version: versions.Version,
+        resource: Resource,
+        variables: dict[str, str],
+    ) -> webob.Response:
         try:
-            resource, variables = self._find(http)
             req = Request(http, self._world, http.environ[auth.CONTEXT], version)
             project_id = variables.pop("project_id", None)
             if project_id not in (None, req.ctx.project_id):

@@ -146,10 +146,18 @@ def test_unknown_version_is_not_acceptable(api, version):
     for refused in (
         api.get("/segments", version=version),
         api.post("/segments", {}, version=version),
-        api.get("/nowhere", version=version),
     ):
         assert (refused.status, refused.error[0]) == (406, "masakariFault")
         assert "1.3" in refused.error[1]
         assert len(refused.error[1]) < 200
         assert refused.headers["Vary"] == "OpenStack-API-Version"
         assert "OpenStack-API-Version" not in refused.headers
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.4", "new"])
+def test_unknown_path_has_no_version(api, version):
+    refused = api.get("/nowhere", version=version)
+
+    assert (refused.status, refused.error[0]) == (404, "itemNotFound")
+    assert "OpenStack-API-Version" not in refused.headers
+    assert "Vary" not in refused.headers
