@@ -32,6 +32,7 @@ def create(
 ) -> Segment:
     """A new segment without hosts.  Raises SegmentExists."""
     uuid = uuidutils.generate_uuid()
+    _refuse_taken(tx, name, uuid)
     try:
         tx.connection.execute(
             sa.insert(T).values(
@@ -83,6 +84,8 @@ def update(tx: Transaction, uuid: str, changes: Mapping[str, Any]) -> Segment:
     lock(tx, uuid)
     if dict(changes) != {"enabled": False}:
         refuse_under_recovery(tx, uuid)
+    if "name" in changes:
+        _refuse_taken(tx, changes["name"], uuid)
     try:
         tx.connection.execute(
             sa.update(T).where(T.c.uuid == uuid).values(**changes, updated_at=tx.clock_now())
@@ -119,6 +122,18 @@ def require(tx: Transaction, uuid: str) -> Segment:
     if row is None:
         raise SegmentNotFound(segment=uuid)
     return Segment.from_row(row)
+
+
+def _refuse_taken(tx: Transaction, name: str, uuid: str) -> None:
+    """No live segment but *uuid* has the name, in capitals or not, as MySQL's index has it.
+
+    Raises SegmentExists.
+    """
+    is_same = sa.func.lower(T.c.name) == sa.func.lower(name)
+    itself = sa.select(T.c.id).where(T.c.uuid == uuid)
+    others = sa.select(T.c.id).where(is_same, T.c.deleted == 0, T.c.id.not_in(itself)).limit(1)
+    if tx.connection.execute(others).first() is not None:
+        raise SegmentExists(name=name)
 
 
 def lock(tx: Transaction, uuid: str) -> None:

@@ -31,8 +31,9 @@ def test_create_segment_returns_the_stored_record(database: Database) -> None:
 def test_create_segment_name_in_use_raises(database: Database) -> None:
     rows.segment(database, "rack1")
 
-    with pytest.raises(errors.SegmentExists, match="rack1"):
-        rows.segment(database, "rack1")
+    for name in ("rack1", "RACK1"):
+        with pytest.raises(errors.SegmentExists, match=name):
+            rows.segment(database, name)
 
 
 def test_create_segment_name_of_deleted_one_is_free(database: Database) -> None:
@@ -64,8 +65,11 @@ def test_update_segment_name_in_use_raises(database: Database) -> None:
     rows.segment(database, "rack1")
     other = rows.segment(database, "rack2")
 
-    with pytest.raises(errors.SegmentExists):
-        db.segments.update(database, other.uuid, {"name": "rack1"})
+    for name in ("rack1", "Rack1"):
+        with pytest.raises(errors.SegmentExists):
+            db.segments.update(database, other.uuid, {"name": name})
+
+    assert db.segments.update(database, other.uuid, {"name": "RACK2"}).name == "RACK2"
 
 
 def test_update_segment_unknown_raises(database: Database) -> None:
