@@ -22,6 +22,7 @@ from masakari.states import (
     Event,
     NotificationStatus,
     NotificationType,
+    Reason,
 )
 
 T = models.notifications
@@ -121,7 +122,8 @@ def _refuse_duplicate(
 
     Hosts: of whatever status.  What has started in between has failed anew.  A VM or a process may
     fail again soon: what is settled was another failure, unless it was seen at or after *at*, too
-    (a process: settled then); and so is what had us start the VM before *at*.
+    (a process: settled then); and so is what had us start the VM before *at*.  An event that asks
+    for nothing is no failure.
 
     OpenStack's release stored the payload with its keys in the order of the request.
     """
@@ -129,6 +131,7 @@ def _refuse_duplicate(
     is_same_failure = sa.or_(
         sa.literal(type == NotificationType.COMPUTE_HOST),
         T.c.status.in_(OPEN_STATUSES),
+        T.c.message.startswith(f"{Reason.UNKNOWN_EVENT}:"),
         sa.and_(sa.literal(type == NotificationType.PROCESS), T.c.updated_at >= at),
         T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
     )

@@ -280,6 +280,17 @@ def test_report_vm_or_process_that_is_being_answered_is_a_duplicate(
     assert rows.report(database, type=type_, payload=payload, at=T0 + seconds(181))
 
 
+def test_report_vm_event_that_asks_for_nothing_is_a_duplicate(database: Database) -> None:
+    rows.host(database)
+    n = settled(database, "VM", VM, "ignored", T0)
+    with database.writing() as tx:
+        tx.connection.execute(sa.update(models.notifications).values(message="unknown-event: X"))
+
+    with pytest.raises(errors.DuplicateNotification, match=n.notification_uuid):
+        rows.report(database, type="VM", payload=VM, at=T0 + seconds(180))
+    assert rows.report(database, type="VM", payload=VM, at=T0 + seconds(181))
+
+
 @AGAIN
 @pytest.mark.parametrize("sent_s", [0, 0.999, -1], ids=["again", "in that second", "late"])
 def test_report_of_a_monitor_whose_clock_is_ahead_is_heard_once(
