@@ -17,6 +17,7 @@ import collections
 import dataclasses
 import random
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ SETTINGS = {
 }
 """{name in the control interface: name in site.Settings}"""
 KEYSTONE = ("keystone_latency", "keystone_error")
+SERVERS = uuid.UUID("6f6e6f76-6173-696d-0000-000000000000")
+"""The ids of servers follow from their host and number; masakari/tests/conformance names one."""
 FAULTS = ("evac_error_pct", "evac_error_ids", "err500_pct", "reset_pct")
 
 
@@ -158,6 +161,7 @@ class Control:
                     f"vm-{name}-{index}",
                     vm_state=vm_state,
                     metadata={"HA_Enabled": "True"} if enabled else {},
+                    server_id=str(uuid.uuid5(SERVERS, f"{name}-{index}")),
                 )
         self._rebuilt()
         return self.stats()
