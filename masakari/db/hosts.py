@@ -40,7 +40,7 @@ GIVING_BACK_S = 60
 @writer
 def create(
     tx: Transaction,
-    segment_uuid: str,
+    segment: str,
     *,
     name: str,
     type: str,
@@ -48,8 +48,8 @@ def create(
     reserved: bool = False,
     on_maintenance: bool = False,
 ) -> Host:
-    """A new host of the segment.  Raises SegmentNotFound, HostExists."""
-    segments.lock(tx, segment_uuid)
+    """A new host of the segment (uuid or id).  Raises SegmentNotFound, HostExists."""
+    segment_uuid = segments.lock(tx, segment)
     uuid = uuidutils.generate_uuid()
     try:
         tx.connection.execute(
@@ -71,9 +71,9 @@ def create(
 
 
 @reader
-def get(tx: Transaction, segment_uuid: str, uuid: str) -> Host:
-    """The live host of the segment.  Raises HostNotFound."""
-    return _require(tx, segment_uuid, uuid)
+def get(tx: Transaction, segment: str, host: str) -> Host:
+    """The live host of the segment, each by uuid or id.  Raises HostNotFound."""
+    return _require(tx, segment, host)
 
 
 @reader
@@ -92,7 +92,7 @@ def get_by_name(tx: Transaction, name: str) -> Host:
 @reader
 def page(
     tx: Transaction,
-    segment_uuid: str,
+    segment: str,
     page: Page,
     *,
     type: str | None = None,
@@ -101,14 +101,14 @@ def page(
     name: str | None = None,
     control_attributes: str | None = None,
 ) -> tuple[Segment, Sequence[Shown]]:
-    """The segment and its live hosts, filtered by what is not None.
+    """The segment (uuid or id) and its live hosts, filtered by what is not None.
 
     Raises SegmentNotFound, Invalid and MarkerNotFound.
     """
-    segment = segments.require(tx, segment_uuid)
+    owner = segments.require(tx, segment)
     conditions = query.equals(
         T,
-        failover_segment_id=segment_uuid,
+        failover_segment_id=owner.uuid,
         type=type,
         name=name,
         control_attributes=control_attributes,
@@ -116,19 +116,18 @@ def page(
     for column, wanted in ((T.c.on_maintenance, on_maintenance), (T.c.reserved, reserved)):
         if wanted is not None:
             conditions.append(sa.func.coalesce(column, sa.false()) == wanted)
-    return segment, query.fetch(tx, _LISTING, page, conditions)
+    return owner, query.fetch(tx, _LISTING, page, conditions)
 
 
 @writer
-def update(tx: Transaction, segment_uuid: str, uuid: str, changes: Mapping[str, Any]) -> Host:
-    """The host with *changes* to fields of CHANGEABLE.
+def update(tx: Transaction, segment: str, host: str, changes: Mapping[str, Any]) -> Host:
+    """The host of the segment, each by uuid or id, with *changes* to fields of CHANGEABLE.
 
     Maintenance and reservation that are set here are the operator's, no longer a recovery's.
     Raises HostNotFound, HostExists, SegmentUnderRecovery.
     """
     query.check_changes(changes, CHANGEABLE)
-    _require(tx, segment_uuid, uuid)
-    segments.refuse_under_recovery(tx, segment_uuid)
+    uuid = _changeable(tx, segment, host)
     values = {**changes, "updated_at": tx.clock_now()}
     if "on_maintenance" in changes:
         values["maintenance_by"] = None
@@ -138,14 +137,16 @@ def update(tx: Transaction, segment_uuid: str, uuid: str, changes: Mapping[str, 
         tx.connection.execute(sa.update(T).where(_is_live(uuid)).values(**values))
     except DBDuplicateEntry:
         raise HostExists(name=changes["name"]) from None
-    return _require(tx, segment_uuid, uuid)
+    return _require(tx, segment, uuid)
 
 
 @writer
-def delete(tx: Transaction, segment_uuid: str, uuid: str) -> None:
-    """The host is gone (softly).  Raises HostNotFound, SegmentUnderRecovery."""
-    _require(tx, segment_uuid, uuid)
-    segments.refuse_under_recovery(tx, segment_uuid)
+def delete(tx: Transaction, segment: str, host: str) -> None:
+    """The host of the segment, each by uuid or id, is gone (softly).
+
+    Raises HostNotFound, SegmentUnderRecovery.
+    """
+    uuid = _changeable(tx, segment, host)
     tx.connection.execute(
         sa.update(T).where(_is_live(uuid)).values(deleted=T.c.id, deleted_at=tx.clock_now())
     )
@@ -366,12 +367,18 @@ def _is_live(uuid: str) -> ColumnElement[bool]:
     return sa.and_(T.c.uuid == uuid, T.c.deleted == 0)
 
 
-def _require(tx: Transaction, segment_uuid: str, uuid: str) -> Host:
-    row = tx.connection.execute(
-        _WITH_SEGMENT.where(_is_live(uuid), T.c.failover_segment_id == segment_uuid)
-    ).first()
+def _changeable(tx: Transaction, segment: str, host: str) -> str:
+    """The uuid of the host, whose segment is not under recovery until the end."""
+    found = _require(tx, segment, host)
+    segments.refuse_under_recovery(tx, found.failover_segment_id)
+    return found.uuid
+
+
+def _require(tx: Transaction, segment: str, host: str) -> Host:
+    is_it = sa.and_(query.is_called(T, host), query.is_called(models.segments, segment))
+    row = tx.connection.execute(_WITH_SEGMENT.where(is_it, T.c.deleted == 0)).first()
     if row is None:
-        raise HostNotFound(host=uuid)
+        raise HostNotFound(host=host)
     return Host.from_row(row)
 
 

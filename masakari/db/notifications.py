@@ -159,9 +159,9 @@ def _refuse_duplicate(
 
 
 @reader
-def get(tx: Transaction, uuid: str) -> Notification:
-    """The notification with that uuid.  Raises NotificationNotFound."""
-    return require(tx, uuid)
+def get(tx: Transaction, name: str) -> Notification:
+    """The notification with that uuid or id.  Raises NotificationNotFound."""
+    return require(tx, name)
 
 
 @reader
@@ -277,11 +277,10 @@ def _starts_after(
     return [at for at, text in reported if _tells(text, wanted)]
 
 
-def require(tx: Transaction, uuid: str) -> Notification:
-    """The notification with that uuid.  Raises NotificationNotFound."""
-    row = tx.connection.execute(
-        sa.select(T).where(T.c.notification_uuid == uuid, T.c.deleted == 0)
-    ).first()
+def require(tx: Transaction, name: str) -> Notification:
+    """The notification with that uuid or id.  Raises NotificationNotFound."""
+    is_it = query.is_called(T, name, "notification_uuid")
+    row = tx.connection.execute(sa.select(T).where(is_it, T.c.deleted == 0)).first()
     if row is None:
-        raise NotificationNotFound(notification=uuid)
+        raise NotificationNotFound(notification=name)
     return Notification.from_row(row)

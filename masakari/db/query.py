@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_utils import uuidutils
 from sqlalchemy import ColumnElement
 
 from masakari.db import sqltext, sqltime
@@ -128,12 +127,7 @@ def _sortable(column: "sa.Column[Any]") -> ColumnElement[Any]:
 
 def _marked_row(tx: Transaction, listing: Listing, marker: str) -> "sa.RowMapping":
     table = listing.table
-    if marker.isascii() and marker.isdecimal() and int(marker) <= LARGEST_ID:
-        is_marked = table.c.id == int(marker)
-    elif uuidutils.is_uuid_like(marker):
-        is_marked = table.c[listing.uuid] == marker
-    else:
-        raise MarkerNotFound(marker=marker)
+    is_marked = is_called(table, marker, listing.uuid)
     row = tx.connection.execute(sa.select(table).where(is_marked, table.c.deleted == 0))
     found = row.mappings().first()
     if found is None:
@@ -159,6 +153,14 @@ def _beyond(column: ColumnElement[Any], value: object, *, ascending: bool) -> Co
     if ascending:
         return column > value
     return sa.or_(column < value, column.is_(None))
+
+
+def is_called(table: sa.Table, name: str, uuid: str = "uuid") -> ColumnElement[bool]:
+    """The row has that id, or that uuid in the column *uuid*: clients call it by either."""
+    is_number = name.isascii() and name.isdecimal() and len(name) < 20
+    if is_number and int(name) <= LARGEST_ID:
+        return table.c.id == int(name)
+    return table.c[uuid] == name
 
 
 def equals(table: sa.Table, **wanted: object) -> list[ColumnElement[bool]]:

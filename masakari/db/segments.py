@@ -52,9 +52,9 @@ def create(
 
 
 @reader
-def get(tx: Transaction, uuid: str) -> Segment:
-    """The live segment with that uuid.  Raises SegmentNotFound."""
-    return require(tx, uuid)
+def get(tx: Transaction, segment: str) -> Segment:
+    """The live segment with that uuid or id.  Raises SegmentNotFound."""
+    return require(tx, segment)
 
 
 @reader
@@ -74,14 +74,14 @@ def page(
 
 
 @writer
-def update(tx: Transaction, uuid: str, changes: Mapping[str, Any]) -> Segment:
-    """The segment with *changes* to fields of CHANGEABLE.
+def update(tx: Transaction, segment: str, changes: Mapping[str, Any]) -> Segment:
+    """The segment (uuid or id) with *changes* to fields of CHANGEABLE.
 
     Raises SegmentNotFound, SegmentExists, and SegmentUnderRecovery unless the only change is to
     disable the segment: that is the operator's brake.
     """
     query.check_changes(changes, CHANGEABLE)
-    lock(tx, uuid)
+    uuid = lock(tx, segment)
     if dict(changes) != {"enabled": False}:
         refuse_under_recovery(tx, uuid)
     if "name" in changes:
@@ -96,12 +96,12 @@ def update(tx: Transaction, uuid: str, changes: Mapping[str, Any]) -> Segment:
 
 
 @writer
-def delete(tx: Transaction, uuid: str) -> None:
-    """The segment and its hosts are gone (softly).
+def delete(tx: Transaction, segment: str) -> None:
+    """The segment (uuid or id) and its hosts are gone (softly).
 
     Raises SegmentNotFound, SegmentUnderRecovery.
     """
-    lock(tx, uuid)
+    uuid = lock(tx, segment)
     refuse_under_recovery(tx, uuid)
     hosts = models.hosts
     gone = {"deleted_at": tx.clock_now()}
@@ -116,11 +116,12 @@ def delete(tx: Transaction, uuid: str) -> None:
 # ---- parts of transactions
 
 
-def require(tx: Transaction, uuid: str) -> Segment:
-    """The live segment with that uuid.  Raises SegmentNotFound."""
-    row = tx.connection.execute(sa.select(T).where(T.c.uuid == uuid, T.c.deleted == 0)).first()
+def require(tx: Transaction, segment: str) -> Segment:
+    """The live segment with that uuid or id.  Raises SegmentNotFound."""
+    is_it = query.is_called(T, segment)
+    row = tx.connection.execute(sa.select(T).where(is_it, T.c.deleted == 0)).first()
     if row is None:
-        raise SegmentNotFound(segment=uuid)
+        raise SegmentNotFound(segment=segment)
     return Segment.from_row(row)
 
 
@@ -136,11 +137,17 @@ def _refuse_taken(tx: Transaction, name: str, uuid: str) -> None:
         raise SegmentExists(name=name)
 
 
-def lock(tx: Transaction, uuid: str) -> None:
-    """Nobody else changes the live segment until the end.  Raises SegmentNotFound."""
-    locked = sa.select(T.c.id).where(T.c.uuid == uuid, T.c.deleted == 0).with_for_update()
-    if tx.connection.execute(locked).first() is None:
-        raise SegmentNotFound(segment=uuid)
+def lock(tx: Transaction, segment: str) -> str:
+    """Nobody else changes the live segment (uuid or id) until the end; its uuid.
+
+    Raises SegmentNotFound.
+    """
+    is_it = query.is_called(T, segment)
+    locked = sa.select(T.c.uuid).where(is_it, T.c.deleted == 0).with_for_update()
+    uuid: str | None = tx.connection.execute(locked).scalar()
+    if uuid is None:
+        raise SegmentNotFound(segment=segment)
+    return uuid
 
 
 def refuse_under_recovery(tx: Transaction, uuid: str) -> None:

@@ -232,33 +232,31 @@ def arrived_from(
 @reader
 def page(
     tx: Transaction,
-    notification_uuid: str,
+    notification: str,
     page: Page,
     *,
     status: str | None = None,
     type: str | None = None,
 ) -> Sequence[Shown]:
-    """Moves of the notification in all attempts, filtered by what is not None.
+    """Moves of the notification (uuid or id) in all attempts, filtered by what is not None.
 
     Raises NotificationNotFound, Invalid (also if it is not of a host) and MarkerNotFound.
     """
-    _require_host_notification(tx, notification_uuid)
+    notification_uuid = _require_host_notification(tx, notification)
     conditions = query.equals(T, notification_uuid=notification_uuid, status=status, type=type)
     return query.fetch(tx, _LISTING, page, conditions)
 
 
 @reader
-def get(tx: Transaction, notification_uuid: str, uuid: str) -> VMove:
-    """One move of the notification.
+def get(tx: Transaction, notification: str, move: str) -> VMove:
+    """One move of the notification, each by uuid or id.
 
     Raises NotificationNotFound, Invalid if it is not of a host, VMoveNotFound.
     """
-    _require_host_notification(tx, notification_uuid)
-    row = tx.connection.execute(
-        sa.select(T).where(_is_of(notification_uuid), T.c.uuid == uuid)
-    ).first()
+    is_it = sa.and_(_is_of(_require_host_notification(tx, notification)), query.is_called(T, move))
+    row = tx.connection.execute(sa.select(T).where(is_it)).first()
     if row is None:
-        raise VMoveNotFound(vmove=uuid)
+        raise VMoveNotFound(vmove=move)
     return VMove.from_row(row)
 
 
@@ -278,9 +276,11 @@ def _of_chapter(tx: Transaction, notification_uuid: str, attempt: int, chapter: 
     return [VMove.from_row(row) for row in rows]
 
 
-def _require_host_notification(tx: Transaction, uuid: str) -> None:
-    n = notifications.require(tx, uuid)
+def _require_host_notification(tx: Transaction, name: str) -> str:
+    """The uuid of the notification."""
+    n = notifications.require(tx, name)
     if n.type != NotificationType.COMPUTE_HOST:
         raise Invalid(
-            message=f"Notification {uuid} is of type {n.type}; only a COMPUTE_HOST one has vmoves."
+            message=f"Notification {name} is of type {n.type}; only a COMPUTE_HOST one has vmoves."
         )
+    return n.notification_uuid

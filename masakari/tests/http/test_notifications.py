@@ -298,7 +298,7 @@ def test_duplicate_window_is_an_option(api, host, conf):
     assert api.notify(generated_time="2026-01-01T00:00:11").status == 202
 
 
-@pytest.mark.parametrize("uuid", ["abc", "1", UNKNOWN])
+@pytest.mark.parametrize("uuid", ["abc", "999", UNKNOWN])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_unknown_id_is_not_found(api, host, uuid, version):
     api.notify()

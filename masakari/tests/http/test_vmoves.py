@@ -118,7 +118,7 @@ def test_list_with_invalid_parameter_names_it(api, notification, moves, query, n
     assert named in refused.error[1]
 
 
-@pytest.mark.parametrize("uuid", [UNKNOWN, "abc", "1"])
+@pytest.mark.parametrize("uuid", [UNKNOWN, "abc", "999"])
 def test_unknown_move_is_not_found(api, notification, moves, uuid):
     answer = api.get(f"/notifications/{notification}/vmoves/{uuid}")
 
