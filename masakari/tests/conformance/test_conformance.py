@@ -65,7 +65,7 @@ def deployed(directory, *names, database, bus):
         for name in names:
             program = Program(name, config, directory / f"{name}.log").start()
             stack.callback(program.stop)
-        program.wait_until_said("listening on the message bus")
+            program.wait_until_said("listening on")
         wait("the API answers", lambda: is_up(url), 60)
         yield url, sim.url
 
