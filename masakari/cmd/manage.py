@@ -1,9 +1,11 @@
-"""masakari-manage: the database's schema, hosts that come back, what the API is.
+"""masakari-manage: the database, hosts that come back, what the API is.
 
-masakari-manage [options] db sync [REVISION] | db version | host repaired HOST | api openapi
+masakari-manage [options] db sync [REVISION] | db version | db purge | host repaired HOST
+    | api openapi
 """
 
 import argparse
+import datetime
 import json
 import logging
 import os
@@ -23,6 +25,7 @@ from masakari.errors import (
     CloudConflict,
     DatabaseUnavailable,
     HostNameUnknown,
+    Invalid,
     MasakariError,
 )
 from masakari.events import SILENCE, Events
@@ -80,6 +83,25 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     sync.set_defaults(run=_db_sync)
     version = db_commands.add_parser("version", help="print the revision of the database")
     version.set_defaults(run=_db_version)
+    purge = db_commands.add_parser(
+        "purge", help="delete for good what ended or was deleted long ago"
+    )
+    purge.add_argument(
+        *_spelt("age_in_days"),
+        type=int,
+        default=30,
+        metavar="DAYS",
+        help="what ended or was deleted so long ago goes (default: 30)",
+    )
+    purge.add_argument(
+        *_spelt("max_rows"),
+        type=int,
+        default=-1,
+        metavar="ROWS",
+        help="at most so many rows go, of all tables together (default: -1, all)",
+    )
+    purge.add_argument(*_spelt("dry_run"), action="store_true", help="only say what would go")
+    purge.set_defaults(run=_db_purge)
     host_commands = _group(subparsers, "host", "compute hosts")
     repaired = host_commands.add_parser(
         "repaired", help="take a host into service again after its recovery"
@@ -89,6 +111,11 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     api_commands = _group(subparsers, "api", "the REST API")
     openapi = api_commands.add_parser("openapi", help="print the OpenAPI document of the API")
     openapi.set_defaults(run=_api_openapi)
+
+
+def _spelt(name: str) -> tuple[str, str]:
+    """Options with underscores are OpenStack's."""
+    return f"--{name.replace('_', '-')}", f"--{name}"
 
 
 def _group(
@@ -120,6 +147,43 @@ def _db_version(conf: cfg.ConfigOpts) -> str:
     return (
         db.migration.version(conf) or "The database has no revision: run masakari-manage db sync."
     )
+
+
+def _db_purge(conf: cfg.ConfigOpts) -> str:
+    clock = SystemClock()
+    wanted = conf.command
+    run = db.purge.Purge(
+        before=_days_ago(clock, wanted.age_in_days),
+        forgotten_before=clock.now()
+        - datetime.timedelta(seconds=conf.instance_failure.restart_window),
+        is_dry=wanted.dry_run,
+        max_rows=_checked_max_rows(wanted.max_rows),
+    )
+    database = db.session.connect(conf, clock)
+    store = db.progress.connect(conf, clock)
+    try:
+        counts = db.purge.purge(database, store, run)
+    finally:
+        store.close()
+        database.dispose()
+    what = "would be deleted" if run.is_dry else "deleted"
+    return "\n".join(f"{table:<18}{rows:>10} {what}" for table, rows in counts.items())
+
+
+def _days_ago(clock: Clock, days: int) -> datetime.datetime:
+    now = clock.now()
+    if days < 0:
+        raise Invalid(message="--age-in-days: must not be negative.")
+    if days >= (now - datetime.datetime(1970, 1, 1)).days:
+        raise Invalid(message="--age-in-days: must be less than the days since 1970.")
+    return now - datetime.timedelta(days=days)
+
+
+def _checked_max_rows(rows: int) -> int | None:
+    """None: no limit."""
+    if rows < -1 or rows == 0:
+        raise Invalid(message="--max-rows: must be greater than 0, or -1 for all.")
+    return None if rows == -1 else rows
 
 
 def _host_repaired(conf: cfg.ConfigOpts) -> str:

@@ -135,6 +135,53 @@ def test_option_of_impossible_value_is_one_sentence(
     assert "Traceback" not in err
 
 
+# ---- db purge
+
+
+@pytest.mark.parametrize("dry_run", ["--dry-run", "--dry_run"])
+def test_db_purge_says_what_it_deletes_of_each_table(
+    run: Callable[..., tuple[int, str, str]], tmp_path: pathlib.Path, dry_run: str
+) -> None:
+    run("db", "sync")
+    database = db.session.connect(new_conf(tmp_path), SystemClock())
+    rows.host(database)
+    rows.in_status(database, "finished")
+    database.dispose()
+    argv = ["db", "purge", "--age_in_days", "0"]
+    later = ["db", "purge", "--age-in-days", "1", "--max-rows", "5"]
+
+    assert "notifications" + 14 * " " + "0 deleted" in run(*later)[1].splitlines()
+    assert run(*argv, dry_run)[1].splitlines()[0] == "notifications" + 14 * " " + (
+        "1 would be deleted"
+    )
+    status, out, err = run(*argv, "--max_rows", "1")
+
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == "notifications" + 14 * " " + "1 deleted"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--max_rows", "0"], "--max-rows: must be greater than 0, or -1 for all."),
+        (["--max-rows=-2"], "--max-rows: must be greater than 0, or -1 for all."),
+        (["--age_in_days=-1"], "--age-in-days: must not be negative."),
+        (["--age-in-days", "999999"], "--age-in-days: must be less than the days since 1970."),
+    ],
+)
+def test_db_purge_of_impossible_size_is_refused(
+    run: Callable[..., tuple[int, str, str]], argv: list[str], sentence: str
+) -> None:
+    assert run("db", "purge", *argv) == (1, "", f"masakari-manage: {sentence}")
+
+
+def test_db_purge_without_tables_says_what_to_do(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = run("db", "purge")
+
+    assert (status, out) == (1, "")
+    assert "run masakari-manage db sync" in err
+
+
 # ---- host repaired
 
 
