@@ -20,7 +20,7 @@ from oslo_log import log
 from sqlalchemy.dialects import mysql
 
 from masakari.clock import Clock, SystemClock
-from masakari.db import progress, retry, session
+from masakari.db import models, progress, retry, session
 from masakari.db.session import Database
 from masakari.errors import Invalid
 
@@ -88,6 +88,7 @@ def upgrade(database: Database, revision: str | None = None) -> None:
     def run() -> None:
         with database.writing() as tx:
             _adopt_legacy(tx.connection)
+            _check_ours(tx.connection)
             _check_known(tx.connection)
             alembic.command.upgrade(_config(tx.connection), target)
 
@@ -122,6 +123,20 @@ def _check_revision(revision: str) -> None:
         ScriptDirectory.from_config(_config()).get_revision(revision)
     except alembic.util.exc.CommandError:
         raise Invalid(message=f"There is no database revision {revision}.") from None
+
+
+def _check_ours(connection: sa.Connection) -> None:
+    """Tables of our names that nobody says are ours are left alone.
+
+    The table of the revision is made before the first of the others.
+    """
+    inspector = sa.inspect(connection)
+    found = [t.name for t in models.metadata.sorted_tables if inspector.has_table(t.name)]
+    if found and not inspector.has_table(VERSION_TABLE):
+        raise Invalid(
+            message=f"The database has a table {found[0]} but no {VERSION_TABLE}: it is another "
+            "program's, or was not restored whole. Nothing was changed."
+        )
 
 
 def _check_known(connection: sa.Connection) -> None:

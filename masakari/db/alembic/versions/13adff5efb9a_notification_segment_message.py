@@ -14,6 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # MySQL keeps what of a revision was done when it breaks off.
+    present = {c["name"] for c in sa.inspect(op.get_bind()).get_columns("notifications")}
+    wanted = (sa.Column("failover_segment_uuid", sa.String(36)), sa.Column("message", sa.Text))
     with op.batch_alter_table("notifications") as batch:
-        batch.add_column(sa.Column("failover_segment_uuid", sa.String(36)))
-        batch.add_column(sa.Column("message", sa.Text))
+        for column in wanted:
+            if column.name not in present:
+                batch.add_column(column)

@@ -14,6 +14,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    if sa.inspect(op.get_bind()).has_table("vmoves"):
+        return  # MySQL keeps what of a revision was done when it breaks off
     op.create_table(
         "vmoves",
         sa.Column("created_at", sa.DateTime),

@@ -1,5 +1,7 @@
 """Segments, hosts and notifications, as OpenStack's Masakari made them.
 
+MySQL keeps what of a revision was done when it breaks off, so what is there is not made again.
+
 Revision: 8f848eb45d03
 """
 
@@ -25,6 +27,13 @@ def times_and_id() -> tuple[sa.Column, ...]:
 
 
 def upgrade() -> None:
+    inspector = sa.inspect(op.get_bind())
+    for table, create in CREATE.items():
+        if not inspector.has_table(table):
+            create()
+
+
+def create_segments() -> None:
     op.create_table(
         "failover_segments",
         *times_and_id(),
@@ -45,6 +54,9 @@ def upgrade() -> None:
         sa.Index("segments_service_type_idx", "service_type"),
         **MYSQL,
     )
+
+
+def create_hosts() -> None:
     op.create_table(
         "hosts",
         *times_and_id(),
@@ -65,6 +77,9 @@ def upgrade() -> None:
         sa.Index("hosts_type_idx", "type"),
         **MYSQL,
     )
+
+
+def create_notifications() -> None:
     op.create_table(
         "notifications",
         *times_and_id(),
@@ -89,3 +104,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("notification_uuid", name="uniq_notification0uuid"),
         **MYSQL,
     )
+
+
+CREATE = {
+    "failover_segments": create_segments,
+    "hosts": create_hosts,
+    "notifications": create_notifications,
+}
