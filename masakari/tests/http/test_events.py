@@ -3,28 +3,8 @@
 import pytest
 
 from masakari.db import session
+from masakari.tests.heard import Heard
 from masakari.tests.http.client import host_stopped
-
-
-class Heard:
-    """Keeps events, and how they came."""
-
-    is_on = True
-
-    def __init__(self):
-        self.groups = []
-
-    def send(self, *events):
-        self.groups.append(events)
-
-    def take(self):
-        """The types that were sent since, and the events."""
-        groups, self.groups = self.groups, []
-        return [e.type for group in groups for e in group], [e for g in groups for e in g]
-
-    @property
-    def types(self):
-        return [e.type for group in self.groups for e in group]
 
 
 @pytest.fixture

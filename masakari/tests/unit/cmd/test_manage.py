@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from oslo_config import cfg
 
-from masakari import db, errors, events
+from masakari import db, errors
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import ComputeService
 from masakari.cmd import manage
@@ -14,6 +14,7 @@ from masakari.db.session import Database
 from masakari.sim.cloud import SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.conftest import new_conf
+from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
@@ -224,18 +225,6 @@ def database(clock: ManualClock, connect_database: Callable[[Clock], Database]) 
     return database
 
 
-class Heard:
-    """Keeps events."""
-
-    is_on = True
-
-    def __init__(self) -> None:
-        self.events: list[events.Event] = []
-
-    def send(self, *told: events.Event) -> None:
-        self.events += told
-
-
 def service(cloud: SimCloud) -> ComputeService:
     return cloud.compute_services("compute1")[0]
 
@@ -257,7 +246,7 @@ def test_repaired_host_is_announced(database: Database, cloud: SimCloud) -> None
 
     manage.repair(database, cloud, "compute1", told)
 
-    assert [event.type for event in told.events] == ["host.update.start", "host.update.end"]
+    assert told.types == ["host.update.start", "host.update.end"]
     data = told.events[-1].payload["masakari_object.data"]
     assert (data["name"], data["on_maintenance"]) == ("compute1", False)
 
