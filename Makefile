@@ -2,7 +2,8 @@
 #                      make test    all tests that this machine can run
 #
 # Each target makes what it needs in $(VENV); a second run installs nothing again.  Needed: Python
-# 3.11 or later and make.  Variables: DEMO="--hosts 8 --vms 60" and TEST="-k evacuate" are passed on.
+# 3.11 or later and make.  Variables: DEMO="--hosts 8 --vms 60", TEST="-k evacuate" and
+# SOAK="--minutes 60 --seed 7" are passed on.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -12,12 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 METADATA := setup.cfg setup.py pyproject.toml requirements.txt
 DOCS := doc/source
 
-.PHONY: help demo test servers lint docs bench clean
+.PHONY: help demo test servers lint docs bench soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^# \{0,1\}//; 1,/^$$/p' Makefile
-	@echo "More targets: lint docs bench clean"
+	@echo "More targets: lint docs bench soak clean"
 
 demo: $(VENV)/.runtime
 	@$(BIN)/python -m masakari.sim demo $(DEMO)
@@ -49,6 +50,11 @@ docs: $(VENV)/.tests
 
 bench: $(VENV)/.tests
 	$(BIN)/python bench/recovery.py $(BENCH)
+
+# What the tests do for a minute, for longer and with another seed: requests made from the API's
+# own description.
+soak: $(VENV)/.tests
+	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:
 	rm -rf $(VENV) doc/build $(DOCS)/_generated build dist *.egg-info \

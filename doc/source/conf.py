@@ -15,7 +15,7 @@ project = "Masakari"
 copyright = "Masakari developers"
 version = release = importlib.metadata.version("masakari")
 
-extensions = ["masakari_reference"]
+extensions = ["masakari_reference", "sphinxcontrib.openapi"]
 exclude_patterns = ["_generated"]
 html_theme = "alabaster"
 html_theme_options = {

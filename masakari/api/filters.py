@@ -55,7 +55,7 @@ def _moment(text: str) -> datetime.datetime:
     return fields.time(text)
 
 
-TEXT = Filter({"type": "string", "pattern": r"^[^\0]*$"}, _text, "has a NUL")
+TEXT = Filter({"type": "string", "pattern": r"^[^\x00]*$"}, _text, "has a NUL")
 FLAG = Filter(
     {"type": "string", "pattern": f"^{_BOOLEAN}$", "examples": ["true"]}, _flag, "is not a boolean"
 )

@@ -322,7 +322,10 @@ def _refusal(status: int, declared: Sequence[type[errors.MasakariError]]) -> Jso
     if status == 401:
         headers["WWW-Authenticate"] = _header("challenge")
         schema = {"anyOf": [_enveloped("error", "KeystoneError", status), schema]}
-    content = {"schema": schema, "example": {faults.name(status): {"code": status, "message": "…"}}}
+    content = {
+        "schema": schema,
+        "example": {faults.name(status): {"code": status, "message": "..."}},
+    }
     return {"description": " ".join(sentences), "headers": headers, "content": {JSON: content}}
 
 

@@ -7,7 +7,7 @@ from masakari.api import fields, versions
 from masakari.api.fields import Json, Schema, Shape
 from masakari.api.versions import Version
 
-_ZERO: dict[object, object] = {"string": "…", "integer": 0, "number": 0, "array": []}
+_ZERO: dict[object, object] = {"string": "...", "integer": 0, "number": 0, "array": []}
 
 
 def published(schema: Any) -> Any:  # JSON: values of every kind

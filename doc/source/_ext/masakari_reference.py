@@ -7,6 +7,7 @@ import ast
 import csv
 import importlib.metadata
 import inspect
+import json
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from sphinx.application import Sphinx
 
 import masakari.conf
 from masakari import errors, states
-from masakari.api import operation, policy, versions
+from masakari.api import documents, operation, policy, versions
 from masakari.conf import types, unused
 from masakari.engine import gates, vm_events
 from masakari.engine.vm_events import VmEventAction
@@ -281,8 +282,10 @@ def generate(app: Sphinx) -> None:
     }
     target = pathlib.Path(app.srcdir, "_generated")
     target.mkdir(exist_ok=True)
-    for name, text in pages.items():
-        path = target / f"{name}.inc"
+    files = {f"{name}.inc": text for name, text in pages.items()}
+    files["openapi.json"] = json.dumps(documents.document())
+    for name, text in files.items():
+        path = target / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 

@@ -1,8 +1,6 @@
 """The API as a WSGI application on a real database and the simulated cloud."""
 
 import pytest
-from keystoneauth1 import loading
-from keystonemiddleware import opts as keystonemiddleware_opts
 from oslo_service import opts as service_opts
 
 import masakari.cmd  # noqa: F401  oslo.service must not choose eventlet
@@ -12,17 +10,8 @@ from masakari.db import progress as store
 from masakari.sim.clock import SimClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
+from masakari.tests.http import live
 from masakari.tests.http.client import Client
-
-
-class Engines:
-    """Remembers what the API announces."""
-
-    def __init__(self):
-        self.announced = []
-
-    def recover(self, uuid):
-        self.announced.append(uuid)
 
 
 @pytest.fixture
@@ -48,7 +37,7 @@ def database(connect_database, clock):
 
 @pytest.fixture
 def engines():
-    return Engines()
+    return live.Engines()
 
 
 @pytest.fixture
@@ -96,21 +85,7 @@ def keystone():
 @pytest.fixture
 def secured(conf):
     """Options of an API that asks Keystone, once `auth_url` is set."""
-    for group, opts in keystonemiddleware_opts.list_auth_token_opts():
-        conf.register_opts(opts, group=group)
-    conf.register_opts(loading.get_auth_plugin_conf_options("password"), "keystone_authtoken")
-    for name, value in {
-        "auth_type": "password",
-        "www_authenticate_uri": "http://keystone.example.com",
-        "auth_url": "http://127.0.0.1:1/v3",
-        "username": "masakari",
-        "password": "x",
-        "project_name": "service",
-        "user_domain_name": "Default",
-        "project_domain_name": "Default",
-        "http_request_max_retries": 0,
-    }.items():
-        conf.set_override(name, value, "keystone_authtoken")
+    live.secure(conf, "http://127.0.0.1:1/v3")
     return conf
 
 

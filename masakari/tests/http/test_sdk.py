@@ -1,17 +1,11 @@
 """The openstacksdk of today, with its discovery, its headers and its paging."""
 
-import threading
-
 import openstack
 import pytest
 from openstack import exceptions
-from oslo_service import opts as service_opts
 
-from masakari.clock import SystemClock, wait_until
-from masakari.cmd import server as server_module
 from masakari.sim.http import SimServer
-
-PATIENCE_S = 20
+from masakari.tests.http import live
 
 
 @pytest.fixture(params=["/v1", "/v1/$PROJECT"], ids=["bare", "with project"])
@@ -19,18 +13,11 @@ def url(request, conf, cloud, make_client):
     """Keystone's, whose catalogue has our API; both are real servers."""
     conf.set_override("auth_strategy", "noauth2")
     conf.set_override("osapi_max_limit", 3)
-    service_opts.register_service_opts(conf)
-    listener = server_module.listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    # the server's threads do not take part in the simulated time
-    served = server_module.Server(conf, make_client().application, listener)
-    thread = threading.Thread(target=served.serve_forever)
-    thread.start()
-    assert wait_until(SystemClock(), lambda: served.ready, PATIENCE_S, 0.01)
-    with SimServer(cloud, ha_url=f"http://127.0.0.1:{port}{request.param}") as simulated:
+    with (
+        live.listening(conf, make_client().application) as root,
+        SimServer(cloud, ha_url=f"{root}{request.param}") as simulated,
+    ):
         yield simulated.auth_url
-    served.stop()
-    thread.join(PATIENCE_S)
 
 
 @pytest.fixture
