@@ -17,6 +17,18 @@ from masakari.tests import servers
 
 StartServer = Callable[[str], servers.Server]
 
+TOLD_AT_THE_END = "told at the end"
+"""A property of a test (`record_property`) that is printed when all have run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Called by pytest."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if name == TOLD_AT_THE_END:
+                    terminalreporter.write_line(str(value))
+
 
 def new_conf(directory: pathlib.Path) -> cfg.ConfigOpts:
     """Options of the server programs as they are by default, with files in *directory*."""
