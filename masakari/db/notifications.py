@@ -33,6 +33,35 @@ _OURS = {"failures", "owner", "lease_until", "attempt", "proof", "not_before", "
 _LISTING = query.listing(T, hidden=_OURS, objects={"payload"}, uuid="notification_uuid")
 SORT_KEYS = sorted(_LISTING.sortable)
 
+# Made once: SQLAlchemy takes longer to make and recognize a statement than to run it.
+_HOST_LOCKED = (
+    sa.select(HOSTS)
+    .where(HOSTS.c.name == sa.bindparam("host"), HOSTS.c.deleted == 0)
+    .with_for_update()
+)
+_EQUAL_OR_NEARLY = (
+    sa.select(T.c.id, T.c.notification_uuid, T.c.payload)
+    .where(
+        T.c.source_host_uuid == sa.bindparam("host"),
+        T.c.type == sa.bindparam("kind"),
+        T.c.generated_time >= sa.bindparam("since"),
+        sa.or_(
+            sa.bindparam("kind") == str(NotificationType.COMPUTE_HOST),
+            T.c.status.in_(OPEN_STATUSES),
+            T.c.message.startswith(f"{Reason.UNKNOWN_EVENT}:"),
+            sa.and_(
+                sa.bindparam("kind") == str(NotificationType.PROCESS),
+                T.c.updated_at >= sa.bindparam("at"),
+            ),
+            T.c.generated_time >= sa.bindparam("at_second"),
+        ),
+        T.c.payload.in_(sa.bindparam("payloads", expanding=True)),
+        T.c.deleted == 0,
+    )
+    .order_by(T.c.id)
+)
+_INSERT = sa.insert(T)
+
 
 @writer
 def report(
@@ -63,26 +92,26 @@ def report(
     )
     uuid = uuidutils.generate_uuid()
     tx.connection.execute(
-        sa.insert(T).values(
-            notification_uuid=uuid,
-            type=str(type),
-            generated_time=generated_time,
-            source_host_uuid=host["uuid"],
-            payload=_stored(payload),
-            status=NotificationStatus.NEW,
-            failover_segment_uuid=host["failover_segment_id"],
-            request_id=request_id,
-            created_at=tx.clock_now(),
-            deleted=0,
-        )
+        _INSERT,
+        {
+            "notification_uuid": uuid,
+            "type": str(type),
+            "generated_time": generated_time,
+            "source_host_uuid": host["uuid"],
+            "payload": _stored(payload),
+            "status": NotificationStatus.NEW,
+            "failover_segment_uuid": host["failover_segment_id"],
+            "request_id": request_id,
+            "created_at": tx.clock_now(),
+            "deleted": 0,
+        },
     )
     return require(tx, uuid)  # as stored: MySQL keeps whole seconds of generated_time
 
 
 def _locked_host(tx: Transaction, name: str) -> sa.RowMapping:
     """The row of the live host, locked: the first statement of the transaction."""
-    is_named = sa.and_(HOSTS.c.name == name, HOSTS.c.deleted == 0)
-    rows = tx.connection.execute(sa.select(HOSTS).where(is_named).with_for_update())
+    rows = tx.connection.execute(_HOST_LOCKED, {"host": name})
     row = rows.mappings().first()
     if row is None or row["name"] != name:  # MySQL compares without regard to case
         raise HostNameUnknown(host=name)
@@ -127,27 +156,15 @@ def _refuse_duplicate(
 
     OpenStack's release stored the payload with its keys in the order of the request.
     """
-    since = at - datetime.timedelta(seconds=window_s)
-    is_same_failure = sa.or_(
-        sa.literal(type == NotificationType.COMPUTE_HOST),
-        T.c.status.in_(OPEN_STATUSES),
-        T.c.message.startswith(f"{Reason.UNKNOWN_EVENT}:"),
-        sa.and_(sa.literal(type == NotificationType.PROCESS), T.c.updated_at >= at),
-        T.c.generated_time >= at.replace(microsecond=0),  # MySQL stored whole seconds
-    )
-    equal_or_nearly = (
-        sa.select(T.c.id, T.c.notification_uuid, T.c.payload)
-        .where(
-            T.c.source_host_uuid == host["uuid"],
-            T.c.type == str(type),
-            T.c.generated_time >= since,
-            is_same_failure,
-            T.c.payload.in_({_stored(payload), jsonutils.dumps(dict(payload))}),
-            T.c.deleted == 0,
-        )
-        .order_by(T.c.id)
-    )
-    for id_, uuid, text in tx.connection.execute(equal_or_nearly).all():
+    values = {
+        "host": host["uuid"],
+        "kind": str(type),
+        "since": at - datetime.timedelta(seconds=window_s),
+        "at": at,
+        "at_second": at.replace(microsecond=0),  # MySQL stored whole seconds
+        "payloads": [_stored(payload), jsonutils.dumps(dict(payload))],
+    }
+    for id_, uuid, text in tx.connection.execute(_EQUAL_OR_NEARLY, values).all():
         if jsonutils.loads(text) != payload:  # MySQL compares without regard to case
             continue
         starts = _starts_after(

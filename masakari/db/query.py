@@ -1,5 +1,6 @@
 """Lists: filters, sorting and pages, the same for every resource."""
 
+import functools
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ Shown = sa.Row[Any]
 """A row as answers show it: not what is ours alone, times as text, no flag and no object null."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listing:
     """What can be listed: a select of live rows, and the table that is sorted and paged."""
 
@@ -76,21 +77,33 @@ def fetch(
     Raises Invalid for an unknown sort key or direction and for more directions than keys, and
     MarkerNotFound.
     """
-    order = _order(listing, page)
+    keys = _sorting(listing, page)
     if page.limit == 0:
         return []
-    query = listing.rows.where(*conditions)
+    order, query = _ordered(listing, keys, tx.connection.dialect.name)
     if page.marker is not None:
-        query = query.where(_behind(order, _marked_row(tx, listing, page.marker)))
-    query = query.order_by(*_order_by(order, tx.connection.dialect.name))
-    return tx.connection.execute(query.limit(page.limit)).all()
+        conditions = [*conditions, _behind(order, _marked_row(tx, listing, page.marker))]
+    if conditions:
+        query = query.where(*conditions)
+    return tx.connection.execute(query, {"rows_at_most": page.limit}).all()
 
+
+@functools.lru_cache(maxsize=256)
+def _ordered(listing: Listing, keys: "Sorting", dialect: str) -> "tuple[Order, sa.Select[Any]]":
+    """A statement is made once: SQLAlchemy takes longer to recognize it than to run it."""
+    order = [(_sortable(listing.table.c[name]), ascends) for name, ascends in keys]
+    query = listing.rows.order_by(*_order_by(order, dialect))
+    return order, query.limit(sa.bindparam("rows_at_most", type_=sa.Integer))
+
+
+Sorting = tuple[tuple[str, bool], ...]
+"""(name of the column, whether it ascends), most significant first; the last one is the id."""
 
 Order = list[tuple[ColumnElement[Any], bool]]
-"""(column, whether it ascends), most significant first; the last one is the id."""
+"""The same, with the columns themselves."""
 
 
-def _order(listing: Listing, page: Page) -> Order:
+def _sorting(listing: Listing, page: Page) -> Sorting:
     keys, directions = page.sort_keys, page.sort_dirs
     for key in keys:
         if key not in listing.sortable:
@@ -103,7 +116,7 @@ def _order(listing: Listing, page: Page) -> Order:
     first = directions[0] if directions else "desc"
     names = dict.fromkeys((*keys, *TIE_BREAKERS))
     given = dict(zip(keys, directions, strict=False))
-    return [(_sortable(listing.table.c[n]), given.get(n, first) == "asc") for n in names]
+    return tuple((name, given.get(name, first) == "asc") for name in names)
 
 
 def _order_by(order: Order, dialect: str) -> list[ColumnElement[Any]]:
