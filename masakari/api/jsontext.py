@@ -4,18 +4,25 @@ import json
 from typing import Any
 
 try:
-    import orjson  # type: ignore[import-not-found]
+    import orjson
 except ImportError:  # not a requirement
+    orjson = None  # type: ignore[assignment]
 
-    def dumps(value: dict[str, Any]) -> bytes:  # JSON: values of every kind
-        """As bytes."""
-        return json.dumps(value, separators=(",", ":")).encode()
-else:
 
-    def dumps(value: dict[str, Any]) -> bytes:  # JSON: values of every kind
-        """As bytes."""
-        encoded: bytes = orjson.dumps(value)
-        return encoded
+def dumps(value: dict[str, Any]) -> bytes:  # JSON: values of every kind
+    """As bytes."""
+    if orjson is None:
+        return _dumps(value)
+    try:
+        # what is no JSON is a defect of ours, as it is without orjson
+        options = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+        return orjson.dumps(value, option=options)
+    except TypeError:  # halves of surrogate pairs, numbers beyond 64 bits
+        return _dumps(value)
+
+
+def _dumps(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 MOST_DIGITS = 32
