@@ -8,6 +8,9 @@ try:
 except ImportError:  # not a requirement
     orjson = None  # type: ignore[assignment]
 
+MOST_DIGITS = 32
+"""Of an integer; no field takes one, and reading a long one takes long."""
+
 
 def dumps(value: dict[str, Any]) -> bytes:  # JSON: values of every kind
     """As bytes."""
@@ -23,10 +26,6 @@ def dumps(value: dict[str, Any]) -> bytes:  # JSON: values of every kind
 
 def _dumps(value: dict[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-MOST_DIGITS = 32
-"""Of an integer; no field takes one, and reading a long one takes long."""
 
 
 def loads(raw: bytes) -> object:

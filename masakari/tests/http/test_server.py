@@ -227,3 +227,17 @@ def test_silent_connections_are_asked_after():
         with connection:
             assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
+
+
+def test_bodies_do_not_wait_for_the_ack_of_their_headers():
+    with contextlib.closing(server_module.listen("127.0.0.1", 0)) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_connection_answers_request_after_request(options):
+    with serving(options, hello) as (_, address):
+        connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
+        with contextlib.closing(connection):
+            for _ in range(20):
+                connection.request("GET", "/")
+                assert connection.getresponse().read() == b"hello"
