@@ -4,10 +4,12 @@
 # Each target makes what it needs in $(VENV); a second run installs nothing again.  Needed: Python
 # 3.11 or later and make.  Variables: DEMO="--hosts 8 --vms 60", TEST="-k evacuate" and
 # SOAK="--minutes 60 --seed 7" are passed on.
+# make bench SUBJECT=api measures the REST API.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
+SUBJECT ?= recovery
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 METADATA := setup.cfg setup.py pyproject.toml requirements.txt
@@ -49,7 +51,7 @@ docs: $(VENV)/.tests
 	@echo "doc/build/html/index.html"
 
 bench: $(VENV)/.tests
-	$(BIN)/python bench/recovery.py $(BENCH)
+	$(BIN)/python bench/$(SUBJECT).py $(BENCH)
 
 # What the tests do for a minute, for longer and with another seed: requests made from the API's
 # own description.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 RATE_HZ = 500
 
-KINDS = (
+Kinds = tuple[tuple[str, tuple[str, ...]], ...]
+KINDS: Kinds = (
     ("TaskFlow and its records", ("/taskflow/",)),
     ("database: SQLAlchemy, oslo.db, driver", ("/sqlalchemy/", "/oslo_db/", "/pymysql/")),
     (
@@ -64,7 +65,7 @@ class Sampler:
             stderr=self._errors,
         )
 
-    def stop(self) -> list["Cost"]:
+    def stop(self, kinds: Kinds = KINDS) -> list["Cost"]:
         """What the time went to, the most first; [] if nothing was sampled."""
         self._process.send_signal(signal.SIGINT)
         try:
@@ -73,7 +74,7 @@ class Sampler:
             self._process.kill()
             self._process.wait()
         self._errors.close()
-        return costs(self._output.read_text()) if self._output.exists() else []
+        return costs(self._output.read_text(), kinds) if self._output.exists() else []
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,14 @@ class Cost:
     """(function of ours, share of all), the three largest"""
 
 
-def costs(collapsed: str) -> list[Cost]:
+def costs(collapsed: str, known: Kinds = KINDS) -> list[Cost]:
     """Of lines `frame;frame;frame count`, outermost frame first."""
     kinds: collections.Counter[str] = collections.Counter()
     within: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for line in collapsed.splitlines():
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
-        kind = kind_of(frames)
+        kind = kind_of(frames, known)
         kinds[kind] += int(count)
         ours = [f for f in frames if "masakari/" in f and "site-packages" not in f]
         within[kind][ours[-1].partition(" (")[0] if ours else frames[-1]] += int(count)
@@ -104,17 +105,17 @@ def costs(collapsed: str) -> list[Cost]:
     ]
 
 
-def kind_of(frames: list[str]) -> str:
+def kind_of(frames: list[str], known: Kinds = KINDS) -> str:
     """What a stack is about."""
-    for kind, parts in KINDS:
+    for kind, parts in known:
         if kind in ON_TOP and _touches(frames[-ON_TOP[kind] :], parts):
             return kind
     # Each step runs below TaskFlow, so that is a cost only behind the last frame of ours.
     behind = max((i for i, f in enumerate(frames) if _is_ours(f)), default=-1) + 1
-    for kind, parts in KINDS:
+    for kind, parts in known:
         if _touches(frames[behind:], parts) and kind not in ON_TOP:
             return kind
-    return "the engine's own code" if behind else "Python: threads, start, imports"
+    return known[-1][0] if behind else "Python: threads, start, imports"
 
 
 def _is_ours(frame: str) -> bool:

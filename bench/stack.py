@@ -172,6 +172,26 @@ class Stack(contextlib.ExitStack):
             except Unusable as e:
                 raise Unusable("\n".join((str(e), *(p.tail() for p in programs)))) from e
 
+    @contextlib.contextmanager
+    def api(self, driver: str) -> Iterator[Masakari]:
+        """One worker process of our API, which asks Keystone; that process is its `engine`."""
+        port = free_port()
+        options = self._options(port)
+        options["DEFAULT"]["auth_strategy"] = "keystone"
+        url = self._database("api").replace("pymysql", driver)
+        config = self._write("api", options | {"database": {"connection": url}}, "api")
+        self._sync(config)
+        with self.program("api", command("api", config), port) as program:
+            await_true("the API", lambda: program.runs() and is_serving(port), START_TIMEOUT_S)
+            (worker,) = psutil.Process(program.process.pid).children()
+            with requests.Session() as session:
+                session.headers["X-Auth-Token"] = self.simulation.token()
+                yield Masakari(session, f"http://127.0.0.1:{port}/v1", worker, program.log)
+
+    def execute(self, *statements: str) -> None:
+        """Run SQL on the MariaDB server, as its administrator."""
+        servers.execute(self._server("mariadb").port, "USE masakari", *statements)
+
     def _start(
         self,
         running: contextlib.ExitStack,
