@@ -22,8 +22,9 @@ LOG = log.getLogger(__name__)
 
 EXCHANGE = "masakari"
 VERSION = "2.0"
-"""Version 1 (OpenStack's) carries versioned objects; the two do not understand each other, and
-the sweep takes what falls between them during an upgrade."""
+OPENSTACKS = "1.1"
+"""Version 1 carries versioned objects.  We hear it, but do not speak it: what an engine of
+OpenStack does not understand of ours the sweep finds."""
 QUEUE_LENGTH = 1000
 
 
@@ -105,7 +106,38 @@ class _Endpoint:
         self._recover(notification_uuid)
 
 
+class _OpenstacksEndpoint:
+    """What an API of OpenStack says to its engines, while both are mixed during an upgrade."""
+
+    target = oslo_messaging.Target(version=OPENSTACKS)
+
+    def __init__(self, recover: Callable[[str], None]) -> None:
+        self._recover = recover
+
+    def process_notification(self, ctxt: object, notification: Any) -> None:  # of any form
+        try:
+            uuid = str(notification["masakari_object.data"]["notification_uuid"])
+        except (KeyError, TypeError):
+            LOG.warning("a message of RPC version 1 names no notification; the sweep finds it")
+            return
+        LOG.info("notification %s: announced by an API of OpenStack's Masakari", uuid)
+        self._recover(uuid)
+
+    def get_notification_recovery_workflow_details(
+        self, ctxt: object, notification: object
+    ) -> None:
+        LOG.warning(
+            "an API of OpenStack's Masakari asks for the details of a recovery; only that of this "
+            "release has them"
+        )
+        try:
+            raise NotImplementedError
+        except NotImplementedError as e:
+            raise oslo_messaging.ExpectedException from e  # answered without a traceback here
+
+
 def server(conf: cfg.ConfigOpts, bus: Any, recover: Callable[[str], None]) -> Any:
     """An RPC server, not started, that hands each announced uuid to *recover*."""
     target = oslo_messaging.Target(topic=conf.masakari_topic, server=conf.DEFAULT.host)
-    return oslo_messaging.get_rpc_server(bus, target, [_Endpoint(recover)])
+    endpoints = [_Endpoint(recover), _OpenstacksEndpoint(recover)]
+    return oslo_messaging.get_rpc_server(bus, target, endpoints)

@@ -1,0 +1,1 @@
+"""Databases and messages of OpenStack's Masakari, and what becomes of them."""
