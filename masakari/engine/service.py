@@ -114,10 +114,11 @@ class Engine:
 
     def _look_for_work(self) -> None:
         clock, conf = self._world.clock, self._world.conf
-        sweeps.unfinished(self._world, self.recover)
+        # first: what waited for longer than we were away is not begun
         if clock.monotonic() >= self._expire_at:
             sweeps.expired(self._world)
             self._expire_at = clock.monotonic() + conf.check_expired_notifications_interval
+        sweeps.unfinished(self._world, self.recover)
 
     def _until_next_try(self) -> float:
         """Seconds until something that waits may be claimed."""

@@ -32,10 +32,11 @@ def unfinished(world: World, recover: Callable[[str], None]) -> None:
 def expired(world: World) -> None:
     """What is too old to be acted upon is failed, and an operator is told."""
     age_s = world.conf.notifications_expired_interval
-    for uuid in db.leases.expire(world.database, age_s=age_s):
-        fault = NotificationExpired(age_s=age_s)
-        announcements.expired(world, uuid, fault)
-        LOG.error("notification %s: failed: %s", uuid, fault)
+    while uuids := db.leases.expire(world.database, age_s=age_s):
+        for uuid in uuids:
+            fault = NotificationExpired(age_s=age_s)
+            announcements.expired(world, uuid, fault)
+            LOG.error("notification %s: failed: %s", uuid, fault)
 
 
 def forgotten_locks(world: World, stop: Event) -> None:
