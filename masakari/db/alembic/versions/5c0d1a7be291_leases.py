@@ -1,4 +1,4 @@
-"""Leases, attempts, proof and locks; indexes for what is asked often; segments filled in.
+"""Leases, attempts, proof and locks; indexes for what is asked often; what is known filled in.
 
 OpenStack's code runs on this schema, so a rollback leaves it as it is and only sets the version
 back.  What is there already is therefore not made again.
@@ -66,6 +66,7 @@ def upgrade() -> None:
             if name not in present:
                 op.create_index(name, table, names)
     fill_in_segments()
+    fill_in_maintenance()
 
 
 def fill_in_segments() -> None:
@@ -84,3 +85,41 @@ def fill_in_segments() -> None:
         .where(notifications.c.failover_segment_uuid.is_(None))
         .values(failover_segment_uuid=segment)
     )
+
+
+def fill_in_maintenance() -> None:
+    """Hosts that a recovery of OpenStack's engine has on maintenance, and no operator, say so.
+
+    While a recovery is open its API lets nobody change the host.
+    """
+    notifications = sa.table(
+        "notifications",
+        *(sa.column(n) for n in ("id", "notification_uuid", "source_host_uuid", "type")),
+        *(sa.column(n) for n in ("payload", "status", "deleted")),
+    )
+    hosts = sa.table(
+        "hosts",
+        sa.column("uuid"),
+        sa.column("on_maintenance", sa.Boolean),
+        sa.column("maintenance_by", sa.String),
+    )
+    n, is_undecided = notifications.c, hosts.c.maintenance_by.is_(None)
+    tried = op.get_bind().execute(
+        sa.select(n.notification_uuid, n.source_host_uuid, n.payload)
+        .join(hosts, hosts.c.uuid == n.source_host_uuid)
+        .where(
+            n.deleted == 0,
+            sa.cast(n.status, sa.String(36)).in_(("running", "error")),
+            n.type.in_(("COMPUTE_HOST", "PROCESS")),
+            hosts.c.on_maintenance == sa.true(),
+            is_undecided,
+        )
+        .order_by(n.type, n.id)  # that of the host itself before that of its processes
+    )
+    for uuid, host, payload in tried.all():
+        if '"STOPPED"' in (payload or ""):
+            op.execute(
+                sa.update(hosts)
+                .where(hosts.c.uuid == host, is_undecided)
+                .values(maintenance_by=uuid)
+            )

@@ -158,6 +158,34 @@ def test_sync_database_of_openstack_fills_in_segments(
     assert db.notifications.get(database, STRAY).failover_segment_uuid is None
 
 
+@pytest.mark.parametrize(
+    ("change", "by"),
+    [
+        ("status = 'running'", NOTIFICATION),
+        ("status = 'error'", NOTIFICATION),
+        ("type = 'PROCESS'", NOTIFICATION),
+        ("status = 'new'", None),
+        ("status = 'finished'", None),
+        ("deleted = id", None),
+        ("type = 'VM'", None),
+        ('payload = \'{"event": "STARTED"}\'', None),
+    ],
+)
+def test_sync_database_of_openstack_maintenance_is_that_of_the_open_recovery(
+    empty_conf: cfg.ConfigOpts, database: Database, change: str, by: str | None
+) -> None:
+    openstacks(database, MESSAGE)
+    execute(
+        database,
+        "UPDATE hosts SET on_maintenance = true",
+        f"UPDATE notifications SET {change} WHERE notification_uuid = '{NOTIFICATION}'",
+    )
+
+    migration.sync(empty_conf)
+
+    assert db.hosts.get_by_name(database, "compute1").maintenance_by == by
+
+
 def test_sync_database_of_openstack_its_running_recovery_is_taken_over(
     empty_conf: cfg.ConfigOpts, database: Database
 ) -> None:
