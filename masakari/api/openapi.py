@@ -239,6 +239,11 @@ def _paging(op: Operation) -> dict[str, Schema]:
         },
         "marker": filters.TEXT.schema
         | {"description": "The id, or the uuid, of the last row of the page before."},
+        "page_size": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Accepted, and without effect.",
+        },
         "sort_key": {
             "type": "array",
             "items": {"type": "string", "enum": list(op.sort_keys)},

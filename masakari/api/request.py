@@ -91,6 +91,7 @@ class Request:
     def page(self) -> query.Page:
         """Which part of the list is asked for, in which order."""
         parameters = self.http.GET
+        self._at_least_0("page_size")  # it must be right, but counts for nothing
         return query.Page(
             limit=self._limit(),
             marker=self.text("marker"),
@@ -100,15 +101,19 @@ class Request:
 
     def _limit(self) -> int:
         most = int(self.world.conf.osapi_max_limit)
-        given = self.text("limit")
+        given = self._at_least_0("limit")
+        return most if given is None else min(given, most)
+
+    def _at_least_0(self, name: str) -> int | None:
+        given = self.text(name)
         if given is None:
-            return most
+            return None
         if not (given.isascii() and given.isdigit()):
             raise errors.Invalid(
-                message=f"Invalid value for query parameter limit: {given[:64]!r} is not an "
+                message=f"Invalid value for query parameter {name}: {given[:64]!r} is not an "
                 "integer of at least 0"
             )
-        return min(int(given[:18]), most)
+        return int(given[:18])
 
     def collection(self, key: str, page: query.Page, items: list[fields.Json]) -> fields.Json:
         """The answer `{key: items}`, with a link to the rest where our own limit cut it off.

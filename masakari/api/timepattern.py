@@ -1,7 +1,7 @@
 """ISO 8601 as a regular expression that every engine understands: dates that exist.
 
 What it matches is what oslo.utils parses: the date with or without hyphens, down to the year alone;
-a time behind a `T` or a space, down to the hour; a zone.
+a time behind a `T` or a space, down to the hour; a zone of less than a day.
 """
 
 _YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9][0-9]|[0-9][1-9][0-9]{2}|[1-9][0-9]{3})"
@@ -28,7 +28,7 @@ _DATE = _either(
 _TO_59 = "[0-5][0-9]"
 _TIME = (
     f"(?:[01][0-9]|2[0-3])(?::?{_TO_59})?(?::?(?:{_TO_59}|[0-9])(?:[.,][0-9]{{1,20}})?)?"
-    f"(?:Z|[+-](?:[01][0-9]|2[0-3]):?(?:{_TO_59})?)?"
+    f"(?:Z|[+-](?:(?:[01][0-9]|2[0-2]):?(?:[0-9]{{2}})?|23:?(?:{_TO_59})?))?"
 )
 
 ISO_8601 = _either(f"{_DATE}(?:[ T]{_TIME})?", f"{_YEAR}(?:-(?:0?[1-9]|1[0-2]))?")

@@ -156,10 +156,11 @@ def _refuse_duplicate(
 
     OpenStack's release stored the payload with its keys in the order of the request.
     """
+    window = datetime.timedelta(seconds=window_s)
     values = {
         "host": host["uuid"],
         "kind": str(type),
-        "since": at - datetime.timedelta(seconds=window_s),
+        "since": max(at, datetime.datetime.min + window) - window,
         "at": at,
         "at_second": at.replace(microsecond=0),  # MySQL stored whole seconds
         "payloads": [_stored(payload), jsonutils.dumps(dict(payload))],

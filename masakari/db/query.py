@@ -115,7 +115,7 @@ def _sorting(listing: Listing, page: Page) -> Sorting:
         raise Invalid(message="sort_dir: there are more directions than keys to sort by.")
     first = directions[0] if directions else "desc"
     names = dict.fromkeys((*keys, *TIE_BREAKERS))
-    given = dict(zip(keys, directions, strict=False))
+    given = dict(reversed(list(zip(keys, directions, strict=False))))  # the first place of a key
     return tuple((name, given.get(name, first) == "asc") for name in names)
 
 

@@ -70,13 +70,17 @@ def test_show_has_progress_from_1_1_on(api, host, version, there):
         ("2026-11-21T03:05:55.123456", "2026-11-21T03:05:55.123456"),
         ("2026-11-21T03:05:55Z", "2026-11-21T03:05:55.000000"),
         ("2026-11-21T03:05:55+01:30", "2026-11-21T01:35:55.000000"),
+        ("2026-11-21T03:05:55+01:75", "2026-11-21T00:50:55.000000"),
         ("2026-11-21", "2026-11-21T00:00:00.000000"),
+        ("0001-01-01", "0001-01-01T00:00:00.000000"),
+        ("9999-12-31T23:59:59.999999", "9999-12-31T23:59:59.999999"),
     ],
 )
 def test_generated_time_is_stored_as_utc(api, host, given, stored):
     answer = api.notify(generated_time=given)
 
     assert answer.json["notification"]["generated_time"] == stored
+    assert api.notify(generated_time=given).headers["X-Masakari-Reason"] == "duplicate"
 
 
 @pytest.mark.parametrize(
