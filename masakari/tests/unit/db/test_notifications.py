@@ -58,6 +58,22 @@ def test_report_keeps_the_id_of_its_request(database: Database) -> None:
     assert db.notifications.get(database, n.notification_uuid).request_id == "req-1"
 
 
+@pytest.mark.parametrize(
+    "at", [datetime.datetime.min, datetime.datetime.max.replace(microsecond=0)]
+)
+def test_report_of_the_first_or_last_year_is_a_time_like_any(
+    database: Database, at: datetime.datetime
+) -> None:
+    rows.host(database)
+
+    rows.report(database, at=at, payload=STOPPED)
+
+    (shown,) = db.notifications.page(database, ALL, generated_since=at)
+    assert shown.generated_time == at.isoformat(timespec="microseconds")
+    with pytest.raises(errors.DuplicateNotification):
+        rows.report(database, at=at, payload=STOPPED)
+
+
 @pytest.mark.parametrize("name", ["compute2", "Compute1", ""])
 def test_report_host_unknown_raises(database: Database, name: str) -> None:
     rows.host(database, "compute1")
