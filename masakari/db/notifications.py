@@ -156,11 +156,14 @@ def _refuse_duplicate(
 
     OpenStack's release stored the payload with its keys in the order of the request.
     """
-    window = datetime.timedelta(seconds=window_s)
+    try:
+        since = at - datetime.timedelta(seconds=window_s)
+    except OverflowError:  # it begins before the year 1
+        since = datetime.datetime.min
     values = {
         "host": host["uuid"],
         "kind": str(type),
-        "since": max(at, datetime.datetime.min + window) - window,
+        "since": since,
         "at": at,
         "at_second": at.replace(microsecond=0),  # MySQL stored whole seconds
         "payloads": [_stored(payload), jsonutils.dumps(dict(payload))],
