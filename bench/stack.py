@@ -190,7 +190,7 @@ class Stack(contextlib.ExitStack):
 
     def execute(self, *statements: str) -> None:
         """Run SQL on the MariaDB server, as its administrator."""
-        servers.execute(self._server("mariadb").port, "USE masakari", *statements)
+        servers.execute("mariadb", self._server("mariadb").port, "USE masakari", *statements)
 
     def _start(
         self,
