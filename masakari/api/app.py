@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 import routes
 import webob
@@ -16,7 +15,7 @@ from masakari.api import auth, faults, policy, request_ids, versions
 from masakari.api.middleware import Application, Endpoint, Environ, Middleware, Wrap, where
 from masakari.api.operation import OPERATIONS, Operation
 from masakari.api.request import Request, World
-from masakari.db import session
+from masakari.db import session, steps
 from masakari.events import SILENCE, Events
 
 LOG = logging.getLogger(__name__)
@@ -129,7 +128,7 @@ def make_app(
     conf: cfg.ConfigOpts,
     *,
     database: session.Database,
-    progress: Any,  # TaskFlow's backend; only db.progress looks inside
+    progress: steps.Store,
     cloud: cloud_module.Cloud,
     engine: rpc.Engine,
     events: Events = SILENCE,

@@ -8,7 +8,7 @@ from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import REPORT, operation
 from masakari.api.request import Request
-from masakari.db import progress
+from masakari.db import steps
 from masakari.db.models import Notification
 from masakari.db.query import Shown
 from masakari.errors import (
@@ -210,7 +210,7 @@ def show(req: Request, notification_id: str) -> Json:
     row = db.notifications.get(req.database, notification_id)
     answer = shape(row)
     if req.version >= (1, 1):
-        answer["recovery_workflow_details"] = progress.recovery_workflow_details(
+        answer["recovery_workflow_details"] = steps.recovery_workflow_details(
             req.world.progress, row.notification_uuid
         )
     return {"notification": answer}

@@ -1,7 +1,7 @@
 """A request as the handlers see it: who asks, at which version, for which part of a list."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from urllib import parse
 
 import webob
@@ -11,7 +11,7 @@ from oslo_config import cfg
 from masakari import cloud, context, errors, rpc
 from masakari.api import fields, jsontext, versions
 from masakari.api.versions import Version
-from masakari.db import query, session
+from masakari.db import query, session, steps
 from masakari.events import SILENCE, Events
 
 MEDIA_TYPES = ("application/json", "application/vnd.openstack.masakari+json")
@@ -34,7 +34,7 @@ class World:
 
     conf: cfg.ConfigOpts
     database: session.Database
-    progress: Any  # TaskFlow's backend; only db.progress looks inside
+    progress: steps.Store
     cloud: cloud.Cloud
     engine: rpc.Engine
     policy: Rules

@@ -76,7 +76,7 @@ def make_application(
     application = app.make_app(
         conf,
         database=database or db.session.connect(conf, clock),
-        progress=db.progress.connect(conf),
+        progress=db.steps.connect(conf, clock),
         cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
         engine=rpc.EngineClient(conf, bus or rpc.transport(conf)),
         events=events,

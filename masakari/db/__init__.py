@@ -6,21 +6,25 @@
 `database` is a `db.session.Database`, made once per process by `db.session.connect`.
 """
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from masakari.db import (
     hosts,
     leases,
-    migration,
     models,
     notifications,
-    progress,
-    purge,
     query,
     segments,
     session,
-    standing,
+    steps,
     vm_recoveries,
     vmoves,
 )
+
+if TYPE_CHECKING:
+    from masakari.db import migration, progress, purge, standing
 
 __all__ = [
     "hosts",
@@ -34,6 +38,17 @@ __all__ = [
     "segments",
     "session",
     "standing",
+    "steps",
     "vm_recoveries",
     "vmoves",
 ]
+
+WHEN_USED = {"migration", "progress", "purge", "standing"}
+"""Alembic, which they need, takes 10 MiB: not in each process that serves requests."""
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import one of WHEN_USED."""
+    if name in WHEN_USED:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ from oslo_log import log
 from sqlalchemy.dialects import mysql
 
 from masakari.clock import Clock, SystemClock
-from masakari.db import models, progress, retry, session
+from masakari.db import models, progress, retry, session, steps
 from masakari.db.session import Database
 from masakari.errors import Invalid
 
@@ -226,7 +226,7 @@ def _upgrade_taskflow(backend: progress.Backend) -> None:
 
 def _index_parents(connection: sa.Connection) -> None:
     """The flows of a book and the steps of a flow are found by an index, as on MySQL by itself."""
-    for table in (progress.TABLES.flowdetails, progress.TABLES.atomdetails):
+    for table in (steps.TABLES.flowdetails, steps.TABLES.atomdetails):
         index = f"{table.name}_parent_uuid_idx"
         connection.execute(
             sa.text(f"CREATE INDEX IF NOT EXISTS {index} ON {table.name} (parent_uuid)")
@@ -236,7 +236,7 @@ def _index_parents(connection: sa.Connection) -> None:
 def _widen(connection: sa.Connection) -> None:
     """What TaskFlow made TEXT, 64 KiB, is LONGTEXT."""
     inspector = sa.inspect(connection)
-    for table in progress.TABLES:
+    for table in steps.TABLES:
         for column in inspector.get_columns(table.name):
             kind = column["type"]
             if type(kind) is not mysql.TEXT:

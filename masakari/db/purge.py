@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from masakari.db import models, progress
+from masakari.db import models, progress, steps
 from masakari.db.session import Database, Transaction, reader, writer
 from masakari.states import OPEN_STATUSES, NotificationStatus
 
@@ -23,7 +23,7 @@ ENDED = tuple(str(s) for s in NotificationStatus if s not in OPEN_STATUSES)
 
 N, V, R = models.notifications, models.vmoves, models.vm_recoveries
 HOSTS, SEGMENTS = models.hosts, models.segments
-BOOKS, FLOWS, ATOMS = progress.TABLES
+BOOKS, FLOWS, ATOMS = steps.TABLES
 
 
 @dataclass

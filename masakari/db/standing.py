@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from masakari.clock import Clock
-from masakari.db import migration, models, progress, retry, session
+from masakari.db import migration, models, progress, retry, session, steps
 from masakari.db.session import Database, Transaction, reader
 
 HERE = (None, "", "localhost", "127.0.0.1", "::1")
@@ -50,7 +50,7 @@ def missing_of_taskflow(conf: cfg.ConfigOpts, clock: Clock) -> list[str]:
     """
     group = "taskflow" if conf.taskflow.connection else "database"
     if not exists(conf, group):
-        return [table.name for table in progress.TABLES]
+        return [table.name for table in steps.TABLES]
     backend = progress.connect(conf, clock)
     try:
         return retry.calling(clock, lambda: _missing(backend.engine))
@@ -61,7 +61,7 @@ def missing_of_taskflow(conf: cfg.ConfigOpts, clock: Clock) -> list[str]:
 def _missing(engine: sa.Engine) -> list[str]:
     inspector = sa.inspect(engine)
     missing = []
-    for table in progress.TABLES:
+    for table in steps.TABLES:
         if not inspector.has_table(table.name):
             missing.append(table.name)
             continue

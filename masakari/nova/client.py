@@ -13,11 +13,9 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import openstack.connection
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
-from openstack import exceptions as sdk_exceptions
 
 from masakari import clock as clock_
 from masakari import cloud, errors, retry
@@ -47,15 +45,6 @@ class Client:
         self._lock = threading.Lock()
         self._adapter: Any = None  # openstack's proxies are untyped
         self._version: Version | None = None
-        self._connection = openstack.connection.Connection(
-            session=access.session,
-            region_name=access.region,
-            interface=access.interface,
-            compute_api_version="2",
-            compute_service_type=access.service_type,
-            app_name="masakari",
-            strict_proxies=True,
-        )
 
     @property
     def microversion(self) -> Version:
@@ -188,7 +177,7 @@ class Client:
             return adapter, version
         with self._lock, errors_in_our_words(self._access):
             if self._adapter is None:
-                self._adapter = self._connection.compute
+                self._adapter = _adapter(self._access)
             if self._version is None:
                 self._version = _negotiate(self._adapter)
                 LOG.info("Nova: microversion %s is used", _text(self._version))
@@ -203,6 +192,25 @@ def _page(
     found = [read(row) for row in rows]
     follows = any(link.get("rel") == "next" for link in document.get(f"{key}_links", ()))
     return found, str(rows[-1][marker]) if rows and follows else None
+
+
+def _adapter(access: Access) -> Any:
+    """The SDK's session for Nova.  Raises what errors_in_our_words translates."""
+    # Not at the top: it takes 11 MiB, and a process of the API that registers no host never asks.
+    from openstack import connection, exceptions  # noqa: PLC0415
+
+    try:
+        return connection.Connection(
+            session=access.session,
+            region_name=access.region,
+            interface=access.interface,
+            compute_api_version="2",
+            compute_service_type=access.service_type,
+            app_name="masakari",
+            strict_proxies=True,
+        ).compute
+    except exceptions.SDKException as error:
+        raise ks_exceptions.ClientException(str(error)) from error
 
 
 def _negotiate(adapter: Any) -> Version:
@@ -221,10 +229,10 @@ def _negotiate(adapter: Any) -> Version:
 
 @contextlib.contextmanager
 def errors_in_our_words(access: Access) -> Iterator[None]:
-    """What keystoneauth and the SDK raise becomes Transient or CloudUnavailable."""
+    """What keystoneauth raises becomes Transient or CloudUnavailable."""
     try:
         yield
-    except (ks_exceptions.ClientException, sdk_exceptions.SDKException) as error:
+    except ks_exceptions.ClientException as error:
         raise _translate(error, access) from error
 
 

@@ -36,7 +36,7 @@ LIBRARIES = {
     "oslo_db": ["db", "conf.database", "sim.outage"],  # the last raises its errors
     "taskflow": [
         *("engine.step", "engine.flows", "engine.runner", "engine.task_events", "engine.drivers"),
-        *("db.progress", "db.migration"),
+        *("db.progress", "db.steps", "db.migration"),
     ],
     "webob": ["api", "sim"],
     "routes": ["api"],

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from masakari.clock import SystemClock
-from masakari.db import migration, models, progress, session
+from masakari.db import migration, models, session, steps
 from masakari.db.session import Database
 from masakari.tests import conftest, servers
 
-TABLES = [t.name for t in (*models.metadata.sorted_tables, *progress.TABLES)]
+TABLES = [t.name for t in (*models.metadata.sorted_tables, *steps.TABLES)]
 
 
 @pytest.fixture(scope="session", params=servers.DATABASES)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from masakari import db, errors
-from masakari.db import progress, session
+from masakari.db import progress, session, steps
 from masakari.db.session import Database
 from masakari.tests import servers
 from masakari.tests.conftest import StartServer
@@ -99,7 +99,7 @@ def test_outage_logs_no_traceback(
     caplog.set_level(logging.INFO)
     backend = progress.connect(migrated_conf, clock)
     rows.host(database)
-    progress.recovery_workflow_details(backend, "b")
+    steps.recovery_workflow_details(backend, "b")
 
     @session.writer
     def cut(tx: session.Transaction) -> None:
@@ -110,7 +110,7 @@ def test_outage_logs_no_traceback(
     with pytest.raises(errors.DatabaseUnavailable):
         cut(database)
     with pytest.raises(errors.DatabaseUnavailable):
-        progress.recovery_workflow_details(backend, "b")
+        steps.recovery_workflow_details(backend, "b")
 
     assert [r.getMessage() for r in caplog.records if r.exc_info] == []
     backend.close()

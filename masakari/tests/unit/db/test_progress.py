@@ -12,7 +12,7 @@ from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 
 from masakari import db, errors
-from masakari.db import progress, session
+from masakari.db import progress, session, steps
 from masakari.db.progress import Backend
 from masakari.db.session import Database
 from masakari.tests.unit.db import rows
@@ -98,7 +98,7 @@ def run(
 def test_details_of_a_flow_in_the_order_of_its_steps(backend: Backend) -> None:
     run(backend, Talk("Evacuate", 1), Talk("Disable", 3), order=["Disable", "Evacuate"])
 
-    details = progress.recovery_workflow_details(backend, BOOK)
+    details = steps.recovery_workflow_details(backend, BOOK)
 
     assert details == [
         {
@@ -125,19 +125,19 @@ def test_details_of_a_flow_in_the_order_of_its_steps(backend: Backend) -> None:
 def test_details_of_a_flow_of_openstack_in_the_order_of_time(backend: Backend) -> None:
     run(backend, Talk("Zoo", 1), Talk("Ant", 3))
 
-    assert [d["name"] for d in progress.recovery_workflow_details(backend, BOOK)] == ["Zoo", "Ant"]
+    assert [d["name"] for d in steps.recovery_workflow_details(backend, BOOK)] == ["Zoo", "Ant"]
 
 
 def test_details_only_of_steps_that_have_said_something(backend: Backend) -> None:
     run(backend, Mute("Mute"), Talk("Talk", 1), Mute("Mute too"))
 
-    assert [d["name"] for d in progress.recovery_workflow_details(backend, BOOK)] == ["Talk"]
+    assert [d["name"] for d in steps.recovery_workflow_details(backend, BOOK)] == ["Talk"]
 
 
 def test_details_of_a_step_that_failed(backend: Backend) -> None:
     run(backend, Talk("Disable", 1), Talk("Evacuate", 3, fails=True))
 
-    failed = progress.recovery_workflow_details(backend, BOOK)[-1]
+    failed = steps.recovery_workflow_details(backend, BOOK)[-1]
 
     assert (failed["name"], failed["progress"]) == ("Evacuate", 0.0)
     assert failed["progress_details"] == [said(3, "0.0", "Evacuate begins")]
@@ -149,7 +149,7 @@ def test_details_of_two_attempts_one_after_the_other(backend: Backend) -> None:
     run(backend, Talk("Disable", 1), Talk("Evacuate", 3, fails=True), order=order)
     run(backend, Talk("Disable", 11), Talk("Evacuate", 13), order=order)
 
-    details = progress.recovery_workflow_details(backend, BOOK)
+    details = steps.recovery_workflow_details(backend, BOOK)
 
     assert [d["name"] for d in details] == ["Disable", "Evacuate"] * 2
     assert [d["progress_details"][0]["timestamp"][17:19] for d in details] == [
@@ -168,7 +168,7 @@ def test_details_name_the_request_where_the_step_stored_it(backend: Backend) -> 
 
     run(backend, Asked("Asked"))
 
-    (step,) = progress.recovery_workflow_details(backend, BOOK)
+    (step,) = steps.recovery_workflow_details(backend, BOOK)
     plain = said(1, "0.5", "asked for")
     assert step["progress_details"] == [{**plain, "request_id": "req-1"}, plain]
 
@@ -176,7 +176,7 @@ def test_details_name_the_request_where_the_step_stored_it(backend: Backend) -> 
 def test_details_of_another_notification_or_none_are_empty(backend: Backend) -> None:
     run(backend, Talk("Talk", 1), book=uuidutils.generate_uuid())
 
-    assert progress.recovery_workflow_details(backend, BOOK) == []
+    assert steps.recovery_workflow_details(backend, BOOK) == []
 
 
 def test_details_are_one_statement(backend: Backend) -> None:
@@ -188,7 +188,7 @@ def test_details_are_one_statement(backend: Backend) -> None:
         lambda _c, _cu, statement, *_: seen.append(statement.split()[0]),
     )
 
-    progress.recovery_workflow_details(backend, BOOK)
+    steps.recovery_workflow_details(backend, BOOK)
 
     assert [word for word in seen if word != "BEGIN"] == ["SELECT"]
 
@@ -203,7 +203,7 @@ def test_large_progress_is_kept(backend: Backend) -> None:
 
     run(backend, Chatter("Chatter"))
 
-    (step,) = progress.recovery_workflow_details(backend, BOOK)
+    (step,) = steps.recovery_workflow_details(backend, BOOK)
     assert len(step["progress_details"]) == 400
 
 
@@ -212,9 +212,9 @@ def test_destroyed_logbook_takes_its_flows_along(backend: Backend) -> None:
 
     backend.get_connection().destroy_logbook(BOOK)
 
-    assert progress.recovery_workflow_details(backend, BOOK) == []
+    assert steps.recovery_workflow_details(backend, BOOK) == []
     with backend.engine.connect() as connection:
-        assert connection.execute(sa.select(progress.TABLES.atomdetails)).all() == []
+        assert connection.execute(sa.select(steps.TABLES.atomdetails)).all() == []
 
 
 def test_tables_are_described_once(backend: Backend) -> None:
@@ -265,7 +265,7 @@ def test_database_away_raises_past_taskflow(conf: cfg.ConfigOpts) -> None:
     with pytest.raises(progress.StoreAway):
         backend.get_connection().update_flow_details(detail)
     with pytest.raises(errors.DatabaseUnavailable):
-        progress.recovery_workflow_details(backend, BOOK)
+        steps.recovery_workflow_details(backend, BOOK)
     assert clock.elapsed_s < 20
 
 

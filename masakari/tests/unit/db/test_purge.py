@@ -10,7 +10,7 @@ from oslo_config import cfg
 from taskflow.persistence import models as taskflow_models
 
 from masakari import db
-from masakari.db import models, progress, purge
+from masakari.db import models, progress, purge, steps
 from masakari.db.models import Notification
 from masakari.db.progress import Backend
 from masakari.db.session import Database
@@ -86,8 +86,8 @@ def ended(
     book.add(flow)
     store.get_connection().save_logbook(book)
     with store.engine.begin() as connection:
-        connection.execute(sa.update(progress.TABLES.logbooks).values(created_at=OLD))
-        connection.execute(sa.update(progress.TABLES.logbooks).values(updated_at=OLD))
+        connection.execute(sa.update(steps.TABLES.logbooks).values(created_at=OLD))
+        connection.execute(sa.update(steps.TABLES.logbooks).values(updated_at=OLD))
     aged(database, n)
     return n
 
@@ -103,7 +103,7 @@ def counted(database: Database, store: Backend) -> dict[str, int]:
     found = {}
     for tables, engine in (
         (models.metadata.sorted_tables, database.engine),
-        (progress.TABLES, store.engine),
+        (steps.TABLES, store.engine),
     ):
         with engine.connect() as connection:
             for table in tables:

@@ -82,7 +82,7 @@ def recover(world, uuid, **changed):
     recovery.recover(world, leases, uuid)
     said = [
         d["message"]
-        for step in db.progress.recovery_workflow_details(world.progress, uuid)
+        for step in db.steps.recovery_workflow_details(world.progress, uuid)
         for d in step["progress_details"]
     ]
     return db.notifications.get(world.database, uuid), said

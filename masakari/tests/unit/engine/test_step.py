@@ -41,7 +41,7 @@ def run(job, *factories):
 
 
 def details(job):
-    return db.progress.recovery_workflow_details(job.world.progress, job.uuid)
+    return db.steps.recovery_workflow_details(job.world.progress, job.uuid)
 
 
 def test_say_is_shown_with_time_progress_and_request(claim, caplog):
