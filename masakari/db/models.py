@@ -109,6 +109,9 @@ notifications = sa.Table(
     Index("notifications_status_idx", "status", "lease_until"),
     Index("notifications_source_idx", "source_host_uuid", "type", "generated_time"),
     Index("notifications_created_at_idx", "created_at", "id"),
+    Index("notifications_host_created_idx", "source_host_uuid", "created_at", "id"),
+    Index("notifications_type_created_idx", "type", "created_at", "id"),
+    Index("notifications_generated_idx", "generated_time", "created_at", "id"),
     **_MYSQL,
 )
 

@@ -114,7 +114,8 @@ def _sorting(listing: Listing, page: Page) -> Sorting:
     if len(directions) > max(len(keys), 1):
         raise Invalid(message="sort_dir: there are more directions than keys to sort by.")
     first = directions[0] if directions else "desc"
-    names = dict.fromkeys((*keys, *TIE_BREAKERS))
+    names = list(dict.fromkeys((*keys, *TIE_BREAKERS)))
+    names = names[: names.index("id") + 1]  # no two rows are equal there
     given = dict(reversed(list(zip(keys, directions, strict=False))))  # the first place of a key
     return tuple((name, given.get(name, first) == "asc") for name in names)
 

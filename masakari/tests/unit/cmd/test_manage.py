@@ -18,7 +18,7 @@ from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
-NEWEST = "b7e2c9d41f06"
+NEWEST = "d4a81c6e20b7"
 
 
 @pytest.fixture

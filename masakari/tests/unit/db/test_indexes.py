@@ -34,6 +34,12 @@ OFTEN: dict[str, Call] = {
     "notifications in a status": lambda d, n, m: db.notifications.page(
         d, Page(limit=9), status="new"
     ),
+    "notifications of a type": lambda d, n, m: db.notifications.page(
+        d, Page(limit=9), type="COMPUTE_HOST"
+    ),
+    "notifications since": lambda d, n, m: db.notifications.page(
+        d, Page(limit=9), generated_since=rows.T0
+    ),
     "host by name": lambda d, n, m: db.hosts.get_by_name(d, "compute1"),
     "host": lambda d, n, m: db.hosts.find(d, n.source_host_uuid),
     "hosts": lambda d, n, m: db.hosts.page(d, n.failover_segment_uuid, Page(limit=9)),
@@ -107,6 +113,35 @@ def test_query_reads_no_whole_table(database: Database, call: Call) -> None:
     ]
     assert plans
     assert [plan for plan in plans if SCAN.match(plan) and "USING" not in plan] == []
+
+
+IN_ORDER: dict[str, tuple[Page, dict[str, Any]]] = {
+    "all": (Page(limit=9), {}),
+    "ascending": (Page(limit=9, sort_dirs=("asc",)), {}),
+    "by id": (Page(limit=9, sort_keys=("id",)), {}),
+    "by time": (Page(limit=9, sort_keys=("generated_time",)), {}),
+    "of a host": (Page(limit=9), {"source_host_uuid": "h"}),
+    "of a type": (Page(limit=9), {"type": "VM"}),
+}
+
+
+@pytest.mark.parametrize(("page", "filters"), IN_ORDER.values(), ids=IN_ORDER)
+def test_page_of_notifications_is_read_in_its_order(
+    database: Database, page: Page, filters: dict[str, Any]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    sa.event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cu, statement, parameters, *_: asked.append((statement, parameters)),
+    )
+
+    db.notifications.page(database, page, **filters)
+
+    selects = [asking for asking in asked if asking[0].startswith("SELECT")]
+    plans = [row[3] for asking in selects for row in _explain(database, *asking)]
+    assert plans
+    assert [plan for plan in plans if "TEMP B-TREE" in plan] == []
 
 
 def _explain(database: Database, statement: str, parameters: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 INITIAL, VMOVES, MESSAGE = "8f848eb45d03", "8bdf5929c5a6", "13adff5efb9a"
-LEASES, NEWEST = "5c0d1a7be291", "b7e2c9d41f06"
+LEASES, CHAPTERS, NEWEST = "5c0d1a7be291", "b7e2c9d41f06", "d4a81c6e20b7"
 SEGMENT, HOST, NOTIFICATION, STRAY, VMOVE = (
     f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)
 )
@@ -269,6 +269,24 @@ def test_sync_that_was_interrupted_goes_on(
         "ALTER TABLE notifications DROP COLUMN request_id",
         "ALTER TABLE vmoves DROP COLUMN chapter",
         f"UPDATE masakari_alembic_version SET version_num = '{version}'",
+    )
+
+    migration.sync(empty_conf)
+
+    assert migration.version(empty_conf) == NEWEST
+    assert difference(database) == []
+
+
+def test_sync_that_was_interrupted_between_indexes_goes_on(
+    empty_conf: cfg.ConfigOpts, database: Database
+) -> None:
+    migration.sync(empty_conf)
+    name = "notifications_type_created_idx"
+    mysql = database.engine.dialect.name == "mysql"
+    execute(
+        database,
+        f"DROP INDEX {name} ON notifications" if mysql else f"DROP INDEX {name}",
+        f"UPDATE masakari_alembic_version SET version_num = '{CHAPTERS}'",
     )
 
     migration.sync(empty_conf)
