@@ -17,10 +17,24 @@ from masakari.conf import unused
 CLOSE = 0.8
 """How alike (0 to 1) an unknown name is to a known one for which it was probably meant."""
 CLOSE_GROUP = 0.85
-LIBRARIES = {"oslo.log", "oslo.messaging", "oslo.service.service", "oslo.service.wsgi"}
+LIBRARIES = {"oslo.log", "oslo.messaging", "oslo.service.service"}
 """Those that have options in groups of ours.  Others may declare theirs on the global CONF."""
-ELSEWHERE = {("DEFAULT", "use_journal")}
-"""Deployments set it; whether the library still has it depends on its release."""
+ELSEWHERE = {
+    ("DEFAULT", name)
+    for name in (
+        # deployments set it; whether the library still has it depends on its release
+        "use_journal",
+        # of oslo.service's server, which cannot be asked: it imports eventlet
+        "api_paste_config",
+        "client_socket_timeout",
+        "max_header_line",
+        "tcp_keepidle",
+        "wsgi_default_pool_size",
+        "wsgi_keep_alive",
+        "wsgi_log_format",
+    )
+}
+"""Nothing is said about them."""
 
 Names = Mapping[str, set[str]]
 """Group -> options"""
