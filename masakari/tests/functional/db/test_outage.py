@@ -117,6 +117,8 @@ def test_outage_logs_no_traceback(
 
 
 def test_deadlock_is_run_again(database: Database) -> None:
+    if database.engine.dialect.name == "postgresql":
+        pytest.skip("PostgreSQL sees a deadlock after a second only: more than are tried again")
     s = rows.segment(database)
     for name in ("compute1", "compute2"):
         rows.host(database, name, of=s)
