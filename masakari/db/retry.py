@@ -1,10 +1,12 @@
 """What to do about errors of the database: repeat what may pass, name what will not.
 
-Deadlocks and lost connections are met by running the whole transaction again, a few times within a
-few seconds.  What remains becomes `errors.DatabaseUnavailable`; its `details["detail"]` has the
+Deadlocks and lost connections are met by running the whole transaction again: after a deadlock for
+as long as anybody would wait, since one of the rivals always gets through; without a server a few
+times.  What remains becomes `errors.DatabaseUnavailable`; its `details["detail"]` has the
 server's words for the log, its message is fit for clients.
 """
 
+import itertools
 import random
 import sqlite3
 from collections.abc import Callable
@@ -19,8 +21,9 @@ from masakari.errors import DatabaseUnavailable
 
 LOG = log.getLogger(__name__)
 
-PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Waits before the repetitions; each is shortened at random, so that rivals part."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.6
+"""Waits before the repetitions: each is twice the one before, and shortened at random."""
+TRIES_WITHOUT_SERVER = 6
 PATIENCE_S = 10.0
 """No repetition begins later than this after the first try."""
 
@@ -54,18 +57,26 @@ R = TypeVar("R")
 def calling(clock: Clock, call: Callable[[], R]) -> R:
     """The result of *call*, which is one whole transaction.  Raises DatabaseUnavailable."""
     give_up_at = clock.monotonic() + PATIENCE_S
-    for pause_s in PAUSES_S:
+    for tries in itertools.count(1):
         try:
             return call()
         except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
-            if not _may_pass(e) or clock.monotonic() + pause_s > give_up_at:
+            pause_s = _pause_s(e, tries)
+            if pause_s is None or clock.monotonic() + pause_s > give_up_at:
                 raise _named(e) from e
             LOG.debug("Database: %s; trying again", _words(e))
-        clock.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
-    try:
-        return call()
-    except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
-        raise _named(e) from e
+        clock.sleep(pause_s)
+    raise AssertionError("never reached")
+
+
+def _pause_s(error: Exception, tries: int) -> float | None:
+    """How long to wait before the call is repeated that has failed so often; None: no more."""
+    longest_s = min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
+    if isinstance(error, _CONTENTION):
+        return random.uniform(0, longest_s)  # noqa: S311  not a secret; rivals must part
+    if _may_pass(error) and tries < TRIES_WITHOUT_SERVER:
+        return random.uniform(longest_s / 2, longest_s)  # noqa: S311
+    return None
 
 
 def _may_pass(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from masakari.tests.functional.deployments import files
 from masakari.tests.functional.deployments.conftest import BIN, Machine
+from masakari.tests.functional.program import wait
 
 pytestmark = pytest.mark.functional
 
@@ -69,6 +70,8 @@ def test_openstack_ansible(machine: Machine, uwsgi: str) -> None:
     assert machine.await_api().json() == {"segments": []}
     engine.wait_until_said(ENGINE_RUNS)
     monitor.wait_until_said(MONITOR_RUNS)
+    # one that is stopped while it still imports serves "full dynamic mode" and never ends
+    wait("both workers run", lambda: server.log.read_text().count("WSGI app 0") == 2, 60)
     machine.stop()
 
     assert server.said("is not read: the middleware is built in")

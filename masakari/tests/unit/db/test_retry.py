@@ -57,6 +57,17 @@ def test_calling_away_for_good_raises_within_seconds() -> None:
     assert raised.value.details["detail"] == "Can't connect to MySQL server on 'db'"
 
 
+def test_calling_deadlocks_are_repeated_as_long_as_anybody_waits() -> None:
+    clock = ManualClock()
+
+    with pytest.raises(DatabaseUnavailable):
+        retry.calling(clock, failing(*[db_exc.DBDeadlock()] * 999))
+
+    assert len(clock.slept_s) > 6
+    assert len(set(clock.slept_s)) == len(clock.slept_s), "rivals must part"
+    assert retry.PATIENCE_S - retry.LONGEST_PAUSE_S <= clock.elapsed_s <= retry.PATIENCE_S
+
+
 def test_calling_slow_failures_are_not_repeated_for_minutes() -> None:
     clock = ManualClock()
 
