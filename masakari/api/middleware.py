@@ -11,12 +11,18 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
+class HttpRequest(webob.Request):
+    """A request whose body stays in memory: it has a limit, and a temporary file would be left."""
+
+    request_body_tempfile_limit = 1 << 40
+
+
 class Endpoint(abc.ABC):
     """A WSGI application whose `answer` sees requests and gives responses."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """WSGI."""
-        answer: Iterable[bytes] = self.answer(webob.Request(environ))(environ, start_response)
+        answer: Iterable[bytes] = self.answer(HttpRequest(environ))(environ, start_response)
         return answer
 
     @abc.abstractmethod
@@ -32,7 +38,7 @@ class Middleware(abc.ABC):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """WSGI."""
-        response = self.answer(webob.Request(environ))
+        response = self.answer(HttpRequest(environ))
         chosen: Application = self._application if response is None else response
         return chosen(environ, start_response)
 

@@ -30,6 +30,8 @@ lease = 3
 sweep_interval = 1
 [host]
 monitoring_driver = nova
+[nova]
+timeout = 5
 [keystone_authtoken]
 auth_type = password
 auth_url = {keystone}
@@ -103,9 +105,7 @@ def site(tmp_path, database):
 @pytest.mark.parametrize(
     ("database", "revision"),
     [
-        ("mariadb", openstack.INITIAL),
-        ("mariadb", openstack.MESSAGE),
-        ("postgresql", openstack.MESSAGE),
+        *((kind, revision) for kind in servers.DATABASES for revision in openstack.REVISIONS),
         ("sqlite", openstack.MESSAGE),
     ],
     indirect=["database"],
