@@ -13,8 +13,10 @@ from oslo_config import cfg
 
 from masakari import context, errors
 from masakari.api import faults
+from masakari.api.known_tokens import KnownTokens
 from masakari.api.middleware import Application, Environ, Middleware, StartResponse
 from masakari.api.request import Rules
+from masakari.clock import SystemClock
 from masakari.nova.auth import AUTHTOKEN, register_authtoken
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +66,16 @@ def keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
     """
     register_authtoken(conf)
     _check_cache(conf)
+
+    def behind(application: Application) -> Application:
+        return _answering(_protocol(application, conf))
+
+    if conf[AUTHTOKEN].token_cache_time < 0:
+        return behind(application)
+    return KnownTokens(application, behind, SystemClock())
+
+
+def _protocol(application: Application, conf: cfg.ConfigOpts) -> Application:
     try:
         protocol: Application = auth_token.AuthProtocol(application, {"oslo_config_config": conf})
     except keystone_errors.ClientException as exc:
@@ -71,7 +83,7 @@ def keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
     except keystonemiddleware_errors.ConfigurationError as exc:
         option = "memcache_security_strategy"  # all that it checks
         raise errors.ConfigInvalid(group=AUTHTOKEN, option=option, problem=str(exc)) from exc
-    return _answering(protocol)
+    return protocol
 
 
 def _answering(protocol: Application) -> Application:

@@ -1,5 +1,6 @@
 """masakari-api: the REST API, several worker processes that accept from one socket."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -85,6 +86,16 @@ def make_application(
     return application
 
 
+def spare_what_start_up_made() -> None:
+    """Let the garbage collector never look at it again, and look less often at the rest.
+
+    It takes 45 ms each time, in which no request goes on; a list of 1000 rows makes it look.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
     """One process; everything that it opens, it opens after the fork."""
 
@@ -108,6 +119,7 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
     def run(self) -> None:
         """Serve; while the database is away requests are answered with 503."""
         database_.is_answering(self._database)
+        spare_what_start_up_made()
         self._server.serve_forever()
 
     def terminate(self) -> None:

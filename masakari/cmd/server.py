@@ -11,7 +11,7 @@ from cheroot.ssl import builtin
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari.cmd import connections
+from masakari.cmd import connections, turns
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
@@ -107,7 +107,7 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         """Accept from *listener*, encrypted as *adapter* does."""
         super().__init__(
             listener.getsockname()[:2],
-            application,
+            turns.Turns(application),
             numthreads=conf.masakari_api_threads,
             request_queue_size=BACKLOG,
             timeout=conf.wsgi.client_socket_timeout or FOREVER_S,

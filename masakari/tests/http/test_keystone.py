@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from masakari import context
+from masakari.api import known_tokens
 from masakari.clock import SystemClock, wait_until
 from masakari.errors import ConfigInvalid
 
@@ -89,6 +91,30 @@ def test_cached_token_is_not_asked_for_again(authtoken, with_tokens, grant, keys
     assert {client.get("/segments").status for _ in range(5)} == {200}
 
     assert keystone.stats.kinds[VALIDATION] == 1
+
+
+def test_shortcut_sets_and_removes_the_headers_that_keystonemiddleware_does(
+    authtoken, make_client, grant, monkeypatch
+):
+    """Of all that a client may send and Keystone may say, nothing else reaches the API."""
+    authtoken(token_cache_time=300)
+    seen = []
+    asked = context.RequestContext.from_environ
+
+    def spy(environ, **more):
+        seen.append({k: v for k, v in environ.items() if k.startswith(("HTTP_X", "HTTP_OPENS"))})
+        return asked(environ, **more)
+
+    monkeypatch.setattr(context.RequestContext, "from_environ", spy)
+    forged = {"-".join(n.split("_")[1:]).title(): "forged" for n in known_tokens.HEADERS}
+    client = make_client(headers=forged | {"X-Auth-Token": grant(*ADMIN), "X-Other": "stays"})
+
+    assert {client.get("/segments").status for _ in range(2)} == {200}
+
+    by_library, by_shortcut = seen
+    assert by_library == by_shortcut
+    assert "forged" not in str(by_library)
+    assert by_library["HTTP_X_OTHER"] == "stays"
 
 
 # ---- services that pass a user's request on
