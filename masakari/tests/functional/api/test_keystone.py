@@ -128,8 +128,12 @@ def test_tokens_are_kept_for_all_workers_and_keystone_may_be_away(site, tmp_path
 
     wait("Keystone is asked again", lambda: site.get(other)[0] == 200, 30)
     before = validations(site)
-    assert {site.get(admin)[0] for _ in range(4)} == {200}
-    assert validations(site) > before
+    # the worker itself remembers it for a second
+    wait(
+        "it is asked about the known token, too",
+        lambda: site.get(admin)[0] == 200 and validations(site) > before,
+        30,
+    )
     said = (tmp_path / "api.log").read_text()
     for secret in (admin, other, reader, "the-password-of-the-service", "the-key-of-the-cache"):
         assert secret not in said
