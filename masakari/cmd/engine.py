@@ -19,6 +19,7 @@ from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.events import Events
+from masakari.pulse import Pulse
 
 LOG = log.getLogger(__name__)
 
@@ -31,7 +32,13 @@ def pool(threads: int, name: str) -> Executor:
 
 
 def make_world(
-    conf: cfg.ConfigOpts, clock: Clock, database: Any, cloud: Cloud, events: Events
+    conf: cfg.ConfigOpts,
+    clock: Clock,
+    database: Any,
+    cloud: Cloud,
+    events: Events,
+    *,
+    pulse: Pulse,
 ) -> World:
     """The real surroundings of an engine of this process.  Raises ConfigInvalid.
 
@@ -47,6 +54,7 @@ def make_world(
         owner=f"{conf.DEFAULT.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
         exclusions=exclusions.load(conf.engine.exclusions_file),
         flows=flows.load(conf),
+        pulse=pulse,
         locks=locks.connect(conf, clock),
         events=events,
     )
@@ -114,7 +122,8 @@ def serve(conf: cfg.ConfigOpts) -> None:
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
     cloud = nova.connect(conf, pauses)
     database = db.session.connect(conf, clock)
-    world = make_world(conf, clock, database, cloud, notifier.connect(conf))
+    pulse = Pulse(clock)
+    world = make_world(conf, clock, database, cloud, notifier.connect(conf), pulse=pulse)
     warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)

@@ -8,6 +8,7 @@ import masakari.conf
 from masakari.clock import SystemClock
 from masakari.cmd import common
 from masakari.monitors import hostmonitor
+from masakari.pulse import Pulse
 
 
 def main() -> int:
@@ -25,7 +26,8 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
     common.hold_signals()
     clock = SystemClock()
-    monitor = hostmonitor.build(conf, clock)
+    pulse = Pulse(clock)
+    monitor = hostmonitor.build(conf, clock, pulse=pulse)
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
     thread.start()

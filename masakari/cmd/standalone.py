@@ -15,6 +15,7 @@ from masakari.cmd import database as database_
 from masakari.engine.service import Engine
 from masakari.errors import ConfigInvalid
 from masakari.monitors import hostmonitor, report
+from masakari.pulse import Pulse
 
 LOG = log.getLogger(__name__)
 
@@ -51,16 +52,18 @@ def serve(conf: cfg.ConfigOpts) -> None:
     listener = server.listen(
         address(conf), conf.masakari_api_listen_port, keepidle_s=conf.wsgi.tcp_keepidle
     )
+    pulse = Pulse(clock)
     monitor = hostmonitor.build(
         conf,
         clock,
         cloud=nova.connect(conf, pauses, retries=nova.MONITOR_RETRIES, threads=1),
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
+        pulse=pulse,
     )
     database = db.session.connect(conf, clock)
     events = notifier.connect(conf)
-    world = engine.make_world(conf, clock, database, cloud, events)
+    world = engine.make_world(conf, clock, database, cloud, events, pulse=pulse)
     engine.warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)

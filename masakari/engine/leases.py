@@ -14,12 +14,17 @@ from masakari import db
 from masakari.clock import Clock
 from masakari.db.session import Database
 from masakari.errors import DatabaseUnavailable, LeaseLost
+from masakari.pulse import Pulse
 
 LOG = log.getLogger(__name__)
 
 MARGIN = 1 / 3
 """Share of the lease before its end in which nothing new is begun: what was begun before has that
 long to show in Nova, where the next engine looks for it."""
+LOOP = "leases"
+"""The renewer's name where loops say that they get on."""
+STALLED_S = 120.0
+"""A renewer that has asked the database for so long hangs."""
 
 
 class Lease:
@@ -55,10 +60,13 @@ class Lease:
 class Leases:
     """The leases of one engine, renewed by one thread.  Owns `_held`, under one lock."""
 
-    def __init__(self, database: Database, clock: Clock, *, owner: str, lease_s: float) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, pulse: Pulse, *, owner: str, lease_s: float
+    ) -> None:
         """Hold nothing yet."""
         self._database = database
         self._clock = clock
+        self._pulse = pulse
         self.owner = owner
         self.lease_s = lease_s
         self._held: dict[str, Lease] = {}
@@ -81,17 +89,21 @@ class Leases:
 
     def run(self) -> None:
         """Renew what is held each quarter of the lease, until `stop`."""
+        self._pulse.expect(LOOP, self.lease_s / 4 + STALLED_S)
         while not self._stop.wait(self.lease_s / 4):
             try:
                 self.renew()
             except Exception:  # without this thread every lease ends
                 LOG.exception("leases: unexpected error")
+            self._pulse.beat(LOOP)
+        self._pulse.rest(LOOP)
 
     def renew(self) -> None:
         """Every held lease is renewed or known to be lost or left to end."""
         with self._lock:
             held = list(self._held.values())
         for lease in held:
+            self._pulse.beat(LOOP)
             asked_at = self._clock.monotonic()
             try:
                 granted = db.leases.renew(

@@ -22,18 +22,32 @@ HOSTS, VMS = "recovery", "instance"
 """The pools of threads: for hosts and processes, and for single VMs."""
 SHORTEST_PAUSE_S = 0.2
 """Between two searches for work."""
+STALLED_S = 120.0
+"""A search for work that shows no progress for so long hangs, and so does a pool that does not
+begin what it was given, although it has threads to spare."""
 
 
 class Engine:
-    """Takes notifications, told of or found.  Owns `_active`, under one lock."""
+    """Takes notifications, told of or found.  Owns `_taken` and `_busy`, under one lock."""
 
     def __init__(self, world: World) -> None:
         """Idle until `start`."""
         self._world = world
         self._leases = Leases(
-            world.database, world.clock, owner=world.owner, lease_s=world.conf.engine.lease
+            world.database,
+            world.clock,
+            world.pulse,
+            owner=world.owner,
+            lease_s=world.conf.engine.lease,
         )
-        self._active: set[str] = set()
+        self._taken: dict[str, str] = {}
+        """{notification: the pool that has it}"""
+        self._busy: set[str] = set()
+        """Those of them that have a thread."""
+        self._threads = {
+            HOSTS: world.conf.engine.recovery_threads,
+            VMS: world.conf.instance_failure.recovery_threads,
+        }
         self._lock = threading.Lock()
         self._stop = world.clock.event()
         self._pools: Mapping[str, Executor] = {}
@@ -44,13 +58,13 @@ class Engine:
         world = self._world
         # a burst of VMs must not keep a failed host waiting
         pools = {
-            HOSTS: world.pool(world.conf.engine.recovery_threads + HOUSEKEEPING_THREADS, HOSTS),
-            VMS: world.pool(world.conf.instance_failure.recovery_threads, VMS),
+            HOSTS: world.pool(self._threads[HOSTS] + HOUSEKEEPING_THREADS, HOSTS),
+            VMS: world.pool(self._threads[VMS], VMS),
         }
         pool = pools[HOSTS]
         pool.submit(self._leases.run)
         if world.conf.periodic_enable:
-            pool.submit(self._each, self._look_for_work, self._until_next_try)
+            pool.submit(self._look_again_and_again)
             pool.submit(self._each, self._tidy_up)
         self._pools = pools
         LOG.info("engine %s: started", world.owner)
@@ -62,11 +76,13 @@ class Engine:
         except MasakariError as e:
             LOG.warning("notification %s: not taken: %s", uuid, e)
             return
+        name = VMS if is_vm else HOSTS
         with self._lock:
-            if not self._pools or self._stop.is_set() or uuid in self._active:
+            if not self._pools or self._stop.is_set() or uuid in self._taken:
                 return
-            self._active.add(uuid)
-            self._pools[VMS if is_vm else HOSTS].submit(self._recover, uuid)
+            self._taken[uuid] = name
+            self._pools[name].submit(self._recover, uuid)
+            self._expect(name)
 
     def let_go(self) -> None:
         """Nothing new is begun; returns at once.
@@ -81,11 +97,26 @@ class Engine:
     def stop(self) -> None:
         """As `let_go`, and return when every thread has ended."""
         self.let_go()
-        for pool in self._pools.values():
+        for name, pool in self._pools.items():
             pool.shutdown(wait=True)
+            self._world.pulse.rest(name)
         LOG.info("engine %s: stopped", self._world.owner)
 
+    def _expect(self, pool: str) -> None:
+        """The pool begins what waits in it, unless all of its threads are busy."""
+        taken = [uuid for uuid, name in self._taken.items() if name == pool]
+        busy = sum(uuid in self._busy for uuid in taken)
+        if busy < min(len(taken), self._threads[pool]) and not self._stop.is_set():
+            self._world.pulse.expect(pool, STALLED_S)
+        else:
+            self._world.pulse.rest(pool)
+
     def _recover(self, uuid: str) -> None:
+        with self._lock:
+            pool = self._taken[uuid]
+            self._busy.add(uuid)
+            self._world.pulse.beat(pool)
+            self._expect(pool)
         try:
             if not self._stop.is_set():
                 recovery.recover(self._world, self._leases, uuid)
@@ -95,7 +126,9 @@ class Engine:
             LOG.exception("notification %s: unexpected error", uuid)
         finally:
             with self._lock:
-                self._active.discard(uuid)
+                self._busy.discard(uuid)
+                del self._taken[uuid]
+                self._expect(pool)
 
     def _each(
         self, sweep: Callable[[], None], pause_s: Callable[[], float] = lambda: math.inf
@@ -112,16 +145,27 @@ class Engine:
                 LOG.exception("sweep: unexpected error")
             self._stop.wait(pause)
 
+    def _look_again_and_again(self) -> None:
+        pulse = self._world.pulse
+        pulse.expect(sweeps.LOOP, self._world.conf.engine.sweep_interval + STALLED_S)
+        self._each(self._look_for_work, self._until_next_try)
+        pulse.rest(sweeps.LOOP)
+
+    def _found(self, uuid: str) -> None:
+        self._world.pulse.beat(sweeps.LOOP)
+        self.recover(uuid)
+
     def _look_for_work(self) -> None:
         clock, conf = self._world.clock, self._world.conf
         # first: what waited for longer than we were away is not begun
         if clock.monotonic() >= self._expire_at:
             sweeps.expired(self._world)
             self._expire_at = clock.monotonic() + conf.check_expired_notifications_interval
-        sweeps.unfinished(self._world, self.recover)
+        sweeps.unfinished(self._world, self._found)
 
     def _until_next_try(self) -> float:
         """Seconds until something that waits may be claimed."""
+        self._world.pulse.beat(sweeps.LOOP)
         at = db.leases.next_due(self._world.database)
         if at is None:
             return math.inf

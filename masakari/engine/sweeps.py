@@ -22,6 +22,9 @@ from masakari.errors import (
 
 LOG = log.getLogger(__name__)
 
+LOOP = "sweep"
+"""Where loops say that they get on: the one that looks for work."""
+
 
 def unfinished(world: World, recover: Callable[[str], None]) -> None:
     """Hand out what can be claimed: new, left by a dead engine, or to be tried again."""
@@ -34,6 +37,7 @@ def expired(world: World) -> None:
     age_s = world.conf.notifications_expired_interval
     while uuids := db.leases.expire(world.database, age_s=age_s):
         for uuid in uuids:
+            world.pulse.beat(LOOP)
             fault = NotificationExpired(age_s=age_s)
             announcements.expired(world, uuid, fault)
             LOG.error("notification %s: failed: %s", uuid, fault)

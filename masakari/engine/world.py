@@ -18,6 +18,7 @@ from masakari.engine.exclusions import Exclusions
 from masakari.engine.leases import Lease
 from masakari.events import SILENCE, Events
 from masakari.locks import Locks
+from masakari.pulse import Pulse
 
 if TYPE_CHECKING:
     from masakari.engine.flows import Flows
@@ -43,6 +44,8 @@ class World:
     """what is never touched"""
     flows: Flows
     """which steps a recovery takes"""
+    pulse: Pulse
+    """where the engine's loops say that they get on"""
     events: Events = SILENCE
     """where other services are told of it"""
 

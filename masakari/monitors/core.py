@@ -5,10 +5,17 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from masakari import clock as clock_
+from masakari import pulse as pulse_
 from masakari.monitors import judge as judge_
 from masakari.monitors import outbox as outbox_
 
 LOG = logging.getLogger(__name__)
+
+LOOP = "monitor"
+"""Its name where loops say that they get on."""
+STALLED_S = 300.0
+"""A round that lasts so much longer than the interval hangs: requests that nobody answers, tried
+again, end sooner."""
 
 
 class Blind(Exception):
@@ -37,12 +44,14 @@ class Monitor:
         outbox: outbox_.Outbox,
         clock: clock_.Clock,
         *,
+        pulse: pulse_.Pulse,
         interval_s: float,
     ) -> None:
         self._probe = probe
         self._judge = judge
         self._outbox = outbox
         self._clock = clock
+        self._pulse = pulse
         self._interval_s = interval_s
         self._trouble: str | None = None
         self._summary = ""
@@ -50,6 +59,7 @@ class Monitor:
     def run(self, stop: clock_.Event) -> None:
         """Go on until *stop* is set; reports that were not answered are sent between two looks."""
         next_look = self._clock.monotonic()
+        self._pulse.expect(LOOP, self._interval_s + STALLED_S)
         while not stop.is_set():
             try:
                 if self._clock.monotonic() >= next_look:
@@ -59,11 +69,13 @@ class Monitor:
                     self.tell()
             except Exception:
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
+            self._pulse.beat(LOOP)
             now = self._clock.monotonic()
             next_look = max(next_look, now)
             next_try = self._outbox.next_try()
             wake_at = next_look if next_try is None else min(next_look, next_try)
             stop.wait(max(0.0, wake_at - now))
+        self._pulse.rest(LOOP)
 
     def cycle(self) -> str:
         """Look, decide and tell once; the sentence says what was seen."""

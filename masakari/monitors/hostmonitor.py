@@ -9,6 +9,7 @@ from oslo_config import cfg
 from masakari import clock as clock_
 from masakari import cloud as cloud_
 from masakari import errors
+from masakari import pulse as pulse_
 from masakari.monitors import core, judge, outbox, report, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.states import ClusterStatus, HostStatus, NotificationType
@@ -40,10 +41,12 @@ def build(
     second_opinion: opinion_.SecondOpinion | None = None,
     *,
     driver: str | None = None,
+    pulse: pulse_.Pulse | None = None,
 ) -> core.Monitor:
     """The host monitor that *conf* describes; what is given replaces what is configured.
 
-    *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.
+    *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.  Its rounds beat in
+    *pulse*, or in one of which nobody knows.
     Raises ConfigInvalid.
     """
     maker = _load(driver or conf.host.monitoring_driver)
@@ -69,6 +72,7 @@ def build(
         ),
         box,
         clock,
+        pulse=pulse or pulse_.Pulse(clock),
         interval_s=conf.host.monitoring_interval,
     )
 

@@ -24,6 +24,7 @@ from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.errors import HostNameUnknown
+from masakari.pulse import Pulse
 from masakari.sim import audit, cloud_rows, outage
 from masakari.sim.clock import SimClock, SimExecutor
 from masakari.sim.cloud import Fault, Settings, SimCloud
@@ -286,6 +287,7 @@ class System:
                 locks=self._locks[name],
                 exclusions=self._exclusions[name],
                 flows=flows.load(self.conf),
+                pulse=Pulse(self.clock),
                 events=self.hearing,
             )
         )

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 
-WORDS = {"states", "errors", "clock", "context", "conf", "retry", "background"}
+WORDS = {"states", "errors", "clock", "context", "conf", "retry", "background", "pulse"}
 SEAMS = WORDS | {"cloud", "rpc", "events", "locks"}
 STORES = SEAMS | {"db", "nova"}
 PROGRAMS = STORES | {"notifier", "api", "engine", "monitors", "sim"}

@@ -9,6 +9,7 @@ from masakari.engine import death, exclusions, flows
 from masakari.engine.leases import Lease
 from masakari.engine.world import Job, World
 from masakari.errors import HostNameUnknown
+from masakari.pulse import Pulse
 from masakari.sim.clock import SimClock, SimExecutor
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.tests.unit.db import rows
@@ -42,6 +43,7 @@ def world(migrated_conf, connect_database, clock, cloud):
         locks=locks.MemoryLocks({}),
         exclusions=exclusions.load(None),
         flows=flows.load(migrated_conf),
+        pulse=Pulse(clock),
     )
     progress.close()
 

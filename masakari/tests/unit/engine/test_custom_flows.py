@@ -78,7 +78,7 @@ def die(world, cloud, segment):
 def recover(world, uuid, **changed):
     """The notification after one try with these flows, and what its steps said."""
     world = dataclasses.replace(world, flows=dataclasses.replace(world.flows, **changed))
-    leases = Leases(world.database, world.clock, owner=world.owner, lease_s=10_000)
+    leases = Leases(world.database, world.clock, world.pulse, owner=world.owner, lease_s=10_000)
     recovery.recover(world, leases, uuid)
     said = [
         d["message"]

@@ -11,6 +11,7 @@ from oslo_config import cfg
 import masakari.conf
 from masakari.monitors import hostmonitor, report
 from masakari.monitors.hosts.second_opinion import Opinion, Sign
+from masakari.pulse import Pulse
 from masakari.sim import clock as sim_clock
 from masakari.sim import cloud as sim_cloud
 
@@ -107,6 +108,7 @@ class World:
         self.cloud = sim_cloud.SimCloud(clock, sim_cloud.Settings(retries=0))
         self.masakari = ScriptedMasakari(clock)
         self.opinion = SiteOpinion(self.cloud)
+        self.pulse = Pulse(clock)
         self.conf = cfg.ConfigOpts()
         masakari.conf.register_monitors(self.conf)
         self.conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
@@ -137,6 +139,7 @@ class World:
             cloud=self.cloud,
             masakari=self.masakari,
             second_opinion=self.opinion,
+            pulse=self.pulse,
         )
         stop = self.clock.event()
         self.clock.spawn(lambda: monitor.run(stop), name="main", group=group)

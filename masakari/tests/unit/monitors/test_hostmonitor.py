@@ -446,7 +446,7 @@ def test_reminder_without_answer_is_tried_once_each_round(three, caplog):
     three.start()
     three.run(30)
     three.cloud.power_off("compute1")
-    three.run(310)
+    three.run(290)
     three.masakari.script.extend([Unanswered("timed out"), Answer(503)])
     three.run(60)
 
@@ -705,3 +705,23 @@ def test_notification_has_the_payload_of_the_contract(three):
     ]
     assert {n["type"] for n in seen} == {"COMPUTE_HOST"}
     assert seen[0]["generated_time"] == "2026-01-01T00:00:50.000000"
+
+
+def test_monitor_that_can_see_nothing_gets_on_all_the_same(three):
+    three.masakari.is_up = False
+    three.start()
+    three.run(2000)
+
+    assert set(three.pulse.ages()) == {"monitor"}
+    assert three.pulse.stalled() == []
+
+
+def test_round_that_hangs_is_missed(three):
+    three.start()
+    three.run(15)
+    three.masakari.watched = lambda: three.clock.sleep(10_000)
+    three.run(290)
+
+    assert three.pulse.stalled() == []
+    three.run(20)
+    assert three.pulse.stalled() == ["monitor"]
