@@ -65,11 +65,23 @@ class Chapter:
 
 def load(conf: cfg.ConfigOpts) -> Flows:
     """The flows that the options describe.  Raises ConfigInvalid, which names what is wrong."""
+    # read once: each look reads the metadata of all installed packages
+    installed = {entry.name: entry for entry in metadata.entry_points(group=NAMESPACE)}
+
+    def parts(option: str) -> Parts:
+        wanted = conf[GROUP][option]
+        return Parts(
+            **{
+                part: tuple(_factory(installed, option, name) for name in wanted.get(part, ()))
+                for part in ("pre", "main", "post")
+            }
+        )
+
     return Flows(
-        host_auto=_parts(conf, "host_auto_failure_recovery_tasks"),
-        host_reserved=_parts(conf, "host_rh_failure_recovery_tasks"),
-        instance=_parts(conf, "instance_failure_recovery_tasks"),
-        process=_parts(conf, "process_failure_recovery_tasks"),
+        host_auto=parts("host_auto_failure_recovery_tasks"),
+        host_reserved=parts("host_rh_failure_recovery_tasks"),
+        instance=parts("instance_failure_recovery_tasks"),
+        process=parts("process_failure_recovery_tasks"),
     )
 
 
@@ -116,35 +128,25 @@ def process_chapter(job: Job, name: str, factories: Sequence[Factory]) -> Chapte
 # ---- finding the steps
 
 
-def _parts(conf: cfg.ConfigOpts, option: str) -> Parts:
-    wanted = conf[GROUP][option]
-    return Parts(
-        **{
-            part: tuple(_factory(option, name) for name in wanted.get(part, ()))
-            for part in ("pre", "main", "post")
-        }
-    )
-
-
-def _factory(option: str, name: str) -> Factory:
-    found = list(metadata.entry_points(group=NAMESPACE, name=name))
-    if not found:
+def _factory(installed: Mapping[str, metadata.EntryPoint], option: str, name: str) -> Factory:
+    found = installed.get(name)
+    if found is None:
         raise ConfigInvalid(
             group=GROUP, option=option, problem=f"no installed package has a task {name!r}"
         )
     try:
-        factory = found[0].load()
+        factory = found.load()
     except Exception as e:  # whatever the import of somebody's module raises
         raise ConfigInvalid(
             group=GROUP,
             option=option,
-            problem=f"task {name!r} ({found[0].value}) cannot be loaded: {type(e).__name__}: {e}",
+            problem=f"task {name!r} ({found.value}) cannot be loaded: {type(e).__name__}: {e}",
         ) from e
     if not (inspect.isclass(factory) and issubclass(factory, task.Task)):
         raise ConfigInvalid(
             group=GROUP,
             option=option,
-            problem=f"task {name!r} ({found[0].value}) is no class of TaskFlow's tasks",
+            problem=f"task {name!r} ({found.value}) is no class of TaskFlow's tasks",
         )
     made: Factory = factory
     return made

@@ -240,6 +240,8 @@ class System:
         options.register_monitors(self.conf)
         self.conf([], project="masakari", default_config_files=[], default_config_dirs=[])
         self.conf.set_override("connection", f"sqlite:///{path}", "database")
+        # only simulated machines lose power here
+        self.conf.set_override("sqlite_synchronous", False, "database")
         for name, value in DEFAULTS.items():
             group, _, option = name.rpartition(".")
             self.conf.set_override(option, value, group or None)
