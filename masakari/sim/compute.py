@@ -156,6 +156,8 @@ class ComputeApi:
             host = self._host_of(service_id)
             if host is None:
                 raise ApiError(404, f"Service {service_id} not found.")
+            if status is None and forced_down is None:
+                raise ApiError(400, "No updates were requested.")
             if status == "enabled" and reason:
                 raise ApiError(
                     400, "Specifying 'disabled_reason' with status 'enabled' is invalid."

@@ -47,6 +47,8 @@ class SimServer:
         self.url = self._wire.url
         self.keystone = Keystone(cloud.clock.now, self.url, ha_url)
         self._nova = Nova(cloud, self.keystone, self.url)
+        self.policy = self._nova.policy
+        """Nova's."""
         self.control = Control(
             cloud, self.keystone, self.stats, self.listeners.follow, self.listeners.port
         )

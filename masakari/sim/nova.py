@@ -9,7 +9,7 @@ from typing import TypeVar
 from masakari.sim import nova_actions, nova_rows
 from masakari.sim.cloud import SimCloud
 from masakari.sim.faults import ApiError
-from masakari.sim.guards import check_admin
+from masakari.sim.guards import Policy
 from masakari.sim.keystone import Keystone, Token
 from masakari.sim.records import NAMESPACE, Vm
 from masakari.sim.wire import Json, Request, Response
@@ -36,6 +36,7 @@ class Nova:
         self._cloud = cloud
         self._keystone = keystone
         self._base_url = base_url
+        self.policy = Policy()
 
     def answer(self, request: Request, path: str) -> Response:
         """Route a request; *path* is what follows `/compute`."""
@@ -103,7 +104,12 @@ class Nova:
             ("GET", "servers"): lambda: self._servers(request, token, version, _brief),
             ("GET", "servers/*"): lambda: self._server(request, parts, token, version),
             ("POST", "servers/*/action"): lambda: nova_actions.act(
-                self._cloud.api, parts[1], request.json(), token, version
+                self._cloud,
+                self.policy,
+                parts[1],
+                request.json(),
+                token=token,
+                version=version,
             ),
             ("GET", "servers/*/os-instance-actions"): lambda: self._actions(
                 request, parts, token, version
@@ -123,7 +129,7 @@ class Nova:
         return route()
 
     def _services(self, request: Request, token: Token, version: Version) -> Response:
-        check_admin(token.is_admin)
+        self.policy.check("os-services:list", token.is_admin)
         if request.query.get("binary", "nova-compute") != "nova-compute":
             return Response(200, {"services": []})
         rows = self._cloud.api.services(
@@ -135,12 +141,10 @@ class Nova:
     def _put_service(
         self, request: Request, parts: list[str], token: Token, version: Version
     ) -> Response:
-        check_admin(token.is_admin)
+        self.policy.check("os-services:update", token.is_admin)
         if version < (2, 53):
             raise ApiError(404, "Unknown action")
         body = request.json()
-        if not {"status", "forced_down"} & set(body):
-            raise ApiError(400, "No updates were requested.")
         row = self._cloud.api.update_service(
             lambda host: nova_rows.service(self._cloud, host, version),
             parts[1],
@@ -160,6 +164,7 @@ class Nova:
         )
         if not token.is_admin and row["tenant_id"] != token.project_id:
             raise ApiError(404, f"Instance {parts[1]} could not be found.")
+        self.policy.check("servers:show", is_allowed=True)
         return Response(200, {"server": row})
 
     def _servers(
@@ -170,8 +175,11 @@ class Nova:
         render: Callable[[Vm, Version], Json],
     ) -> Response:
         query = request.query
-        everyones = token.is_admin and query.get("all_tenants", "0").lower() in ("1", "true", "")
-        host = query.get("host") if token.is_admin else None
+        everyones = query.get("all_tenants", "0").lower() in ("1", "true", "")
+        if everyones:
+            self.policy.check("servers:detail:get_all_tenants", token.is_admin)
+        may_filter = "os_compute_api:servers:allow_all_filters" not in self.policy.denied
+        host = query.get("host") if token.is_admin and may_filter else None
         rows, more = self._cloud.api.servers(
             lambda vm: render(vm, version),
             host=host,
@@ -190,6 +198,7 @@ class Nova:
         server_id = parts[1]
         if not token.is_admin:
             self._server(request, parts[:2], token, version)
+        self.policy.check("os-instance-actions:list", is_allowed=True)
         rows = self._cloud.api.actions(
             lambda done: nova_rows.action(done, server_id, version),
             server_id,
@@ -198,26 +207,26 @@ class Nova:
         return Response(200, {"instanceActions": rows})
 
     def _aggregates(self, token: Token, version: Version) -> Response:
-        check_admin(token.is_admin)
+        self.policy.check("os-aggregates:index", token.is_admin)
         rows = self._cloud.api.aggregates(lambda group: nova_rows.aggregate(group, version))
         return Response(200, {"aggregates": rows})
 
     def _change_aggregate(
         self, request: Request, parts: list[str], token: Token, version: Version
     ) -> Response:
-        check_admin(token.is_admin)
         ((name, argument),) = request.json().items()
         api = self._cloud.api
         verbs = {"add_host": api.add_host, "remove_host": api.remove_host}
         if name not in verbs:
             raise ApiError(400, f"There is no such action: {name}")
+        self.policy.check(f"os-aggregates:{name}", token.is_admin)
         row = verbs[name](
             lambda group: nova_rows.aggregate(group, version), int(parts[1]), argument["host"]
         )
         return Response(200, {"aggregate": row})
 
     def _migrations(self, request: Request, token: Token, version: Version) -> Response:
-        check_admin(token.is_admin)
+        self.policy.check("os-migrations:index:all_projects", token.is_admin)
         query, pages = request.query, version >= (2, 59)
         since = query.get("changes-since") if pages else None
         rows, more = self._cloud.api.migrations(

@@ -132,11 +132,13 @@ def test_nova_lets_in_whom_it_should(server, path, token, status):
 def test_nova_member_sees_servers_of_the_own_project_only(server):
     server.cloud.add_server("compute-3", "other", project="other")
 
-    own = nova(server, "GET", "/servers/detail?all_tenants=1", token="demo-token").json()
+    own = nova(server, "GET", "/servers/detail?host=compute-3", token="demo-token").json()
+    refused = nova(server, "GET", "/servers/detail?all_tenants=1", token="demo-token")
     everything = nova(server, "GET", "/servers/detail?all_tenants=1").json()
     admins = nova(server, "GET", "/servers/detail").json()
 
     assert [len(found["servers"]) for found in (own, everything, admins)] == [3, 4, 0]
+    assert refused.status_code == 403
 
 
 def test_nova_unknown_microversion_is_406(server):
@@ -203,6 +205,48 @@ def test_nova_action_is_for_those_who_may(server, action, token, status):
     answer = nova(server, "POST", f"/servers/{vm}/action", token=token, json=action)
 
     assert answer.status_code == status
+
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "body", "statuses"),
+    [
+        ("/servers/VM/action", "POST", {"evacuate": {"host": "nowhere"}}, (404, 403)),
+        ("/servers/VM/action", "POST", {"evacuate": {"force": True}}, (400, 400)),
+        (f"/servers/{NOBODY}/action", "POST", {"evacuate": {}}, (404, 404)),
+        ("/servers/OTHER/action", "POST", {"lock": None}, (202, 404)),
+        (f"/os-services/{NOBODY}", "PUT", {}, (404, 403)),
+        ("/os-aggregates/99/action", "POST", {"add_host": {"host": "nowhere"}}, (404, 403)),
+    ],
+)
+def test_nova_looks_up_and_decides_in_the_order_of_the_real_one(
+    server, path, method, body, statuses
+):
+    (vm, *_) = server.cloud.vms
+    other = server.cloud.add_server("compute-3", "other", project="other")
+    path = path.replace("VM", vm).replace("OTHER", other)
+
+    answers = [
+        nova(server, method, path, token=f"{user}-token", json=body).status_code
+        for user in ("admin", "demo")
+    ]
+
+    assert tuple(answers) == statuses
+
+
+def test_nova_denies_what_its_policy_file_denies(server):
+    server.policy.denied.add("os_compute_api:os-evacuate")
+    (vm, *_) = server.cloud.vms
+    body = {"evacuate": {"host": "nowhere"}}
+
+    answer = nova(server, "POST", f"/servers/{vm}/action", json=body)
+
+    assert answer.status_code == 403
+    assert answer.json()["forbidden"]["message"] == (
+        "Policy doesn't allow os_compute_api:os-evacuate to be performed."
+    )
 
 
 def test_nova_confirm_resize_answers_204(server, clock):
