@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 import threading
 import urllib.parse
+import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
@@ -92,6 +93,21 @@ class ToozLocks:
         if self._is_started and not self._is_away:
             return None
         return self._problem or f"no answer within {PATIENCE_S:g} s"
+
+    def try_out(self) -> str | None:
+        """Why no lock can be taken and released, or None if one was: nobody else wants it."""
+        problem = self.problem()
+        if problem is not None:
+            return problem
+        try:
+            lock = self._coordinator.get_lock(f"{PREFIX}check-{uuid.uuid4()}".encode())
+            if not self._bounded(lambda: lock.acquire(blocking=False), too_late=lock.release):
+                return "a lock that nobody has was refused"
+            if not self._bounded(lock.release):
+                return "the lock was lost before it was released"
+        except Exception as e:  # whatever the backend's library raises
+            return self._text(e)
+        return None
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[bool]:
@@ -244,6 +260,15 @@ class MemoryLocks:
 
 
 # ---- the backend
+
+
+def directory_named(conf: cfg.ConfigOpts) -> pathlib.Path | None:
+    """Where the options want the locks that are files, made or not; None: they are none."""
+    url = conf.coordination.backend_url
+    if not url:
+        return pathlib.Path(conf.state_path, DIRECTORY).absolute()
+    parts = urllib.parse.urlsplit(url)
+    return pathlib.Path(parts.path) if parts.scheme == "file" and parts.path else None
 
 
 def _directory(conf: cfg.ConfigOpts) -> str:

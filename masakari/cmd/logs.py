@@ -114,3 +114,9 @@ class Formatter(logging.Formatter):
         if getattr(record, "request_id", None):
             return _SUMMARY in self._conf.logging_context_format_string
         return _SUMMARY in self._conf.logging_default_format_string
+
+
+def silence(conf: cfg.ConfigOpts) -> None:
+    """The log says nothing from now on: what the program prints says what there is to say."""
+    for name in ("", *(pair.partition("=")[0] for pair in conf.default_log_levels)):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

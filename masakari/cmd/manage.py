@@ -1,7 +1,7 @@
 """masakari-manage: the database, hosts that come back, what the API is.
 
 masakari-manage [options] db sync [REVISION] | db version | db purge | host repaired HOST
-    | api openapi
+    | api openapi | check
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oslo_config import cfg
 from oslo_log import log
@@ -19,7 +19,7 @@ import masakari.conf
 from masakari import db, events
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud, ComputeService, service_of
-from masakari.cmd import common
+from masakari.cmd import check, common
 from masakari.db.session import Database
 from masakari.errors import (
     CloudConflict,
@@ -40,23 +40,36 @@ NOVA_RETRIES = 2
 
 
 def main(argv: Sequence[str] | None = None, conf: cfg.ConfigOpts | None = None) -> int:
-    """The exit status: 0 done, 1 not done and a sentence on stderr says why, 2 wrong usage."""
+    """The exit status: 0 done, 1 not done and a sentence on stderr says why, 2 wrong usage.
+
+    `check` and `recovery` have more of them.
+    """
+    conf = conf or cfg.CONF
     try:
-        conf = common.configure(
-            conf or cfg.CONF, PROGRAM, argv, register=_register, description=DESCRIPTION
-        )
+        common.configure(conf, PROGRAM, argv, register=_register, description=DESCRIPTION)
         if not conf.debug:
             logging.getLogger().setLevel(logging.WARNING)  # what is printed says what was done
-        print(conf.command.run(conf), flush=True)
+        said = conf.command.run(conf)
+        if isinstance(said, int):  # it has printed what there is to say
+            sys.stdout.flush()
+            return int(said)
+        print(said, flush=True)
     except (MasakariError, cfg.Error, log.LogConfigError) as e:
         sys.stderr.write(f"{PROGRAM}: {_sentence(e)}\n")
-        return 1
+        return _status_of(conf, e)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader has seen enough; Python would complain at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _status_of(conf: cfg.ConfigOpts, error: Exception) -> int:
+    """1, unless the command has a status of its own for such an error."""
+    command = getattr(conf, "command", None)
+    statuses: Mapping[type[Exception], int] = getattr(command, "statuses", {})
+    return statuses.get(type(error), 1)
 
 
 def _sentence(error: Exception) -> str:
@@ -111,6 +124,7 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     api_commands = _group(subparsers, "api", "the REST API")
     openapi = api_commands.add_parser("openapi", help="print the OpenAPI document of the API")
     openapi.set_defaults(run=_api_openapi)
+    check.register(subparsers)
 
 
 def _spelt(name: str) -> tuple[str, str]:

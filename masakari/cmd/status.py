@@ -3,19 +3,18 @@
 masakari-status [options] upgrade check [--json]
 """
 
-import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from oslo_config import cfg
 from oslo_log import log
 from oslo_upgradecheck import upgradecheck
-from oslo_upgradecheck.upgradecheck import Code, Result
 
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import common
+from masakari.cmd import common, logs
 from masakari.cmd.readiness import access, settings, stores
-from masakari.errors import DatabaseUnavailable, MasakariError
+from masakari.cmd.readiness.findings import Check, guarded
+from masakari.errors import MasakariError
 
 LOG = log.getLogger(__name__)
 
@@ -25,8 +24,6 @@ DESCRIPTION = (
     "Ends with 0 (all is well), 1 (a warning), 2 (a failure) or 255 (it could not be looked at)."
 )
 ERROR = 255
-
-Check = Callable[[cfg.ConfigOpts, Clock], Result]
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("Options", settings.options),
@@ -50,21 +47,6 @@ class Commands(upgradecheck.UpgradeCommands):
         )
 
 
-def guarded(check: Check, conf: cfg.ConfigOpts, clock: Clock) -> Result:
-    """The result of the check; what it cannot look at is a failure with a sentence."""
-    try:
-        return check(conf, clock)
-    except DatabaseUnavailable as e:
-        detail = f" ({e.details['detail']})" if "detail" in e.details else ""
-        return Result(
-            Code.FAILURE,
-            f"{str(e).rstrip('.')}{detail}: look at the URL in the configuration, and whether the "
-            "server runs.",
-        )
-    except MasakariError as e:
-        return Result(Code.FAILURE, common.sentence(e))
-
-
 def main(
     argv: Sequence[str] | None = None,
     conf: cfg.ConfigOpts | None = None,
@@ -82,7 +64,7 @@ def main(
     try:
         common.configure(conf, PROGRAM, argv, register=register, description=DESCRIPTION)
         if not conf.debug:
-            _silence(conf)
+            logs.silence(conf)
         upgradecheck.CONF = conf  # where it looks for --json
         return int(conf.command.action_fn())
     except (MasakariError, cfg.Error, log.LogConfigError) as e:
@@ -93,12 +75,6 @@ def main(
         LOG.debug("unexpected error", exc_info=True)
         sys.stderr.write(f"{PROGRAM}: unexpected error {type(e).__name__}; --debug shows where\n")
     return ERROR
-
-
-def _silence(conf: cfg.ConfigOpts) -> None:
-    """The log says nothing: the results say what there is to say."""
-    for name in ("", *(pair.partition("=")[0] for pair in conf.default_log_levels)):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from masakari.db import (
 )
 
 if TYPE_CHECKING:
-    from masakari.db import migration, progress, purge, standing
+    from masakari.db import migration, progress, purge, rights, standing
 
 __all__ = [
     "hosts",
@@ -35,6 +35,7 @@ __all__ = [
     "progress",
     "purge",
     "query",
+    "rights",
     "segments",
     "session",
     "standing",
@@ -43,7 +44,7 @@ __all__ = [
     "vmoves",
 ]
 
-WHEN_USED = {"migration", "progress", "purge", "standing"}
+WHEN_USED = {"migration", "progress", "purge", "rights", "standing"}
 """Alembic, which they need, takes 10 MiB: not in each process that serves requests."""
 
 

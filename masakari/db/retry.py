@@ -64,7 +64,7 @@ def calling(clock: Clock, call: Callable[[], R]) -> R:
             pause_s = _pause_s(e, tries)
             if pause_s is None or clock.monotonic() + pause_s > give_up_at:
                 raise _named(e) from e
-            LOG.debug("Database: %s; trying again", _words(e))
+            LOG.debug("Database: %s; trying again", words(e))
         clock.sleep(pause_s)
     raise AssertionError("never reached")
 
@@ -89,7 +89,7 @@ def _may_pass(error: Exception) -> bool:
 
 def _named(error: Exception) -> Exception:
     """The error as the caller gets it: a defect stays what it is."""
-    detail = _words(error)
+    detail = words(error)
     if _schema_differs(error, detail):
         return DatabaseUnavailable(SCHEMA_DIFFERS, detail=detail)
     if _code(error) in _RIGHT_MISSING_CODES or detail.startswith(_RIGHT_MISSING):
@@ -124,7 +124,7 @@ def _code(error: Exception) -> object:
     return arguments[0] if arguments else None
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     """What the server or driver said, without statement and parameters."""
     inner = _statement_error(error)
     original = getattr(inner, "orig", None) or inner

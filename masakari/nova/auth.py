@@ -3,6 +3,7 @@
 import os
 import pathlib
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 from keystoneauth1 import exceptions as ks_exceptions
@@ -63,6 +64,29 @@ def server_access(conf: cfg.ConfigOpts, threads: int) -> Access:
     return Access(
         session, service_type, interface, region, "nova_catalog_admin_info, os_region_name"
     )
+
+
+def authtoken_access(conf: cfg.ConfigOpts) -> Access:
+    """The access with which the API asks Keystone about its clients' tokens.
+
+    Raises ConfigInvalid.
+    """
+    register_authtoken(conf)
+    options = conf[AUTHTOKEN]
+    session = _session(
+        _plugin(conf, AUTHTOKEN),
+        threads=1,
+        timeout=(conf.nova.connect_timeout, conf.nova.timeout),
+        verify=_verify(options.insecure, options.cafile, AUTHTOKEN, "cafile"),
+        cert=_cert(options.certfile, options.keyfile),
+    )
+    return Access(session, "identity", "admin", options.region_name, f"[{AUTHTOKEN}]")
+
+
+def identity(access: Access) -> Any:  # an AccessInfo, which is untyped
+    """What Keystone says of who we are.  AttributeError: such credentials have no identity."""
+    plugin: Any = access.session.auth  # only those that ask Keystone have get_access
+    return plugin.get_access(access.session)
 
 
 def monitor_access(conf: cfg.ConfigOpts, plugin: ks_plugin.BaseAuthPlugin | None = None) -> Access:

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import email.utils
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from keystoneauth1 import plugin
 from oslo_config import cfg
@@ -18,6 +19,37 @@ def ask_keystone(conf: cfg.ConfigOpts) -> None:
     access = auth.server_access(conf, 1)
     with _at_once("Keystone", access):
         access.session.get_token()
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What Keystone said when the API's credentials asked about a token."""
+
+    status: int
+    """Of HTTP."""
+    is_proof: bool
+    """The token was another user's; everybody may ask about the own."""
+    roles: tuple[str, ...]
+    """Of the API's own token."""
+
+
+def validate_a_token(conf: cfg.ConfigOpts) -> Validation:
+    """Keystone was asked about a token of ours, as the API asks it about each client's.
+
+    Raises ConfigInvalid, CloudUnavailable.
+    """
+    api, ours = auth.authtoken_access(conf), auth.server_access(conf, 1)
+    with _at_once("Keystone", api):
+        own = auth.identity(api)
+        token = ours.session.get_token()
+        is_other = ours.session.get_user_id() != own.user_id
+        answer = api.session.get(
+            "/auth/tokens",
+            headers={"X-Subject-Token": token},
+            endpoint_filter={"interface": plugin.AUTH_INTERFACE, "version": (3, 0)},
+            raise_exc=False,
+        )
+    return Validation(answer.status_code, is_other, tuple(own.role_names))
 
 
 def times(conf: cfg.ConfigOpts) -> Mapping[str, datetime.datetime]:

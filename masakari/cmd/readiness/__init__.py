@@ -1,1 +1,1 @@
-"""What `masakari-status upgrade check` looks at; nothing is changed by it."""
+"""What `masakari-status upgrade check` and `masakari-manage check` look at; nothing is changed."""

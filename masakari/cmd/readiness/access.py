@@ -1,15 +1,22 @@
 """Checks of Keystone, Nova and the clocks."""
 
 import datetime
+import itertools
+from collections.abc import Iterator
 
 from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result
 
-from masakari import db, nova
+from masakari import db
 from masakari.clock import Clock
-from masakari.errors import CloudRefused, CloudUnavailable, MasakariError
-from masakari.nova import reach
+from masakari.cmd.readiness.findings import Finding, Verdict, result_of
+from masakari.errors import CloudUnavailable, ConfigInvalid, MasakariError
+from masakari.nova import permissions, reach
+from masakari.nova.permissions import Answer
 
+GIVE_ADMIN = "give the user the admin role in its project."
+LOOK_AT_NOVA = "look at nova_catalog_admin_info, os_region_name and at Nova."
+NO_SERVICES = "Nova shows no compute service: look whether os_region_name is the right region."
 TOLERANCE_S = 5.0
 """Clocks may differ by so much."""
 
@@ -28,24 +35,102 @@ def keystone(conf: cfg.ConfigOpts, _clock: Clock) -> Result:
 
 def compute(conf: cfg.ConfigOpts, clock: Clock) -> Result:
     """Nova shows compute services, and VMs of all projects."""
-    cloud = nova.connect(conf, clock, retries=0, threads=1)
+    return result_of(itertools.islice(_reading(permissions.Probe(conf, clock)), 2))
+
+
+def rights(conf: cfg.ConfigOpts, clock: Clock) -> list[Finding]:
+    """Every right in Nova that recoveries with this configuration need."""
     try:
-        services = cloud.compute_services()
-        if services:
-            cloud.servers_on(services[0].host)
-    except CloudRefused as e:
-        return Result(Code.FAILURE, f"{_text(e)}: give the user the admin role in its project.")
-    except CloudUnavailable as e:
-        return Result(
-            Code.FAILURE,
-            f"{_text(e)}: look at nova_catalog_admin_info, os_region_name and at Nova.",
+        probe = permissions.Probe(conf, clock)
+        version = probe.microversion()
+    except (CloudUnavailable, ConfigInvalid) as e:
+        return [Finding("Nova: endpoint", Verdict.FAIL, f"{_text(e)}: {LOOK_AT_NOVA}")]
+    asked = [probe.of_services(), *probe.of_servers(_server_actions(conf))]
+    if conf.host_failure.add_reserved_host_to_aggregate:
+        asked += probe.of_aggregates()
+    return [
+        Finding("Nova: endpoint", Verdict.OK, f"microversion {version} is used"),
+        *_reading(probe),
+        *map(_of_permission, asked),
+    ]
+
+
+def _server_actions(conf: cfg.ConfigOpts) -> list[str]:
+    """What is done to servers, as far as the configuration allows it."""
+    actions = ["lock and unlock servers", "reset the state of servers", "stop and start servers"]
+    if conf.instance_failure.max_relocations:
+        actions.append("migrate servers, confirm and reboot")
+    return actions
+
+
+def _reading(probe: permissions.Probe) -> Iterator[Finding]:
+    services: list[object] = []
+    asked = probe.ask("list compute services", lambda: services.extend(probe.services()))
+    found = _of_permission(asked)
+    if found.verdict == Verdict.OK and not services:
+        found = Finding(found.check, Verdict.WARN, NO_SERVICES)
+    yield found
+    yield from map(_of_permission, probe.lists())
+
+
+def _of_permission(permission: permissions.Permission) -> Finding:
+    name, details = f"Nova: {permission.what}", permission.details.rstrip(".")
+    match permission.answer:
+        case Answer.ALLOWED:
+            return Finding(name, Verdict.OK)
+        case Answer.REFUSED:
+            return Finding(name, Verdict.FAIL, f"{details}: {GIVE_ADMIN}")
+        case Answer.NO_ANSWER:
+            return Finding(name, Verdict.FAIL, f"{details}: {LOOK_AT_NOVA}")
+        case Answer.UNKNOWN:
+            return _unproven(name, details, permission.roles)
+
+
+def _unproven(name: str, details: str, roles: tuple[str, ...]) -> Finding:
+    said = f"not provable, {details}"
+    if permissions.ADMIN in roles:
+        return Finding(
+            name, Verdict.UNKNOWN, f"{said}; Nova's default policy allows it to our role admin."
         )
-    if not services:
-        return Result(
-            Code.WARNING,
-            "Nova shows no compute service: look whether os_region_name is the right region.",
+    ours = f"our roles ({', '.join(sorted(roles))})" if roles else "a user without roles"
+    return Finding(
+        name, Verdict.WARN, f"{said}; Nova's default policy refuses it to {ours}: {GIVE_ADMIN}"
+    )
+
+
+def validation(conf: cfg.ConfigOpts, _clock: Clock) -> Finding:
+    """The API may ask Keystone about the tokens of its clients."""
+    name = "Keystone: validate tokens"
+    if conf.auth_strategy == "noauth2":
+        return Finding(name, Verdict.OK, "auth_strategy is noauth2: nobody is asked for a token.")
+    try:
+        found = reach.validate_a_token(conf)
+    except (CloudUnavailable, ConfigInvalid) as e:
+        return Finding(name, Verdict.FAIL, f"{_text(e)}: look at [keystone_authtoken].")
+    if found.status != 200:
+        return Finding(
+            name,
+            Verdict.FAIL,
+            f"Keystone answers HTTP {found.status}: give the user of [keystone_authtoken] the role "
+            "service (or admin) in its project.",
         )
-    return Result(Code.SUCCESS)
+    if found.is_proof:
+        return Finding(name, Verdict.OK)
+    said = "not provable without another user's token"
+    if {"admin", "service"} & set(found.roles):
+        return Finding(
+            name,
+            Verdict.UNKNOWN,
+            f"{said}; Keystone's default policy allows it to our roles "
+            f"({', '.join(sorted(found.roles))}).",
+        )
+    return Finding(
+        name,
+        Verdict.WARN,
+        f"{said}; Keystone's default policy refuses it to our roles "
+        f"({', '.join(sorted(found.roles))}): give the user of [keystone_authtoken] the role "
+        "service in its project.",
+    )
 
 
 def _text(error: MasakariError) -> str:

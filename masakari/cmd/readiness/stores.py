@@ -1,6 +1,8 @@
 """Checks of what recoveries are kept in: the database, TaskFlow's tables, the locks."""
 
 import contextlib
+import os
+import pathlib
 import urllib.parse
 
 from oslo_config import cfg
@@ -11,6 +13,9 @@ from masakari.clock import Clock
 from masakari.errors import MasakariError
 
 SYNC = "run masakari-manage db sync"
+NO_DATABASE = "there is no database"
+SHOWN = 4
+"""So many rights that are missing are named."""
 
 
 def database(conf: cfg.ConfigOpts, clock: Clock) -> Result:
@@ -44,6 +49,57 @@ def taskflow(conf: cfg.ConfigOpts, clock: Clock) -> Result:
         Code.FAILURE,
         f"In the database of [{group}] connection TaskFlow's tables are not as they should be "
         f"({', '.join(missing)}): {SYNC}.",
+    )
+
+
+def rights(conf: cfg.ConfigOpts, clock: Clock) -> Result:
+    """Reading and writing in our tables."""
+    return _of_rights(db.rights.refused(conf, clock) if db.standing.exists(conf) else [NO_DATABASE])
+
+
+def taskflow_rights(conf: cfg.ConfigOpts, clock: Clock) -> Result:
+    """Reading and writing in TaskFlow's tables, wherever they are."""
+    group = "taskflow" if conf.taskflow.connection else "database"
+    is_there = db.standing.exists(conf, group)
+    return _of_rights(db.rights.refused_of_taskflow(conf, clock) if is_there else [NO_DATABASE])
+
+
+def _of_rights(refused: list[str]) -> Result:
+    if not refused:
+        return Result(Code.SUCCESS)
+    shown = "; ".join(refused[:SHOWN])
+    more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+    return Result(
+        Code.FAILURE,
+        f"{shown}{more}: grant the database's user SELECT, INSERT, UPDATE and DELETE on all "
+        "tables, and look whether the server may be written.",
+    )
+
+
+def lock(conf: cfg.ConfigOpts, clock: Clock) -> Result:
+    """A lock can be had and given back."""
+    directory = locks.directory_named(conf)
+    if directory is not None:  # a lock there would leave a file behind
+        return _of_directory(directory)
+    with contextlib.closing(locks.connect(conf, clock)) as backend:
+        problem = backend.try_out()
+    if problem is None:
+        return Result(Code.SUCCESS)
+    return Result(
+        Code.WARNING,
+        f"No lock was to be had ({problem}): start the backend of [coordination] backend_url, or "
+        "correct the URL.",
+    )
+
+
+def _of_directory(directory: pathlib.Path) -> Result:
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return Result(Code.SUCCESS, f"files in {directory}, which this user may write")
+    return Result(
+        Code.WARNING,
+        f"Locks are files in {directory}, which this user may not write: run this as the user of "
+        "the engine, or give that user the directory.",
     )
 
 

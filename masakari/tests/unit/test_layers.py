@@ -45,7 +45,7 @@ LIBRARIES = {
     "oslo_messaging": ["rpc", "notifier", "cmd", "conf"],
     "cheroot": ["cmd", "sim.http"],
     "cotyledon": ["cmd"],
-    "rich": ["sim"],
+    "rich": ["sim", "cmd"],
     "tooz": ["locks"],
     "yaml": ["engine.exclusions"],
 }
