@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 from oslo_log import log
 
+from masakari import metrics
+from masakari.metrics import UNMETERED, Meter
+
 LOG = log.getLogger(__name__)
 
 Item = TypeVar("Item")
@@ -18,11 +21,18 @@ class Sender(Generic[Item]):
     Its thread starts with the first item, so that it survives a fork.
     """
 
-    def __init__(self, name: str, send: Callable[[Item], None], length: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[Item], None],
+        length: int,
+        meter: Meter = UNMETERED,
+    ) -> None:
         """Keep at most *length* items that wait; *name* is the thread's."""
         self._name = name
         self._send = send
         self._length = length
+        self._meter = meter
         self._waiting: collections.deque[Item] = collections.deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -32,8 +42,10 @@ class Sender(Generic[Item]):
         """It is sent soon, or False: too many are waiting.  Returns at once, never raises."""
         with self._changed:
             if self._is_closed or len(self._waiting) >= self._length:
+                self._meter.count(metrics.DROPPED, self._name)
                 return False
             self._waiting.append(item)
+            self._meter.set(metrics.QUEUE, len(self._waiting), self._name)
             if self._thread is None:
                 # daemon: to a bus that is away it would try for ever
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -62,6 +74,7 @@ class Sender(Generic[Item]):
                         return
                     self._changed.wait()
                 item = self._waiting.popleft()
+                self._meter.set(metrics.QUEUE, len(self._waiting), self._name)
             try:
                 self._send(item)
             except Exception:  # without this thread nothing leaves any more

@@ -17,6 +17,7 @@ from stevedore import named
 from masakari import background, rpc
 from masakari.errors import ConfigInvalid
 from masakari.events import SILENCE, Event, Events, Json
+from masakari.metrics import UNMETERED, Meter
 
 LOG = log.getLogger(__name__)
 
@@ -35,14 +36,16 @@ class Notifier:
 
     is_on = True
 
-    def __init__(self, drivers: Iterable[Any], *, host: str, retry: int) -> None:
+    def __init__(
+        self, drivers: Iterable[Any], *, host: str, retry: int, meter: Meter = UNMETERED
+    ) -> None:
         """Hand messages to *drivers* (oslo.messaging's: untyped); *retry* as its option."""
         self._drivers = list(drivers)
         self._host = host
         # by its words -1 and None both mean for ever, but with -1 the rabbit driver gives up at
         # once if a new connection is refused
         self._retry = None if retry < 0 else retry
-        self._sender = background.Sender("events", self._send, QUEUE_LENGTH)
+        self._sender = background.Sender("events", self._send, QUEUE_LENGTH, meter)
         self._dropped = 0
         self._lock = threading.Lock()
 
@@ -87,7 +90,7 @@ class Notifier:
         }
 
 
-def connect(conf: cfg.ConfigOpts) -> Events:
+def connect(conf: cfg.ConfigOpts, meter: Meter = UNMETERED) -> Events:
     """As `[oslo_messaging_notifications]` says; without a driver nothing is sent.
 
     The connection is opened when the first event is sent.  Raises ConfigInvalid.
@@ -112,6 +115,7 @@ def connect(conf: cfg.ConfigOpts) -> Events:
         (extension.obj for extension in manager),
         host=conf.DEFAULT.host,
         retry=conf[GROUP].retry,
+        meter=meter,
     )
 
 

@@ -17,6 +17,7 @@ from oslo_messaging import opts as messaging_opts
 from masakari import background
 from masakari.context import admin_context
 from masakari.errors import ConfigInvalid
+from masakari.metrics import UNMETERED, Meter
 
 LOG = log.getLogger(__name__)
 
@@ -78,11 +79,11 @@ def naming_url(group: str, conf: cfg.ConfigOpts) -> Iterator[None]:
 class EngineClient:
     """Tells the engines, in the background."""
 
-    def __init__(self, conf: cfg.ConfigOpts, bus: Any) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, bus: Any, meter: Meter = UNMETERED) -> None:
         """Send on *bus*, a `transport`."""
         target = oslo_messaging.Target(topic=conf.masakari_topic, version=VERSION)
         self._client = oslo_messaging.get_rpc_client(bus, target)
-        self._sender = background.Sender("bus", self._send, QUEUE_LENGTH)
+        self._sender = background.Sender("bus", self._send, QUEUE_LENGTH, meter)
 
     def recover(self, uuid: str) -> None:
         """Some engine looks at the notification soon; returns at once, never raises."""

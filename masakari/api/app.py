@@ -11,12 +11,13 @@ from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi, sizelimit
 
 from masakari import cloud as cloud_module
 from masakari import errors, rpc
-from masakari.api import auth, faults, policy, request_ids, versions
+from masakari.api import auth, counting, faults, policy, request_ids, versions
 from masakari.api.middleware import Application, Endpoint, Environ, Middleware, Wrap, where
 from masakari.api.operation import OPERATIONS, Operation
 from masakari.api.request import Request, World
 from masakari.db import session, steps
 from masakari.events import SILENCE, Events
+from masakari.metrics import UNMETERED, Meter
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +55,9 @@ class V1(Endpoint):
         """The answer, with the version that it has; where there is nothing there is no version."""
         try:
             resource, variables = self._find(http)
+            operation = resource.operations.get(http.method)
+            if operation is not None:
+                http.environ[counting.OPERATION] = operation.label
         except webob.exc.HTTPNotFound as exc:
             return faults.of(exc)
         try:
@@ -132,6 +136,7 @@ def make_app(
     cloud: cloud_module.Cloud,
     engine: rpc.Engine,
     events: Events = SILENCE,
+    meter: Meter = UNMETERED,
 ) -> Application:
     """The whole API as one WSGI callable."""
     rules = policy.Policy(conf, database.clock)
@@ -139,7 +144,10 @@ def make_app(
     application: Application = V1(world)
     for wrap in reversed(list(_middleware(conf, rules))):
         application = wrap(application)
-    return application
+    # outside of everything: also what is refused counts
+    return (
+        application if meter is UNMETERED else counting.counting(meter, database.clock)(application)
+    )
 
 
 def _middleware(conf: cfg.ConfigOpts, rules: policy.Policy) -> Iterable[Wrap]:

@@ -53,6 +53,11 @@ class Operation:
     faults: Collection[type[errors.MasakariError]]
 
     @property
+    def label(self) -> str:
+        """Method and path, as metrics name it."""
+        return f"{self.method} {self.paths[0] or '/'}"
+
+    @property
     def description(self) -> str:
         """One sentence."""
         return (inspect.getdoc(self.handler) or "").partition("\n\n")[0].replace("\n", " ")

@@ -1,11 +1,15 @@
 """masakari-api: the REST API, several worker processes that accept from one socket."""
 
+import contextlib
 import gc
 import multiprocessing
 import os
+import pathlib
 import signal
 import socket
+import tempfile
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import cotyledon
@@ -13,13 +17,14 @@ from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, notifier, nova, rpc
+from masakari import db, exposition, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import checks, common, server
+from masakari.cmd import checks, common, health, server
 from masakari.cmd import database as database_
 from masakari.events import SILENCE, Events
+from masakari.metrics import UNMETERED, Meter, Program
 
 LOG = log.getLogger(__name__)
 
@@ -48,8 +53,24 @@ def serve(conf: cfg.ConfigOpts) -> None:
     )
     manager.add(Worker, workers, args=(conf, listener, tls))
     manager.register_hooks(on_terminate=listener.close)
-    LOG.info("listening on %s port %d with %d workers", host, port, workers)
-    manager.run()
+    with contextlib.ExitStack() as stack:
+        if conf.health.api_port is not None:
+            stack.enter_context(shown_metrics(conf, manager))
+        LOG.info("listening on %s port %d with %d workers", host, port, workers)
+        manager.run()
+
+
+@contextlib.contextmanager
+def shown_metrics(conf: cfg.ConfigOpts, manager: cotyledon.ServiceManager) -> Iterator[None]:
+    """One more process shows the metrics of all workers.  Raises ConfigInvalid."""
+    where, port = conf.health.listen, conf.health.api_port
+    token = health.read_token(conf)
+    listener = server.listen(where, port, option=("health", "api_port"))
+    with common_directory() as directory:
+        render = exposition.of_all_workers(directory, "masakari-api", health.version())
+        manager.add(health.MetricsService, 1, args=(listener, render, token))
+        LOG.info("metrics: listening on %s port %d", where, port)
+        yield
 
 
 def end_gently_on_ctrl_c() -> None:
@@ -72,15 +93,20 @@ def make_application(
     database: db.session.Database | None = None,
     bus: Any = None,  # untyped library
     events: Events = SILENCE,
+    *,
+    meter: Meter = UNMETERED,
 ) -> Application:
     """The API; connections that are not given are its own, each opened when it is first used."""
     application = app.make_app(
         conf,
         database=database or db.session.connect(conf, clock),
         progress=db.steps.connect(conf, clock),
-        cloud=nova.connect(conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads),
-        engine=rpc.EngineClient(conf, bus or rpc.transport(conf)),
+        cloud=nova.connect(
+            conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads, meter=meter
+        ),
+        engine=rpc.EngineClient(conf, bus or rpc.transport(conf), meter),
         events=events,
+        meter=meter,
     )
     checks.check(conf)  # also what the middleware has declared only now
     return application
@@ -94,6 +120,28 @@ def spare_what_start_up_made() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+def worker_meter() -> Meter:
+    """Counts for all workers together, where they have a directory for that."""
+    if not os.environ.get(exposition.MULTIPROC_DIR):
+        return UNMETERED
+    return exposition.of_worker((Program.API,))
+
+
+@contextlib.contextmanager
+def common_directory() -> Iterator[pathlib.Path]:
+    """The directory in which the workers' metrics meet, empty; one of our own is removed again."""
+    given = os.environ.get(exposition.MULTIPROC_DIR)
+    if given:
+        directory = pathlib.Path(given)
+        for path in directory.glob(exposition.FILES):
+            path.unlink()  # of an earlier start
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="masakari-api-metrics-") as made:
+        os.environ[exposition.MULTIPROC_DIR] = made
+        yield pathlib.Path(made)
 
 
 class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
@@ -112,8 +160,11 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         super().__init__(worker_id)
         clock = SystemClock()
         self._database = db.session.connect(conf, clock)
-        self._events = notifier.connect(conf)
-        application = make_application(conf, clock, self._database, events=self._events)
+        meter = worker_meter()
+        self._events = notifier.connect(conf, meter)
+        application = make_application(
+            conf, clock, self._database, events=self._events, meter=meter
+        )
         self._server = server.Server(conf, application, listener, tls)
 
     def run(self) -> None:

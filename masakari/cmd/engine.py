@@ -10,16 +10,16 @@ from typing import Any
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, locks, notifier, nova, rpc
+from masakari import contacts, db, locks, notifier, nova, rpc
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
-from masakari.cmd import common
+from masakari.cmd import common, health
 from masakari.cmd import database as database_
 from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.events import Events
-from masakari.pulse import Pulse
+from masakari.metrics import Program
 
 LOG = log.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def make_world(
     cloud: Cloud,
     events: Events,
     *,
-    pulse: Pulse,
+    vitals: health.Vitals,
 ) -> World:
     """The real surroundings of an engine of this process.  Raises ConfigInvalid.
 
@@ -54,10 +54,27 @@ def make_world(
         owner=f"{conf.DEFAULT.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
         exclusions=exclusions.load(conf.engine.exclusions_file),
         flows=flows.load(conf),
-        pulse=pulse,
+        pulse=vitals.pulse,
+        contacts=vitals.contacts,
+        meter=vitals.meter,
         locks=locks.connect(conf, clock),
         events=events,
     )
+
+
+def make_vitals(clock: Clock) -> health.Vitals:
+    """What an engine is asked about its health; it finds its work without the bus, too."""
+    return health.Vitals(
+        clock,
+        needs=(contacts.DATABASE,),
+        uses=(contacts.KEYSTONE, contacts.NOVA),
+        likes=(contacts.BUS,),
+    )
+
+
+def held_leases(engine: Engine) -> health.Check:
+    """How many notifications the engine works on."""
+    return health.Check("leases", True, f"{engine.held_leases()} held")
 
 
 def warn(conf: cfg.ConfigOpts) -> None:
@@ -73,8 +90,14 @@ def warn(conf: cfg.ConfigOpts) -> None:
 class BusListener:
     """Hears what the API announces.  A bus that is away is waited for in the background."""
 
-    def __init__(self, make_server: Callable[[], Any], clock: Clock) -> None:
+    def __init__(
+        self,
+        make_server: Callable[[], Any],
+        clock: Clock,
+        known: contacts.Contacts | None = None,
+    ) -> None:
         """Hear with what *make_server* returns, an `rpc.server`, once started."""
+        self._contacts = known or contacts.Contacts(clock)
         self._make_server = make_server
         self._server: Any = None  # untyped library
         self._stop = clock.event()
@@ -90,6 +113,7 @@ class BusListener:
                 server = self._make_server()
                 server.start()
             except Exception as e:  # whatever the bus's driver raises: the sweep finds the work
+                self._contacts.failed(contacts.BUS, type(e).__name__)
                 LOG.error(
                     "not listening on the message bus, trying again in %g s: %s: %s",
                     BUS_PAUSE_S,
@@ -99,6 +123,7 @@ class BusListener:
                 self._stop.wait(BUS_PAUSE_S)
             else:
                 self._server = server
+                self._contacts.answered(contacts.BUS)
                 LOG.info("listening on the message bus")
                 return
 
@@ -118,18 +143,23 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Work until a signal ends it."""
     common.hold_signals()
     clock = SystemClock()
+    vitals = make_vitals(clock)
+    watched = health.Watched(
+        conf, vitals, "masakari-engine", (Program.ENGINE,), option="engine_port"
+    )
     bus = rpc.transport(conf)
     pauses = SystemClock()  # Nova's own: at the end nobody waits until it may be asked again
-    cloud = nova.connect(conf, pauses)
+    cloud = nova.connect(conf, pauses, meter=vitals.meter, contacts=vitals.contacts)
     database = db.session.connect(conf, clock)
-    pulse = Pulse(clock)
-    world = make_world(conf, clock, database, cloud, notifier.connect(conf), pulse=pulse)
+    events = notifier.connect(conf, vitals.meter)
+    world = make_world(conf, clock, database, cloud, events, vitals=vitals)
     warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)
     engine = Engine(world)
+    vitals.tell = lambda: [held_leases(engine)]
     engine.start()
-    listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock)
+    listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock, vitals.contacts)
     listener.start()
     common.wait_for_signal(conf, world.exclusions.reload)
     listener.stop()
@@ -139,3 +169,4 @@ def serve(conf: cfg.ConfigOpts) -> None:
     world.locks.close()
     notifier.close(world.events)
     database.dispose()
+    watched.close()

@@ -5,10 +5,11 @@ import threading
 from oslo_config import cfg
 
 import masakari.conf
+from masakari import contacts
 from masakari.clock import SystemClock
-from masakari.cmd import common
+from masakari.cmd import common, health
+from masakari.metrics import Program
 from masakari.monitors import hostmonitor
-from masakari.pulse import Pulse
 
 
 def main() -> int:
@@ -26,8 +27,15 @@ def serve(conf: cfg.ConfigOpts) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
     common.hold_signals()
     clock = SystemClock()
-    pulse = Pulse(clock)
-    monitor = hostmonitor.build(conf, clock, pulse=pulse)
+    vitals = health.Vitals(
+        clock, needs=(contacts.MASAKARI,), uses=(contacts.KEYSTONE, contacts.NOVA)
+    )
+    watched = health.Watched(
+        conf, vitals, "masakari-hostmonitor", (Program.HOSTMONITOR,), "hostmonitor_port"
+    )
+    monitor = hostmonitor.build(
+        conf, clock, pulse=vitals.pulse, contacts=vitals.contacts, meter=vitals.meter
+    )
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
     thread.start()
@@ -35,3 +43,4 @@ def serve(conf: cfg.ConfigOpts) -> None:
     stop.set()
     clock.interrupt()
     thread.join()
+    watched.close()

@@ -22,19 +22,25 @@ LARGEST_BODY = 16 * 1024 * 1024
 FOREVER_S = 365 * 86400
 
 
-def listen(host: str, port: int, *, keepidle_s: int | None = None) -> socket.socket:
-    """A listening socket.  Raises ConfigInvalid.
+def listen(
+    host: str,
+    port: int,
+    *,
+    keepidle_s: int | None = None,
+    option: tuple[str, str] = ("DEFAULT", "masakari_api_listen"),
+) -> socket.socket:
+    """A listening socket.  Raises ConfigInvalid, with the group and name of the *option*.
 
     The other side of a connection that is silent for *keepidle_s* is asked whether it is there.
     """
-    listener = _listen(host, port)
+    listener = _listen(host, port, option)
     if keepidle_s is not None:  # connections inherit it
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepidle_s)
     return listener
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, option: tuple[str, str]) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -47,8 +53,8 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     except OSError as e:
         raise ConfigInvalid(
-            group="DEFAULT",
-            option="masakari_api_listen",
+            group=option[0],
+            option=option[1],
             problem=f"cannot listen on {host} port {port}: {e.strerror}",
         ) from e
     # connections inherit it: a body waits 40 ms behind its headers otherwise, for the client's ACK

@@ -10,12 +10,12 @@ import masakari.conf
 from masakari import db, notifier, nova, rpc
 from masakari.api import paste
 from masakari.clock import SystemClock
-from masakari.cmd import api, common, engine, server
+from masakari.cmd import api, common, engine, health, server
 from masakari.cmd import database as database_
 from masakari.engine.service import Engine
 from masakari.errors import ConfigInvalid
+from masakari.metrics import Program
 from masakari.monitors import hostmonitor, report
-from masakari.pulse import Pulse
 
 LOG = log.getLogger(__name__)
 
@@ -41,37 +41,50 @@ def serve(conf: cfg.ConfigOpts) -> None:
     check_driver(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     clock = SystemClock()
+    vitals = engine.make_vitals(clock)
+    watched = health.Watched(conf, vitals, "masakari-standalone", tuple(Program), "engine_port")
     bus = rpc.transport(conf, default_url=rpc.IN_PROCESS)
     # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
     # the API has a client who waits, and the monitor looks again soon by itself.
     pauses = SystemClock()
-    cloud = nova.connect(conf, pauses)
+    cloud = nova.connect(conf, pauses, meter=vitals.meter, contacts=vitals.contacts)
     name_keystone(conf)
     tls = server.tls(conf)
     paste.warn(conf)
     listener = server.listen(
         address(conf), conf.masakari_api_listen_port, keepidle_s=conf.wsgi.tcp_keepidle
     )
-    pulse = Pulse(clock)
     monitor = hostmonitor.build(
         conf,
         clock,
-        cloud=nova.connect(conf, pauses, retries=nova.MONITOR_RETRIES, threads=1),
+        cloud=nova.connect(
+            conf,
+            pauses,
+            retries=nova.MONITOR_RETRIES,
+            threads=1,
+            meter=vitals.meter,
+            contacts=vitals.contacts,
+        ),
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
-        pulse=pulse,
+        pulse=vitals.pulse,
+        contacts=vitals.contacts,
+        meter=vitals.meter,
     )
     database = db.session.connect(conf, clock)
-    events = notifier.connect(conf)
-    world = engine.make_world(conf, clock, database, cloud, events, pulse=pulse)
+    events = notifier.connect(conf, vitals.meter)
+    world = engine.make_world(conf, clock, database, cloud, events, vitals=vitals)
     engine.warn(conf)
     with common.may_end():
         database_.wait_for(database, clock)
         db.migration.sync(conf)
     recovery = Engine(world)
-    application = api.make_application(conf, clock, database, bus, events)
+    vitals.tell = lambda: [engine.held_leases(recovery)]
+    application = api.make_application(conf, clock, database, bus, events, meter=vitals.meter)
     web = server.Server(conf, application, listener, tls)
-    hears = engine.BusListener(lambda: rpc.server(conf, bus, recovery.recover), clock)
+    hears = engine.BusListener(
+        lambda: rpc.server(conf, bus, recovery.recover), clock, vitals.contacts
+    )
     stop_monitor = clock.event()
     threads = [
         threading.Thread(target=web.serve_prepared, name="api"),
@@ -95,6 +108,7 @@ def serve(conf: cfg.ConfigOpts) -> None:
     world.locks.close()
     notifier.close(events)
     database.dispose()
+    watched.close()
 
 
 def check_driver(conf: cfg.ConfigOpts) -> None:

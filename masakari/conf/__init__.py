@@ -8,9 +8,9 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware.healthcheck import opts as healthcheck
 
-from masakari.conf import api, database, engine, monitors, nova, paths, unused
+from masakari.conf import api, database, engine, health, monitors, nova, paths, unused
 
-_SERVER = (paths, api, database, engine, nova)
+_SERVER = (paths, api, database, engine, nova, health)
 
 
 def register(conf: cfg.ConfigOpts) -> None:
@@ -24,6 +24,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 def register_monitors(conf: cfg.ConfigOpts) -> None:
     """Declare the options of the monitors on *conf*; safe to repeat."""
     monitors.register(conf)
+    health.register_monitors(conf)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -41,7 +42,7 @@ def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
-    return list(monitors.list_opts())
+    return [*monitors.list_opts(), *health.list_monitor_opts()]
 
 
 def set_defaults() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from oslo_serialization import jsonutils
@@ -305,3 +306,27 @@ def require(tx: Transaction, name: str) -> Notification:
     if row is None:
         raise NotificationNotFound(notification=name)
     return Notification.from_row(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is unfinished."""
+
+    numbers: Mapping[tuple[str, str], int]
+    """{(type, status): how many}"""
+    oldest_age_s: float
+    """since the oldest was accepted, by the program's clock; 0: there is none"""
+
+
+@reader
+def backlog(tx: Transaction) -> Backlog:
+    """What is unfinished now."""
+    number, oldest = sa.func.count(), sa.func.min(T.c.created_at)
+    rows = tx.connection.execute(
+        sa.select(T.c.type, T.c.status, number, oldest)
+        .where(T.c.status.in_(tuple(map(str, OPEN_STATUSES))), T.c.deleted == 0)
+        .group_by(T.c.type, T.c.status)
+    ).all()
+    began = min((row[3] for row in rows if row[3] is not None), default=None)
+    age_s = 0.0 if began is None else (tx.clock_now() - began).total_seconds()
+    return Backlog({(row[0], row[1]): row[2] for row in rows}, max(0.0, age_s))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from oslo_log import log
 
-from masakari import db
+from masakari import db, metrics
 from masakari.clock import Clock, wait_until
 from masakari.cloud import Migration, Server
 from masakari.db.models import VMove
+from masakari.engine import stages
 from masakari.engine.slots import Slots
 from masakari.engine.watcher import Flight, Watcher
 from masakari.engine.world import Job
@@ -144,6 +145,7 @@ class Evacuation:
         self._locked = move.locked
         self._maybe_asked_for = maybe_asked_for
         self._wanted = job.spare.name if job.spare else None
+        self._since = job.world.clock.monotonic()
 
     def run(self) -> None:
         """The move has ended, and the VM is not locked by us any more.
@@ -203,7 +205,19 @@ class Evacuation:
         except MasakariError:
             self._watcher.forget(self._id)
             raise
-        return self._watcher.arrival(self._id, flight).dest
+        stages.evacuate_accepted(self._world, self._since)
+        return self._await_arrival(flight)
+
+    def _await_arrival(self, flight: Flight) -> str | None:
+        """The host on which the VM has arrived, whose evacuation was accepted."""
+        world, since = self._world, self._world.clock.monotonic()
+        world.meter.count(metrics.IN_FLIGHT)
+        try:
+            dest = self._watcher.arrival(self._id, flight).dest
+        finally:
+            world.meter.count(metrics.IN_FLIGHT, by=-1)
+        stages.vm_active(world, since)
+        return dest
 
     def _begin_anew(self, error: DestinationDied) -> None:
         """Evacuate again at once, while the destination certainly is dead; Nova chooses another.
@@ -244,8 +258,7 @@ class Evacuation:
     def _wait_for(self, running: Migration) -> str | None:
         LOG.info("VM %s: Nova's evacuation %s runs already, waiting for it", self._id, running.id)
         db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
-        flight = self._watcher.expect(self._id, running.id - 1)
-        return self._watcher.arrival(self._id, flight).dest
+        return self._await_arrival(self._watcher.expect(self._id, running.id - 1))
 
     def _was_asked_for(self, newest: int) -> bool:
         """Whether a dead engine's request reached Nova after all, with an id above *newest*.
@@ -365,6 +378,7 @@ class Evacuation:
             message=message,
             locked=self._locked and not self._unlock(),
         )
+        self._world.meter.count(metrics.EVACUATIONS, status)
         if self._job.spare is not None and status == VMoveStatus.SUCCEEDED:
             self._job.spare.landed(dest)
         (LOG.warning if status == VMoveStatus.FAILED else LOG.info)(

@@ -6,7 +6,7 @@ from masakari import cloud, db
 from masakari.cloud import ComputeService, Server
 from masakari.db.models import VMove
 from masakari.db.vmoves import NewMove
-from masakari.engine import announcements, death, evacuation, selection, storage
+from masakari.engine import announcements, death, evacuation, selection, stages, storage
 from masakari.engine.step import Step
 from masakari.engine.world import Job
 from masakari.errors import RecoveryError, ReservedHostUnusable, VMsNotRecovered
@@ -40,6 +40,7 @@ class DisableComputeServiceTask(Step):
         _look_for_life(self, service)
         announcements.host_changed(job, db.hosts.end_reservation(world.database, job.host.uuid))
         death.record(job, service)
+        stages.service_down(world, job.claimed_at)
         self.say(f"Host {host_name} is proven dead: Nova reports its compute service down.", 1.0)
 
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 from oslo_log import log
 
-from masakari import db
+from masakari import db, metrics
 from masakari.clock import Clock
 from masakari.db.session import Database
 from masakari.errors import DatabaseUnavailable, LeaseLost
+from masakari.metrics import UNMETERED, Meter
 from masakari.pulse import Pulse
 
 LOG = log.getLogger(__name__)
@@ -61,12 +62,20 @@ class Leases:
     """The leases of one engine, renewed by one thread.  Owns `_held`, under one lock."""
 
     def __init__(
-        self, database: Database, clock: Clock, pulse: Pulse, *, owner: str, lease_s: float
+        self,
+        database: Database,
+        clock: Clock,
+        pulse: Pulse,
+        *,
+        owner: str,
+        lease_s: float,
+        meter: Meter = UNMETERED,
     ) -> None:
         """Hold nothing yet."""
         self._database = database
         self._clock = clock
         self._pulse = pulse
+        self._meter = meter
         self.owner = owner
         self.lease_s = lease_s
         self._held: dict[str, Lease] = {}
@@ -81,11 +90,18 @@ class Leases:
             self._held[uuid] = lease
             if self._stop.is_set():
                 lease.lose()
+            self._meter.set(metrics.LEASES_HELD, len(self._held))
         try:
             yield lease
         finally:
             with self._lock:
                 self._held.pop(uuid, None)
+                self._meter.set(metrics.LEASES_HELD, len(self._held))
+
+    def held(self) -> int:
+        """How many there are."""
+        with self._lock:
+            return len(self._held)
 
     def run(self) -> None:
         """Renew what is held each quarter of the lease, until `stop`."""

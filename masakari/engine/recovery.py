@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from oslo_log import log
 
-from masakari import db
+from masakari import db, metrics
 from masakari.db.models import Host, Notification
-from masakari.engine import announcements, gates, patience, process, stories, vm_events
+from masakari.engine import announcements, gates, patience, process, stages, stories, vm_events
 from masakari.engine.gates import Verdict
 from masakari.engine.leases import Lease, Leases
 from masakari.engine.world import Job, World
@@ -38,6 +38,7 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     if n is None:
         return
     announcements.begun(world, n)
+    stages.claimed(world, n)
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)
     with leases.hold(uuid, asked_at) as lease, settling(world, n, lease) as outcome:
         host = db.hosts.find(world.database, n.source_host_uuid)
@@ -111,6 +112,7 @@ class Outcome:
         self._world = world
         self._notification = notification
         self.status = NotificationStatus.ERROR
+        self.reason = Reason.UNEXPECTED
         self.message = str(Reason.UNEXPECTED)
         self.not_before: datetime.datetime | None = None
         self.is_counted = True
@@ -138,6 +140,7 @@ class Outcome:
     def end(self, status: NotificationStatus, reason: Reason, text: str, then: str = "") -> None:
         """It ends so; *then*: what comes next."""
         self.status = status
+        self.reason = reason
         bad = status in (NotificationStatus.ERROR, NotificationStatus.FAILED)
         self.needs_an_operator = bad and reason != Reason.HOST_FAILED
         self.message = f"{reason}: {text}"[: MESSAGE_LENGTH - len(then)] + then
@@ -169,6 +172,7 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
             outcome.failed(Reason.UNEXPECTED, f"{type(e).__name__}, see the engine's log.")
         _settle(world, n, outcome)
     except LeaseLost as e:
+        world.meter.count(metrics.LEASES_LOST)
         _let_go(world, uuid, lease)
         LOG.warning("notification %s: %s", uuid, e)
     except DatabaseUnavailable as e:
@@ -188,6 +192,7 @@ def _settle(world: World, n: Notification, outcome: Outcome) -> None:
     )
     if not settled:
         raise LeaseLost(notification=uuid)
+    world.meter.count(metrics.TRIES, n.type, outcome.status, outcome.reason)
     announcements.ended(world, n, outcome.status, outcome.fault)
     LOG.log(
         logging.ERROR if outcome.needs_an_operator else logging.INFO,

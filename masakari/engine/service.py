@@ -1,5 +1,6 @@
 """One engine: its threads, and what they do while it runs."""
 
+import datetime
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -7,11 +8,11 @@ from concurrent.futures import Executor
 
 from oslo_log import log
 
-from masakari import db
+from masakari import contacts, db, metrics
 from masakari.engine import recovery, sweeps
 from masakari.engine.leases import Leases
 from masakari.engine.world import World
-from masakari.errors import MasakariError
+from masakari.errors import DatabaseUnavailable, MasakariError
 from masakari.states import NotificationType
 
 LOG = log.getLogger(__name__)
@@ -38,6 +39,7 @@ class Engine:
             world.clock,
             world.pulse,
             owner=world.owner,
+            meter=world.meter,
             lease_s=world.conf.engine.lease,
         )
         self._taken: dict[str, str] = {}
@@ -65,7 +67,7 @@ class Engine:
         pool.submit(self._leases.run)
         if world.conf.periodic_enable:
             pool.submit(self._look_again_and_again)
-            pool.submit(self._each, self._tidy_up)
+            pool.submit(self._each, "tidiness", self._tidy_up)
         self._pools = pools
         LOG.info("engine %s: started", world.owner)
 
@@ -104,8 +106,11 @@ class Engine:
 
     def _expect(self, pool: str) -> None:
         """The pool begins what waits in it, unless all of its threads are busy."""
+        meter = self._world.meter
         taken = [uuid for uuid, name in self._taken.items() if name == pool]
         busy = sum(uuid in self._busy for uuid in taken)
+        meter.set(metrics.RUNNING, busy, pool)
+        meter.set(metrics.WAITING, len(taken) - busy, pool)
         if busy < min(len(taken), self._threads[pool]) and not self._stop.is_set():
             self._world.pulse.expect(pool, STALLED_S)
         else:
@@ -130,25 +135,42 @@ class Engine:
                 del self._taken[uuid]
                 self._expect(pool)
 
+    def held_leases(self) -> int:
+        """Notifications that this engine alone may act upon."""
+        return self._leases.held()
+
     def _each(
-        self, sweep: Callable[[], None], pause_s: Callable[[], float] = lambda: math.inf
+        self, name: str, sweep: Callable[[], None], pause_s: Callable[[], float] = lambda: math.inf
     ) -> None:
         """Do it each `sweep_interval` seconds, or earlier after *pause_s*, until `stop`."""
         while not self._stop.is_set():
             pause = self._world.conf.engine.sweep_interval
+            is_well = False
             try:
                 sweep()
                 pause = min(pause, pause_s())
+                is_well = True
             except MasakariError as e:
                 LOG.warning("sweep: %s", e)
+                if isinstance(e, DatabaseUnavailable):
+                    self._world.contacts.failed(contacts.DATABASE, str(e))
             except Exception:
                 LOG.exception("sweep: unexpected error")
+            self._note(name, is_well)
             self._stop.wait(pause)
+
+    def _note(self, sweep: str, is_well: bool) -> None:
+        world = self._world
+        world.meter.count(metrics.SWEEPS, sweep, "ok" if is_well else "failed")
+        if is_well:
+            world.contacts.answered(contacts.DATABASE)  # each of them asks it
+            since_1970 = world.clock.now().replace(tzinfo=datetime.UTC).timestamp()
+            world.meter.set(metrics.SWEPT_AT, since_1970, sweep)
 
     def _look_again_and_again(self) -> None:
         pulse = self._world.pulse
         pulse.expect(sweeps.LOOP, self._world.conf.engine.sweep_interval + STALLED_S)
-        self._each(self._look_for_work, self._until_next_try)
+        self._each("work", self._look_for_work, self._until_next_try)
         pulse.rest(sweeps.LOOP)
 
     def _found(self, uuid: str) -> None:
@@ -162,6 +184,7 @@ class Engine:
             sweeps.expired(self._world)
             self._expire_at = clock.monotonic() + conf.check_expired_notifications_interval
         sweeps.unfinished(self._world, self._found)
+        sweeps.survey(self._world)
 
     def _until_next_try(self) -> float:
         """Seconds until something that waits may be claimed."""

@@ -1,12 +1,13 @@
 """What is found by looking instead of being told: the database is the truth, messages are hints."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
 from oslo_log import log
 from oslo_utils import uuidutils
 
-from masakari import db
+from masakari import db, metrics
 from masakari.clock import Event
 from masakari.db.models import Host
 from masakari.engine import announcements, reserved
@@ -19,6 +20,7 @@ from masakari.errors import (
     NotificationExpired,
     NotificationNotFound,
 )
+from masakari.states import OPEN_STATUSES, NotificationStatus, NotificationType, Reason
 
 LOG = log.getLogger(__name__)
 
@@ -32,6 +34,16 @@ def unfinished(world: World, recover: Callable[[str], None]) -> None:
         recover(uuid)
 
 
+def survey(world: World) -> None:
+    """What is unfinished is counted."""
+    backlog = db.notifications.backlog(world.database)
+    for type_ in NotificationType:
+        for status in OPEN_STATUSES:
+            number = backlog.numbers.get((type_, status), 0)
+            world.meter.set(metrics.UNFINISHED, number, type_, status)
+    world.meter.set(metrics.OLDEST, backlog.oldest_age_s)
+
+
 def expired(world: World) -> None:
     """What is too old to be acted upon is failed, and an operator is told."""
     age_s = world.conf.notifications_expired_interval
@@ -40,7 +52,14 @@ def expired(world: World) -> None:
             world.pulse.beat(LOOP)
             fault = NotificationExpired(age_s=age_s)
             announcements.expired(world, uuid, fault)
+            _count_expired(world, uuid)
             LOG.error("notification %s: failed: %s", uuid, fault)
+
+
+def _count_expired(world: World, uuid: str) -> None:
+    with contextlib.suppress(MasakariError):
+        n = db.notifications.get(world.database, uuid)
+        world.meter.count(metrics.TRIES, n.type, NotificationStatus.FAILED, Reason.EXPIRED)
 
 
 def forgotten_locks(world: World, stop: Event) -> None:

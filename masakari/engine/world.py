@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 from masakari.clock import Clock
 from masakari.cloud import Cloud
+from masakari.contacts import Contacts
 from masakari.db.models import Host, Notification
 from masakari.db.session import Database
 from masakari.db.sqltext import canonical_uuid
@@ -18,6 +19,7 @@ from masakari.engine.exclusions import Exclusions
 from masakari.engine.leases import Lease
 from masakari.events import SILENCE, Events
 from masakari.locks import Locks
+from masakari.metrics import UNMETERED, Meter
 from masakari.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class World:
     """which steps a recovery takes"""
     pulse: Pulse
     """where the engine's loops say that they get on"""
+    contacts: Contacts
+    """with whom this process has spoken last"""
+    meter: Meter = UNMETERED
+    """where it is counted"""
     events: Events = SILENCE
     """where other services are told of it"""
 

@@ -1,11 +1,14 @@
 """One loop for every daemon: look, decide, tell."""
 
+import datetime
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from masakari import clock as clock_
+from masakari import metrics
 from masakari import pulse as pulse_
+from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import judge as judge_
 from masakari.monitors import outbox as outbox_
 
@@ -46,12 +49,14 @@ class Monitor:
         *,
         pulse: pulse_.Pulse,
         interval_s: float,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._probe = probe
         self._judge = judge
         self._outbox = outbox
         self._clock = clock
         self._pulse = pulse
+        self._meter = meter
         self._interval_s = interval_s
         self._trouble: str | None = None
         self._summary = ""
@@ -68,6 +73,7 @@ class Monitor:
                 else:
                     self.tell()
             except Exception:
+                self._meter.count(metrics.ROUNDS, "failed")
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
             self._pulse.beat(LOOP)
             now = self._clock.monotonic()
@@ -91,7 +97,17 @@ class Monitor:
         self._outbox.add(findings.events)
         self.tell()
         self._take_in(self._outbox.remind(findings.reminders, until))
+        self._count(is_blind=findings.trouble is not None)
         return self._judge.summary()
+
+    def _count(self, *, is_blind: bool) -> None:
+        self._meter.count(metrics.ROUNDS, "blind" if is_blind else "ok")
+        if not is_blind:
+            since_1970 = self._clock.now().replace(tzinfo=datetime.UTC).timestamp()
+            self._meter.set(metrics.LOOKED_AT, since_1970)
+        numbers = self._judge.numbers()
+        for state in judge_.State:
+            self._meter.set(metrics.HOSTS, numbers.get(state, 0), state)
 
     def tell(self) -> None:
         """Masakari has heard what is due, or it is kept."""

@@ -8,8 +8,10 @@ from oslo_config import cfg
 
 from masakari import clock as clock_
 from masakari import cloud as cloud_
-from masakari import errors
+from masakari import contacts as contacts_
+from masakari import errors, nova
 from masakari import pulse as pulse_
+from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import core, judge, outbox, report, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.states import ClusterStatus, HostStatus, NotificationType
@@ -42,16 +44,22 @@ def build(
     *,
     driver: str | None = None,
     pulse: pulse_.Pulse | None = None,
+    contacts: contacts_.Contacts | None = None,
+    meter: Meter = UNMETERED,
 ) -> core.Monitor:
     """The host monitor that *conf* describes; what is given replaces what is configured.
 
     *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.  Its rounds beat in
-    *pulse*, or in one of which nobody knows.
+    *pulse*, or in one of which nobody knows; likewise *contacts*.
     Raises ConfigInvalid.
     """
     maker = _load(driver or conf.host.monitoring_driver)
     if masakari is None:
         masakari = report.connect(conf)
+    contacts = contacts or contacts_.Contacts(clock)
+    masakari = report.Noted(masakari, contacts)
+    if cloud is None:
+        cloud = nova.connect_monitor(conf, clock, meter=meter, contacts=contacts)
     probe = maker.from_conf(
         conf, watchlist.Watchlist(masakari), clock, cloud=cloud, second_opinion=second_opinion
     )
@@ -62,6 +70,7 @@ def build(
         retry_interval_s=conf.host.api_retry_interval,
         retry_alarm=conf.host.api_retry_max,
         ask_again_s=conf.host.maintenance_retry_interval,
+        meter=meter,
     )
     return core.Monitor(
         probe,
@@ -73,6 +82,7 @@ def build(
         box,
         clock,
         pulse=pulse or pulse_.Pulse(clock),
+        meter=meter,
         interval_s=conf.host.monitoring_interval,
     )
 

@@ -12,7 +12,7 @@ accused, and the samples of that round do not count.  The observer's own host is
 
 import collections
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -212,6 +212,11 @@ class Judge:
         plural = "" if len(self._tracks) == 1 else "s"
         first = f"{online} of {len(self._tracks)} {self.noun}{plural} online"
         return "; ".join([first, *odd[:NAMES_IN_SUMMARY], *more])
+
+    def numbers(self) -> Mapping[State, int]:
+        """{state: how many subjects were seen so last}"""
+        seen = (track.samples[-1].state for track in self._tracks.values() if track.samples)
+        return collections.Counter(seen)
 
     def _follow(self, subjects: set[str]) -> frozenset[str]:
         """Watch exactly *subjects*; those that are not watched any more."""

@@ -24,6 +24,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum, auto
 
 from masakari import clock as clock_
+from masakari import metrics
+from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import report
 from masakari.monitors.judge import Event, State
 from masakari.states import Reason
@@ -52,6 +54,14 @@ class _Verdict(Enum):
     UNANSWERED = auto()
 
 
+_OUTCOMES = {
+    _Verdict.DELIVERED: "delivered",
+    _Verdict.ASK_AGAIN: "postponed",
+    _Verdict.REJECTED: "rejected",
+}
+"""As metrics name them."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Pending:
     event: Event
@@ -76,10 +86,12 @@ class Outbox:
         retry_interval_s: float,
         retry_alarm: int,
         ask_again_s: float,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._masakari = masakari
         self._clock = clock
         self._compose = compose
+        self._meter = meter
         self._longest_pause_s = retry_interval_s
         self._retry_alarm = retry_alarm
         self._ask_again_s = ask_again_s
@@ -130,6 +142,7 @@ class Outbox:
         """Send all that is due, oldest first, until the API does not answer."""
         deliveries = []
         for pending in sorted(self._pending.values(), key=lambda p: p.generated_time):
+            self._meter.set(metrics.OUTBOX, len(self._pending))
             now = self._clock.monotonic()
             if now < self._resume_at:
                 break
@@ -139,6 +152,7 @@ class Outbox:
             if delivery is not None:
                 del self._pending[pending.event.subject]
                 deliveries.append(delivery)
+        self._meter.set(metrics.OUTBOX, len(self._pending))
         return deliveries
 
     def remind(self, deaths: Iterable[Event], until: float) -> Sequence[Delivery]:
@@ -190,6 +204,8 @@ class Outbox:
             self._miss(pending, str(error))
             return None
         verdict = _judge(answer, pending.event)
+        if verdict is not _Verdict.UNANSWERED:
+            self._meter.count(metrics.REPORTS, _OUTCOMES[verdict])
         if verdict is _Verdict.UNANSWERED:
             pending.maybe_heard |= answer.status >= 500
             self._miss(pending, str(answer))
@@ -227,6 +243,7 @@ class Outbox:
         self._resume_at = self._clock.monotonic() + pause_s
 
     def _miss(self, pending: _Pending, why: str) -> None:
+        self._meter.count(metrics.REPORTS, "unanswered")
         self._unanswered += 1
         self._pause()
         if self._unanswered == 1:

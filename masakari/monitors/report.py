@@ -7,8 +7,8 @@ well names them once.  It works with OpenStack's API too, which says in words on
 
 import dataclasses
 import urllib.parse
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
 
 import openstack.connection
 import requests
@@ -18,9 +18,11 @@ from keystoneauth1 import noauth
 from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
 
-from masakari import errors
+from masakari import contacts, errors
 from masakari.nova import auth
 from masakari.states import Reason
+
+T = TypeVar("T")
 
 PAGE = 500
 REASON_HEADER = "X-Masakari-Reason"
@@ -72,6 +74,31 @@ class Masakari(Protocol):
 
     def notify(self, notification: Notification) -> Answer:
         """The API's answer to the notification.  Raises Unanswered."""
+
+
+class Noted:
+    """A Masakari whose answers are noted; for one thread."""
+
+    def __init__(self, masakari: Masakari, known: contacts.Contacts) -> None:
+        self._masakari = masakari
+        self._contacts = known
+
+    def watched(self) -> list[str]:
+        """As Masakari."""
+        return self._note(self._masakari.watched)
+
+    def notify(self, notification: Notification) -> Answer:
+        """As Masakari."""
+        return self._note(lambda: self._masakari.notify(notification))
+
+    def _note(self, ask: Callable[[], T]) -> T:
+        try:
+            answer = ask()
+        except Unanswered as error:
+            self._contacts.failed(contacts.MASAKARI, str(error))
+            raise
+        self._contacts.answered(contacts.MASAKARI)
+        return answer
 
 
 def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:

@@ -7,6 +7,8 @@ Both return at once; Keystone and Nova are first asked by the first verb.
 from oslo_config import cfg
 
 from masakari import clock as clock_
+from masakari.contacts import Contacts
+from masakari.metrics import UNMETERED, Meter
 from masakari.nova import auth
 from masakari.nova.client import Client
 from masakari.nova.cloud import NovaCloud
@@ -23,11 +25,14 @@ def connect(
     *,
     retries: int | None = None,
     threads: int | None = None,
+    meter: Meter = UNMETERED,
+    contacts: Contacts | None = None,
 ) -> NovaCloud:
     """Nova with the credentials of os_privileged_user_* or [keystone_authtoken].
 
     *retries* replaces [nova] retries; *threads* is the number of threads that will use it at a
-    time (by default as many as an engine has).  Raises ConfigInvalid.
+    time (by default as many as an engine has).  *meter* and *contacts* hear of each request.
+    Raises ConfigInvalid.
     """
     if threads is None:
         threads = (
@@ -36,14 +41,21 @@ def connect(
             + conf.instance_failure.recovery_threads
         )
     access = auth.server_access(conf, threads)
-    return NovaCloud(Client(access, clock, conf.nova.retries if retries is None else retries))
+    if retries is None:
+        retries = conf.nova.retries
+    return NovaCloud(Client(access, clock, retries, meter, contacts))
 
 
 def connect_monitor(
-    conf: cfg.ConfigOpts, clock: clock_.Clock, *, retries: int = MONITOR_RETRIES
+    conf: cfg.ConfigOpts,
+    clock: clock_.Clock,
+    *,
+    retries: int = MONITOR_RETRIES,
+    meter: Meter = UNMETERED,
+    contacts: Contacts | None = None,
 ) -> NovaCloud:
     """Nova with the credentials of [api], or where it has none, of [keystone_authtoken].
 
     Raises ConfigInvalid.
     """
-    return NovaCloud(Client(auth.monitor_access(conf), clock, retries))
+    return NovaCloud(Client(auth.monitor_access(conf), clock, retries, meter, contacts))

@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import email.utils
 import logging
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,8 @@ import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
 
 from masakari import clock as clock_
-from masakari import cloud, errors, retry
+from masakari import cloud, contacts, errors, metrics, retry
+from masakari.metrics import UNMETERED, Meter
 from masakari.nova.auth import Access
 
 LOG = logging.getLogger(__name__)
@@ -35,11 +37,27 @@ TIMED_OUT = (requests.Timeout, TimeoutError)
 NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
+REFUSED = "it refuses our credentials (HTTP 401)"
+"""Of Keystone."""
+_ID = re.compile(r"/(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}|\d+)(?=/|$)")
+
+
 class Client:
     """Nova's compute API for many threads; the lock guards what is found out once."""
 
-    def __init__(self, access: Access, clock: clock_.Clock, retries: int) -> None:
+    def __init__(
+        self,
+        access: Access,
+        clock: clock_.Clock,
+        retries: int,
+        meter: Meter = UNMETERED,
+        known: contacts.Contacts | None = None,
+    ) -> None:
         self._access = access
+        self._meter = meter
+        self._forbidden: set[str] = set()
+        """Calls that were last refused."""
+        self._contacts = known or contacts.Contacts(clock)
         self.clock = clock
         self._retries = retries
         self._lock = threading.Lock()
@@ -139,12 +157,23 @@ class Client:
 
     def _request(self, action: str, method: str, path: str, body: Json = None) -> Json:
         """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""
-        adapter, version = self._ready()
+        call = _call(method, path, body)
         began = self.clock.monotonic()
-        with errors_in_our_words(self._access):
-            response = adapter.request(
-                path, method, json=body, microversion=_text(version), raise_exc=False
-            )
+        try:
+            adapter, version = self._ready()
+            with errors_in_our_words(self._access):
+                response = adapter.request(
+                    path, method, json=body, microversion=_text(version), raise_exc=False
+                )
+        except (retry.Transient, errors.CloudUnavailable) as error:
+            self._meter.count(metrics.NOVA_ERRORS, call, "unanswered")
+            self._note(error)
+            raise
+        self._meter.observe(metrics.NOVA_REQUESTS, self.clock.monotonic() - began, call)
+        self._contacts.answered(contacts.KEYSTONE)
+        if response.status_code >= 400:
+            self._meter.count(metrics.NOVA_ERRORS, call, f"{response.status_code // 100}xx")
+        self._note_answer(method, call, response.status_code)
         LOG.debug(
             "%s %s: %d in %.0f ms (%s)",
             method,
@@ -157,6 +186,31 @@ class Client:
             return _document(response, path)
         self._fail(action, response)
         raise AssertionError("unreachable")
+
+    def _note_answer(self, method: str, call: str, status: int) -> None:
+        """Nova has answered; what it does not let us read it does not let us know."""
+        with self._lock:
+            # other calls are refused for other reasons, too, such as quotas
+            if status == 401 or (status == 403 and method == "GET"):
+                self._forbidden.add(call)
+            else:
+                self._forbidden.discard(call)
+            forbidden = sorted(self._forbidden)
+        if forbidden:
+            problem = f"it refuses our user: {', '.join(forbidden)}"
+            self._contacts.failed(contacts.NOVA, problem, is_refused=True)
+        elif status >= 500:
+            self._contacts.failed(contacts.NOVA, f"HTTP {status}")
+        else:
+            self._contacts.answered(contacts.NOVA)
+
+    def _note(self, error: retry.Transient | errors.CloudUnavailable) -> None:
+        """Who did not answer, or does not accept who we are."""
+        if isinstance(error, retry.Transient):
+            self._contacts.failed(contacts.NOVA, error.detail)
+            return
+        who, problem = str(error.details["service"]), str(error.details["detail"])
+        self._contacts.failed(who, problem, is_refused=problem == REFUSED)
 
     def _fail(self, action: str, response: requests.Response) -> None:
         """Raise what an answer of 400 or more means."""
@@ -182,6 +236,17 @@ class Client:
                 self._version = _negotiate(self._adapter)
                 LOG.info("Nova: microversion %s is used", _text(self._version))
             return self._adapter, self._version
+
+
+def _call(method: str, path: str, body: Json) -> str:
+    """What is asked for, without names and ids: an action by its name, else method and path."""
+    template = _ID.sub("/{id}", path.partition("?")[0])
+    if template == "/servers/{id}/action" and isinstance(body, dict) and len(body) == 1:
+        return str(next(iter(body)))
+    if template.startswith("/servers/") and template not in ("/servers/detail",):
+        tail = template.split("/")[3:]
+        template = "/".join(["/servers/{id}", *tail])
+    return f"{method} {template}"
 
 
 def _page(
@@ -241,9 +306,7 @@ def _translate(error: BaseException, access: Access) -> Exception:
     text = " ".join(str(error).split())[: cloud.MESSAGE_LIMIT]
     for cause in causes:
         if isinstance(cause, ks_exceptions.Unauthorized):
-            return errors.CloudUnavailable(
-                service="Keystone", detail="it refuses our credentials (HTTP 401)"
-            )
+            return errors.CloudUnavailable(service="Keystone", detail=REFUSED)
         if isinstance(cause, ks_exceptions.HttpError):
             detail = f"HTTP {cause.http_status}: {text}"
             if cause.http_status == 429 or cause.http_status >= 500:

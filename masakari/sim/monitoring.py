@@ -10,6 +10,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from masakari.metrics import Meter
 from masakari.monitors import hostmonitor, report
 from masakari.monitors.hosts.second_opinion import Opinion, Sign
 from masakari.sim.clock import SimClock
@@ -22,12 +23,17 @@ class HostMonitor:
     """A host monitor as a process of the simulation."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, clock: SimClock, cloud: SimCloud, api: ApiServer
+        self, conf: cfg.ConfigOpts, clock: SimClock, cloud: SimCloud, api: ApiServer, meter: Meter
     ) -> None:
         self._stop = clock.event()
         self._ended = clock.event()
         self._monitor = hostmonitor.build(
-            conf, clock, cloud=cloud, masakari=Masakari(api), second_opinion=Knocks(cloud)
+            conf,
+            clock,
+            cloud=cloud,
+            masakari=Masakari(api),
+            second_opinion=Knocks(cloud),
+            meter=meter,
         )
 
     def start(self) -> None:

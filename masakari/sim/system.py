@@ -19,11 +19,13 @@ from oslo_config import cfg
 from masakari import conf as options
 from masakari import db, locks
 from masakari.api.app import make_app
+from masakari.contacts import Contacts
 from masakari.db import migration, progress, session
 from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.errors import HostNameUnknown
+from masakari.metrics import Tally
 from masakari.pulse import Pulse
 from masakari.sim import audit, cloud_rows, outage
 from masakari.sim.clock import SimClock, SimExecutor
@@ -58,6 +60,8 @@ class System:
         self.clock = clock
         self.story = Story(clock, echo)
         self.hearing = Hearing(clock)
+        self.counted = Tally()
+        """By all processes together."""
         self.cloud = SimCloud(
             clock,
             Settings(
@@ -272,6 +276,7 @@ class System:
             cloud=self.cloud,
             engine=self.bus,
             events=self.hearing,
+            meter=self.counted,
         )
 
     def _make_engine(self, name: str, incarnation: int) -> Engine:
@@ -290,6 +295,8 @@ class System:
                 exclusions=self._exclusions[name],
                 flows=flows.load(self.conf),
                 pulse=Pulse(self.clock),
+                contacts=Contacts(self.clock),
+                meter=self.counted,
                 events=self.hearing,
             )
         )
@@ -299,7 +306,7 @@ class System:
         self._locks[engine].close()
 
     def _make_monitor(self, incarnation: int) -> HostMonitor:
-        return HostMonitor(self.conf, self.clock, self.cloud, self.api)
+        return HostMonitor(self.conf, self.clock, self.cloud, self.api, self.counted)
 
 
 @functools.cache

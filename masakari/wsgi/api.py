@@ -66,9 +66,10 @@ def make() -> Application:
     )
     common.tell(conf)
     paste.warn(conf)
-    events = notifier.connect(conf)
+    meter = api.worker_meter()
+    events = notifier.connect(conf, meter)
     atexit.register(notifier.close, events)
-    return api.make_application(conf, SystemClock(), events=events)
+    return api.make_application(conf, SystemClock(), events=events, meter=meter)
 
 
 application = Lazy(make)

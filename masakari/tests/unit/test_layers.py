@@ -7,7 +7,18 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[2]
 
-WORDS = {"states", "errors", "clock", "context", "conf", "retry", "background", "pulse"}
+WORDS = {
+    "states",
+    "errors",
+    "clock",
+    "context",
+    "conf",
+    "retry",
+    "background",
+    "pulse",
+    "metrics",
+    "contacts",
+}
 SEAMS = WORDS | {"cloud", "rpc", "events", "locks"}
 STORES = SEAMS | {"db", "nova"}
 PROGRAMS = STORES | {"notifier", "api", "engine", "monitors", "sim"}
@@ -16,13 +27,14 @@ PROGRAMS = STORES | {"notifier", "api", "engine", "monitors", "sim"}
 EDGES = {
     **dict.fromkeys(WORDS, WORDS),
     **dict.fromkeys(["cloud", "rpc", "events", "locks"], WORDS),
+    "exposition": {"metrics"},
     "notifier": WORDS | {"rpc", "events"},
     **dict.fromkeys(["db", "nova"], SEAMS),
     **dict.fromkeys(["api", "engine"], STORES),
     "monitors": STORES - {"db"},
     "sim": PROGRAMS,
-    "cmd": PROGRAMS,
-    "wsgi": PROGRAMS | {"cmd"},
+    "cmd": PROGRAMS | {"exposition"},
+    "wsgi": PROGRAMS | {"cmd", "exposition"},
 }
 
 # library -> the modules (and what is below them) that may import it
@@ -45,6 +57,7 @@ LIBRARIES = {
     "oslo_messaging": ["rpc", "notifier", "cmd", "conf"],
     "cheroot": ["cmd", "sim.http"],
     "cotyledon": ["cmd"],
+    "prometheus_client": ["exposition"],
     "rich": ["sim", "cmd"],
     "tooz": ["locks"],
     "yaml": ["engine.exclusions"],

@@ -5,10 +5,12 @@ import pytest
 from masakari import db, locks
 from masakari.clock import Clock
 from masakari.cloud import service_of
+from masakari.contacts import Contacts
 from masakari.engine import death, exclusions, flows
 from masakari.engine.leases import Lease
 from masakari.engine.world import Job, World
 from masakari.errors import HostNameUnknown
+from masakari.metrics import Tally
 from masakari.pulse import Pulse
 from masakari.sim.clock import SimClock, SimExecutor
 from masakari.sim.cloud import Settings, SimCloud
@@ -44,6 +46,8 @@ def world(migrated_conf, connect_database, clock, cloud):
         exclusions=exclusions.load(None),
         flows=flows.load(migrated_conf),
         pulse=Pulse(clock),
+        contacts=Contacts(clock),
+        meter=Tally(),
     )
     progress.close()
 
