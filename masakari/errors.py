@@ -307,3 +307,7 @@ class ConfigInvalid(MasakariError):
     """A sentence that names the option and what is wrong with it."""
 
     template = "[{group}] {option}: {problem}"
+
+
+class Unusable(ConfigInvalid):
+    """The value is possible, but what it names cannot be used now: a port, a directory, a name."""

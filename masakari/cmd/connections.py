@@ -9,6 +9,7 @@ import re
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from cheroot import connections as cheroot_connections
@@ -23,6 +24,8 @@ BUSY_MS = 1
 """A client whose next request comes within so many milliseconds keeps its thread."""
 LINGER_S = 5.0
 """How long a client may go on sending what is not read any more, to see why."""
+GRACE_S = 1.0
+"""How long a connection that is new when the server stops may take to send its request."""
 MOST = 700
 """Connections of a process; who is idle longest makes room."""
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -157,6 +160,8 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         self._last_used: float | None = None
         self._since: float | None = None
         self._limit_s: float | None = None  # while something must end soon
+        self.is_new = True
+        """It has brought no request yet."""
 
     @property
     def is_idle(self) -> bool:
@@ -203,6 +208,8 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         """
         if self._arrivals.is_discarding:
             return False
+        if self.is_new and not self.server.ready and not self._begins_within(GRACE_S):
+            return False
         while self._serve_one():
             if self.server.requests.qsize or not self.server.ready or not self._is_busy():
                 return True
@@ -213,6 +220,7 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
     def _serve_one(self) -> bool:
         """Whether the connection stays open."""
         limit_s = self.server.request_timeout_s
+        self.is_new = False
         self._limit_s = self._since = None
         self._arrivals.deadline = CLOCK.monotonic() + limit_s
         self.socket.settimeout(limit_s)  # of each write, too
@@ -222,13 +230,18 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
             self._arrivals.deadline = None
 
     def _is_busy(self) -> bool:
-        if not self._arrivals.has_data():
-            poll = select.poll()
-            poll.register(self.socket, select.POLLIN)
-            if not poll.poll(BUSY_MS):
-                return False
+        if not self._begins_within(BUSY_MS / 1000):
+            return False
         self.collect()
         return self.has_work
+
+    def _begins_within(self, limit_s: float) -> bool:
+        """Whether something of a request is there, or the other side has closed."""
+        if len(self._arrivals) or self._arrivals.has_data():
+            return True
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(limit_s * 1000))
 
     def close(self) -> None:
         """Who has begun a request and not ended it is told so."""
@@ -255,10 +268,34 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
             self._limit_s, self._since = limit_s, None
 
 
+class Progress:
+    """Goes through the threads that serve as a connection does: it comes through if they get on."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        """*beat* is called when it has come through."""
+        self._beat = beat
+        self._is_under_way = False
+
+    def may_go(self) -> bool:
+        """Whether it is not under way; from now on it is."""
+        was, self._is_under_way = self._is_under_way, True
+        return not was
+
+    def communicate(self) -> bool:
+        """Called by a thread that serves; False: it is not to be watched."""
+        self._is_under_way = False
+        self._beat()
+        return False
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+
 class Connections(cheroot_connections.ConnectionManager):  # type: ignore[misc]  # untyped
     """All connections that have no thread."""
 
     _selector: Any
+    _from_server_socket: Any
     _num_connections: int
 
     def make_room(self) -> None:
@@ -275,13 +312,30 @@ class Connections(cheroot_connections.ConnectionManager):  # type: ignore[misc] 
             self._selector.unregister(fd)
             conn.close()
 
+    def _expire(self, threshold: float) -> None:
+        """Called by cheroot twice a second, in the thread that watches all connections."""
+        super()._expire(threshold)  # type: ignore[misc]  # untyped
+        self.server.show_progress()
+
+    def stop(self) -> None:
+        """Nothing is watched any more; who has connected until now is still answered.
+
+        What the kernel has accepted for us would be reset with the socket otherwise.
+        """
+        super().stop()
+        if self.server.socket is not None:
+            while (conn := self._from_server_socket(self.server.socket)) is not None:
+                self.put(conn)
+            self.server.socket.close()
+            self.server.socket = None
+
     def close(self) -> None:
-        """End them; requests that have begun are still answered."""
+        """End them; requests that have begun, or are about to, are still answered."""
         for fd, conn in list(self._selector.connections):
             if conn is self.server:
                 continue
             self._selector.unregister(fd)
-            if conn.is_idle:
+            if conn.is_idle and not conn.is_new:
                 conn.close()
             else:
                 self.server.requests.put(conn)

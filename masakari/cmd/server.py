@@ -1,6 +1,7 @@
 """The HTTP server of masakari-api and masakari-standalone: cheroot, made for many processes."""
 
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from masakari.cmd import connections, turns
-from masakari.errors import ConfigInvalid
+from masakari.errors import ConfigInvalid, Unusable
 
 LOG = log.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def listen(
     keepidle_s: int | None = None,
     option: tuple[str, str] = ("DEFAULT", "masakari_api_listen"),
 ) -> socket.socket:
-    """A listening socket.  Raises ConfigInvalid, with the group and name of the *option*.
+    """A listening socket.  Raises Unusable, with the group and name of the *option*.
 
     The other side of a connection that is silent for *keepidle_s* is asked whether it is there.
     """
@@ -52,14 +53,21 @@ def _listen(host: str, port: int, option: tuple[str, str]) -> socket.socket:
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as e:
-        raise ConfigInvalid(
+        raise Unusable(
             group=option[0],
             option=option[1],
-            problem=f"cannot listen on {host} port {port}: {e.strerror}",
+            problem=f"cannot listen on {host} port {port}: {_reason(e)}",
         ) from e
     # connections inherit it: a body waits 40 ms behind its headers otherwise, for the client's ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, without the address that Python adds to it."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 class Tls(builtin.BuiltinSSLAdapter):  # type: ignore[misc]  # cheroot is untyped
@@ -109,8 +117,12 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         application: Callable[..., Any],  # WSGI
         listener: socket.socket,
         adapter: Tls | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """Accept from *listener*, encrypted as *adapter* does."""
+        """Accept from *listener*, encrypted as *adapter* does.
+
+        *beat* is called by the threads that serve, again and again, as long as they get on.
+        """
         super().__init__(
             listener.getsockname()[:2],
             turns.Turns(application),
@@ -127,6 +139,7 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         self.keep_alive_conn_limit = connections.MOST if conf.wsgi.keep_alive else 0
         self.request_timeout_s = conf.wsgi.client_request_timeout or FOREVER_S
         self._listener = listener
+        self._progress = connections.Progress(beat)
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
         """The socket that is there."""
@@ -163,6 +176,11 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
             super().process_conn(conn)
         else:
             self._connections.put(conn)
+
+    def show_progress(self) -> None:
+        """A thread that serves says that it gets on, as soon as one is free."""
+        if self._progress.may_go():
+            self.requests.put(self._progress)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """To our log; what clients do wrong is not worth more than DEBUG."""

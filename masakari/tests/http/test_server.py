@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from masakari.clock import SystemClock, wait_until
+from masakari.cmd import connections
 from masakari.cmd import server as server_module
 from masakari.errors import ConfigInvalid
 from masakari.tests.http.serving import PATIENCE_S, serving
@@ -71,6 +72,48 @@ def test_stop_waits_for_requests_in_flight(options):
         stopped.result(PATIENCE_S)
         with pytest.raises(ConnectionError):
             get(address)
+
+
+def test_stop_answers_who_has_connected_before(options, monkeypatch):
+    monkeypatch.setattr(connections, "GRACE_S", PATIENCE_S)
+    with (
+        concurrent.futures.ThreadPoolExecutor() as pool,
+        serving(options, hello) as (server, address),
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(socket.create_connection(address)) for _ in range(10)]
+        stopped = pool.submit(server.stop)
+        assert wait_until(SystemClock(), lambda: not server.ready, PATIENCE_S, 0.01)
+
+        for client in clients:
+            client.settimeout(PATIENCE_S)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        answers = [client.makefile("rb").read() for client in clients]
+
+        stopped.result(PATIENCE_S)
+    assert all(a.startswith(b"HTTP/1.1 200 OK") and a.endswith(b"hello") for a in answers), answers
+
+
+def test_beats_come_while_threads_get_on(options):
+    options.set_override("masakari_api_threads", 1)
+    gate, beats = Gate(), []
+    with (
+        concurrent.futures.ThreadPoolExecutor() as pool,
+        serving(options, gate, beat=lambda: beats.append(1)) as (server, address),
+    ):
+        assert wait_until(SystemClock(), lambda: len(beats) > 1, PATIENCE_S, 0.01)
+
+        answer = pool.submit(get, address)
+        assert gate.entered.wait(PATIENCE_S)
+        assert wait_until(SystemClock(), lambda: server.requests.qsize, PATIENCE_S, 0.01)
+        wedged = len(beats)
+        for _ in range(10):
+            server.show_progress()
+        assert (len(beats), server.requests.qsize) == (wedged, 1)
+
+        gate.leave.set()
+        assert answer.result(PATIENCE_S) == (200, b"hello")
+        assert wait_until(SystemClock(), lambda: len(beats) > wedged, PATIENCE_S, 0.01)
 
 
 def test_connections_without_a_request_hold_no_thread(options):
