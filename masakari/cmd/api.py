@@ -21,8 +21,9 @@ from masakari import db, exposition, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import checks, common, health, server
+from masakari.cmd import checks, common, health, server, workers
 from masakari.cmd import database as database_
+from masakari.cmd.systemd import Systemd
 from masakari.events import SILENCE, Events
 from masakari.metrics import UNMETERED, Meter, Program
 
@@ -37,7 +38,7 @@ def main() -> int:
     return common.run("masakari-api", serve, description=__doc__)
 
 
-def serve(conf: cfg.ConfigOpts) -> None:
+def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     """Supervise worker processes until a signal ends it."""
     end_gently_on_ctrl_c()
     # what the workers will do is tried here, so that a bad configuration ends the program
@@ -46,17 +47,26 @@ def serve(conf: cfg.ConfigOpts) -> None:
     paste.warn(conf)
     host, port = conf.masakari_api_listen, conf.masakari_api_listen_port
     listener = server.listen(host, port, keepidle_s=conf.wsgi.tcp_keepidle)
-    workers = conf.masakari_api_workers or os.cpu_count() or 1
+    count = conf.masakari_api_workers or os.cpu_count() or 1
+    clock = SystemClock()
+    beats = workers.Beats(count, clock)
+    overseer = workers.Overseer(
+        beats, systemd, clock, f"listening on {host} port {port} with {count} workers"
+    )
     manager = cotyledon.ServiceManager(
         graceful_shutdown_timeout=conf.graceful_shutdown_timeout,
         mp_context=multiprocessing.get_context("fork"),
     )
-    manager.add(Worker, workers, args=(conf, listener, tls))
+    manager.add(Worker, count, args=(conf, listener, tls, beats))
+    manager.register_hooks(on_terminate=systemd.stopping)
     manager.register_hooks(on_terminate=listener.close)
+    # the workers end themselves gently at SIGHUP, and new ones are forked
+    manager.register_hooks(on_reload=lambda: overseer.reload(lambda: common.read_again(conf)))
     with contextlib.ExitStack() as stack:
         if conf.health.api_port is not None:
             stack.enter_context(shown_metrics(conf, manager))
-        LOG.info("listening on %s port %d with %d workers", host, port, workers)
+        LOG.info("listening on %s port %d with %d workers", host, port, count)
+        overseer.start()
         manager.run()
 
 
@@ -155,6 +165,7 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         conf: cfg.ConfigOpts,
         listener: socket.socket,
         tls: server.Tls | None,
+        beats: workers.Beats,
     ) -> None:
         """Accept from *listener*."""
         super().__init__(worker_id)
@@ -165,16 +176,22 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         application = make_application(
             conf, clock, self._database, events=self._events, meter=meter
         )
-        self._server = server.Server(conf, application, listener, tls)
+        self._beats, self._number = beats, int(worker_id)
+        self._server = server.Server(
+            conf, application, listener, tls, beat=lambda: beats.beat(self._number)
+        )
 
     def run(self) -> None:
         """Serve; while the database is away requests are answered with 503."""
         database_.is_answering(self._database)
         spare_what_start_up_made()
-        self._server.serve_forever()
+        self._server.get_ready()
+        self._beats.begin(self._number)
+        self._server.serve_prepared()
 
     def terminate(self) -> None:
         """Finish what is in flight, accept nothing new."""
+        self._beats.rest(self._number)
         self._server.stop()
         notifier.close(self._events)
         self._database.dispose()

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import signal
 import socket
@@ -15,10 +16,16 @@ from oslo_service import opts as service_opts
 import masakari.conf
 from masakari.cmd import files, libraries, logs
 from masakari.cmd.checks import check, problem
+from masakari.cmd.systemd import Systemd
 from masakari.conf import review
-from masakari.errors import ConfigInvalid
+from masakari.errors import ConfigInvalid, Unusable
 
 LOG = log.getLogger(__name__)
+
+MISCONFIGURED = os.EX_CONFIG
+"""Exit status: somebody must change the configuration."""
+NOT_NOW = os.EX_TEMPFAIL
+"""Exit status: what the configuration names cannot be used; another start may succeed."""
 
 
 def register_server(conf: cfg.ConfigOpts) -> None:
@@ -29,7 +36,7 @@ def register_server(conf: cfg.ConfigOpts) -> None:
 
 def run(
     program: str,
-    serve: Callable[[cfg.ConfigOpts], None],
+    serve: Callable[[cfg.ConfigOpts, Systemd], None],
     argv: Sequence[str] | None = None,
     *,
     project: str = "masakari",
@@ -38,17 +45,27 @@ def run(
 ) -> int:
     """The exit status of *serve*, called with the parsed options (default: of sys.argv).
 
-    A configuration that cannot be used ends the program with one sentence on stderr.
+    A configuration that cannot be used ends the program with one sentence on stderr, which systemd
+    gets as well, and the status MISCONFIGURED or NOT_NOW.
     """
+    systemd = Systemd()
+
+    def fail(error: Exception, status: int) -> int:
+        said = sentence(error)
+        sys.stderr.write(f"{program}: {said}\n")
+        systemd.failed(said)
+        return status
+
     try:
         conf = configure(
             cfg.CONF, program, argv, project=project, register=register, description=description
         )
         tell(conf)
-        serve(conf)
+        serve(conf, systemd)
+    except Unusable as e:
+        return fail(e, NOT_NOW)
     except (ConfigInvalid, cfg.Error, log.LogConfigError) as e:
-        sys.stderr.write(f"{program}: {sentence(e)}\n")
-        return 1
+        return fail(e, MISCONFIGURED)
     except KeyboardInterrupt:
         return 130
     return 0
@@ -151,8 +168,16 @@ def may_end() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_BLOCK, END)
 
 
-def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: None) -> None:
-    """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again, then calls *reload*."""
+def wait_for_signal(
+    conf: cfg.ConfigOpts,
+    systemd: Systemd,
+    sentence: str,
+    reload: Callable[[], None] = lambda: None,
+) -> None:
+    """Return at SIGTERM or SIGINT; SIGHUP reads the mutable options again, then calls *reload*.
+
+    *sentence*: what we do meanwhile, for systemd.
+    """
     waited = (*END, *HANGUP)
     # The wake-up descriptor wakes this thread whichever thread the kernel gives a signal to.
     ours, python = socket.socketpair()
@@ -161,20 +186,25 @@ def wait_for_signal(conf: cfg.ConfigOpts, reload: Callable[[], None] = lambda: N
     for number in waited:
         signal.signal(number, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
+    systemd.ready(sentence)
     while True:
         for received in ours.recv(16):
             if received in END:
+                systemd.stopping()
                 LOG.info("%s: stopping", signal.Signals(received).name)
                 signal.set_wakeup_fd(-1)
                 for number in waited:  # a second one ends us at once
                     signal.signal(number, signal.SIG_DFL)
                 return
             if received in HANGUP:
-                _read_again(conf)
+                systemd.reloading()
+                read_again(conf)
                 reload()
+                systemd.ready(sentence)
 
 
-def _read_again(conf: cfg.ConfigOpts) -> None:
+def read_again(conf: cfg.ConfigOpts) -> None:
+    """The mutable options are as the files have them now; if that cannot be, as they were."""
     try:
         conf.mutate_config_files()
     except (cfg.Error, OSError, ValueError) as e:

@@ -15,6 +15,7 @@ from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
 from masakari.cmd import common, health
 from masakari.cmd import database as database_
+from masakari.cmd.systemd import Systemd
 from masakari.engine import exclusions, flows
 from masakari.engine.service import Engine
 from masakari.engine.world import World
@@ -139,7 +140,7 @@ def main() -> int:
     return common.run("masakari-engine", serve, description=__doc__)
 
 
-def serve(conf: cfg.ConfigOpts) -> None:
+def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     """Work until a signal ends it."""
     common.hold_signals()
     clock = SystemClock()
@@ -155,13 +156,14 @@ def serve(conf: cfg.ConfigOpts) -> None:
     world = make_world(conf, clock, database, cloud, events, vitals=vitals)
     warn(conf)
     with common.may_end():
-        database_.wait_for(database, clock)
+        database_.wait_for(database, clock, systemd)
     engine = Engine(world)
     vitals.tell = lambda: [held_leases(engine)]
     engine.start()
     listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock, vitals.contacts)
     listener.start()
-    common.wait_for_signal(conf, world.exclusions.reload)
+    systemd.watch(vitals.pulse.stalled)
+    common.wait_for_signal(conf, systemd, "recovering what fails", world.exclusions.reload)
     listener.stop()
     engine.let_go()
     pauses.interrupt()

@@ -8,6 +8,7 @@ import masakari.conf
 from masakari import contacts
 from masakari.clock import SystemClock
 from masakari.cmd import common, health
+from masakari.cmd.systemd import Systemd
 from masakari.metrics import Program
 from masakari.monitors import hostmonitor
 
@@ -23,7 +24,7 @@ def main() -> int:
     )
 
 
-def serve(conf: cfg.ConfigOpts) -> None:
+def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     """Watch until a signal ends it; the round that is under way is finished without retries."""
     common.hold_signals()
     clock = SystemClock()
@@ -39,7 +40,8 @@ def serve(conf: cfg.ConfigOpts) -> None:
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
     thread.start()
-    common.wait_for_signal(conf)
+    systemd.watch(vitals.pulse.stalled)
+    common.wait_for_signal(conf, systemd, "watching the hosts")
     stop.set()
     clock.interrupt()
     thread.join()

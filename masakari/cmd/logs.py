@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from oslo_config import cfg
 from oslo_log import formatters, log
 
-from masakari.errors import ConfigInvalid
+from masakari.errors import Unusable
 
 LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def set_defaults() -> None:
 def setup(conf: cfg.ConfigOpts, project: str, program: str) -> None:
     """Log as *conf* says, in log_dir under the name of *program*, if nothing else is said.
 
-    Raises ConfigInvalid and LogConfigError.
+    Raises Unusable and LogConfigError.
     """
     if conf.log_dir:  # oslo.log would name it after whatever script loads the WSGI application
         conf.set_default("log_file", f"{program}.log")
@@ -51,7 +51,7 @@ def setup(conf: cfg.ConfigOpts, project: str, program: str) -> None:
     try:
         log.setup(conf, project)
     except OSError as e:
-        raise ConfigInvalid(
+        raise Unusable(
             group="DEFAULT", option="log_file", problem=f"{e.filename}: {e.strerror}"
         ) from e
     for handler in logging.getLogger().handlers:

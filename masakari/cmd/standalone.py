@@ -10,8 +10,9 @@ import masakari.conf
 from masakari import db, notifier, nova, rpc
 from masakari.api import paste
 from masakari.clock import SystemClock
-from masakari.cmd import api, common, engine, health, server
+from masakari.cmd import api, common, engine, health, server, workers
 from masakari.cmd import database as database_
+from masakari.cmd.systemd import Systemd
 from masakari.engine.service import Engine
 from masakari.errors import ConfigInvalid
 from masakari.metrics import Program
@@ -20,6 +21,8 @@ from masakari.monitors import hostmonitor, report
 LOG = log.getLogger(__name__)
 
 HERE = "127.0.0.1"
+API = "api"
+"""The name of its threads where loops say that they get on."""
 DRIVER = "nova"
 """The host monitor needs nothing but what the cloud has anyway."""
 
@@ -35,7 +38,7 @@ def register(conf: cfg.ConfigOpts) -> None:
     masakari.conf.register_monitors(conf)
 
 
-def serve(conf: cfg.ConfigOpts) -> None:
+def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     """Serve, recover and watch until a signal ends it."""
     common.hold_signals()
     check_driver(conf)
@@ -76,12 +79,12 @@ def serve(conf: cfg.ConfigOpts) -> None:
     world = engine.make_world(conf, clock, database, cloud, events, vitals=vitals)
     engine.warn(conf)
     with common.may_end():
-        database_.wait_for(database, clock)
+        database_.wait_for(database, clock, systemd)
         db.migration.sync(conf)
     recovery = Engine(world)
     vitals.tell = lambda: [engine.held_leases(recovery)]
     application = api.make_application(conf, clock, database, bus, events, meter=vitals.meter)
-    web = server.Server(conf, application, listener, tls)
+    web = server.Server(conf, application, listener, tls, beat=lambda: vitals.pulse.beat(API))
     hears = engine.BusListener(
         lambda: rpc.server(conf, bus, recovery.recover), clock, vitals.contacts
     )
@@ -95,8 +98,12 @@ def serve(conf: cfg.ConfigOpts) -> None:
     web.get_ready()  # before somebody stops it
     for thread in threads:
         thread.start()
-    LOG.info("listening on %s port %d", *listener.getsockname()[:2])
-    common.wait_for_signal(conf, world.exclusions.reload)
+    serving = "listening on {} port {}".format(*listener.getsockname()[:2])
+    LOG.info("%s", serving)
+    vitals.pulse.expect(API, workers.PATIENCE_S)
+    systemd.watch(vitals.pulse.stalled)
+    common.wait_for_signal(conf, systemd, serving, world.exclusions.reload)
+    vitals.pulse.rest(API)
     stop_monitor.set()
     recovery.let_go()
     pauses.interrupt()

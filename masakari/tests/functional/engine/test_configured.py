@@ -109,7 +109,7 @@ def test_what_cannot_be_used_ends_the_start_and_leaves_nothing_behind(make, excl
 
     wait("it has ended", lambda: program.returncode is not None, 30)
 
-    assert program.returncode == 1
+    assert program.returncode == 78
     assert program.said(f"{name}: {sentence.format(file=exclusions)}")
     assert not program.said("hunter2")
     assert not program.said("Traceback")

@@ -290,7 +290,7 @@ def test_task_that_cannot_be_loaded_stops_the_start_and_is_named(deployment, flo
         deployment.engine.command, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert done.stderr.strip().splitlines()[-1] == (
         "masakari-engine: [taskflow_driver_recovery_flows] host_auto_failure_recovery_tasks: "
         + problem

@@ -79,7 +79,7 @@ def test_refused_configuration_leaves_nothing_behind(tmp_path, name):
 
     wait("it has ended", lambda: program.returncode is not None, 30)
 
-    assert program.returncode == 1
+    assert program.returncode == 78
     assert program.said(f"{name}: [keystone_authtoken] auth_url: ")
     assert not (tmp_path / "state").exists()
 

@@ -289,7 +289,7 @@ def test_program_unusable_configuration_ends_it_with_one_sentence(tmp_path, text
         [PROGRAM, "--config-file", path], capture_output=True, text=True, check=False, timeout=60
     )
 
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert done.stderr.splitlines()[-1].startswith(f"masakari-hostmonitor: {option}")
     assert "Traceback" not in done.stderr
 

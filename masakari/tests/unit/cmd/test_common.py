@@ -10,6 +10,7 @@ WAITS = """
 import os, signal, sys, threading
 from oslo_config import cfg
 from masakari.cmd import common
+from masakari.cmd.systemd import Systemd
 
 def reload():
     print("reloaded", flush=True)
@@ -21,7 +22,7 @@ common.hold_signals()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 os.kill(os.getpid(), signal.Signals[sys.argv[1]])
 print("starting", flush=True)
-common.wait_for_signal(conf, reload)
+common.wait_for_signal(conf, Systemd(), "waiting", reload)
 print("ended")
 """
 
