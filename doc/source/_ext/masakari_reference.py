@@ -131,6 +131,24 @@ def server_options() -> list[tuple[str, list[cfg.Opt]]]:
     return [*masakari.conf.list_opts(), ("DEFAULT", theirs)]
 
 
+def mutable_options() -> str:
+    """Those that are read again at SIGHUP, of ours and of the libraries' that our programs use."""
+    entries = importlib.metadata.entry_points(group="oslo.config.opts")
+    logging = [("DEFAULT", opt) for _, opts in entries["oslo.log"].load()() for opt in opts]
+    ours = [
+        (group, opt)
+        for group, opts in [*masakari.conf.list_opts(), *masakari.conf.list_monitor_opts()]
+        for opt in opts
+        if not isinstance(opt, unused.Unused)
+    ]
+    found = {
+        f"* ``[{group}] {opt.dest}``: {escape(opt.help.split('. ')[0].rstrip('.'))}."
+        for group, opt in [*ours, *logging]
+        if opt.mutable
+    }
+    return "\n".join(sorted(found)) + "\n"
+
+
 FATES = {
     "used": "used",
     "deprecated": "used, and deprecated",
@@ -270,6 +288,7 @@ def generate(app: Sphinx) -> None:
         "openstack-options-monitors": openstack_options(
             pathlib.Path(app.srcdir, OPENSTACK_OPTIONS), "monitors"
         ),
+        "mutable-options": mutable_options(),
         "operations": operations(),
         "policies": policies(),
         "gates": gate_table(),

@@ -1,0 +1,56 @@
+"""The pages for administrators name options that exist, with their defaults."""
+
+import pathlib
+import re
+
+import pytest
+from oslo_config import cfg
+from oslo_service import opts as service_opts
+
+from masakari import conf as options
+from masakari.cmd import common
+
+ADMIN = pathlib.Path(__file__).parents[3] / "doc/source/admin"
+NAMED = re.compile(r"``\[(\w+)\]\s+(\w+)")
+ROW = re.compile(r"\* - ``\[(\w+)\] (\w+)``\n +- (\S+(?: s)?)\n")
+
+pytestmark = pytest.mark.skipif(not ADMIN.exists(), reason="these tests read the source tree")
+
+
+@pytest.fixture(scope="module")
+def declared():
+    """All options of our programs, with defaults."""
+    conf = cfg.ConfigOpts()
+    common.register_server(conf)
+    options.register_monitors(conf)
+    service_opts.register_service_opts(conf)
+    conf([], default_config_files=[], default_config_dirs=[])
+    return conf
+
+
+def value(conf, group, name):
+    return conf[name] if group == "DEFAULT" else conf[group][name]
+
+
+@pytest.mark.parametrize("page", ["installation", "timeouts"])
+def test_options_that_a_page_names_exist(declared, page):
+    named = NAMED.findall((ADMIN / f"{page}.rst").read_text())
+
+    for group, name in named:
+        try:
+            value(declared, group, name)
+        except cfg.NoSuchOptError:
+            pytest.fail(f"[{group}] {name} is no option")
+    assert named
+
+
+def test_timeouts_have_the_defaults_of_the_page(declared):
+    rows = ROW.findall((ADMIN / "timeouts.rst").read_text())
+
+    wrong = {
+        f"[{group}] {name}": (said, value(declared, group, name))
+        for group, name, said in rows
+        if said != "see" and float(said.removesuffix(" s")) != value(declared, group, name)
+    }
+    assert wrong == {}
+    assert len(rows) > 15
