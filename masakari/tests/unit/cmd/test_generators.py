@@ -1,6 +1,7 @@
 """oslo.config's and oslo.policy's tools know our options and rules, as processes of their own."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -145,3 +146,58 @@ def test_old_policy_file_is_rewritten(tmp_path: pathlib.Path, tool: str) -> None
     assert done.returncode == 0, done.stderr
     told = yaml.safe_load((tmp_path / "new.yaml").read_text())
     assert told["os_masakari_api:segments:index"] == "role:auditor"
+
+
+# ---- the samples in etc/
+
+
+REGENERATE = "tox -e genconfig,genpolicy writes it anew"
+SAMPLES = [
+    ("masakari/masakari", "masakari.conf"),
+    ("masakari/masakari-custom-recovery-methods", "customized_recovery_flow_opts"),
+    ("masakarimonitors/masakarimonitors", "masakarimonitors.conf"),
+]
+NAMED = re.compile(r"^#?([A-Za-z_][\w-]*) =", re.MULTILINE)
+
+
+def by_section(text: str) -> dict[str, str]:
+    """{[section]: what stands in it}."""
+    parts = re.split(r"^(\[\S+\])$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(("sample", "namespace"), SAMPLES, ids=[name for _, name in SAMPLES])
+def test_sample_has_our_options_as_they_are_now(
+    tmp_path: pathlib.Path, sample: str, namespace: str
+) -> None:
+    committed = by_section((ETC / f"{sample}.conf.sample").read_text())
+    done = run(
+        *("oslo-config-generator", "--namespace", namespace, "--wrap-width", "80"), cwd=tmp_path
+    )
+
+    for section, text in by_section(done.stdout).items():
+        entries = [entry.strip() for entry in text.split("\n\n") if NAMED.search(entry)]
+        stale = [entry for entry in entries if entry not in committed[section]]
+        assert stale == [], REGENERATE
+
+
+@pytest.mark.parametrize(("sample", "namespace"), SAMPLES, ids=[name for _, name in SAMPLES])
+def test_sample_has_no_option_that_is_gone(
+    tmp_path: pathlib.Path, sample: str, namespace: str
+) -> None:
+    done = run("oslo-config-generator", "--namespace", namespace, cwd=tmp_path)
+    committed = by_section((ETC / f"{sample}.conf.sample").read_text())
+
+    for section, text in by_section(done.stdout).items():
+        if section not in SHARED:
+            assert set(NAMED.findall(committed[section])) <= set(NAMED.findall(text)), REGENERATE
+
+
+SHARED = {"[DEFAULT]", "[api]", "[database]", "[oslo_messaging_rabbit]"}
+"""Libraries have options there, too."""
+
+
+def test_sample_of_the_policies_is_current(tmp_path: pathlib.Path) -> None:
+    done = run("oslopolicy-sample-generator", "--namespace", "masakari", cwd=tmp_path)
+
+    assert (ETC / "masakari/policy.yaml.sample").read_text() == done.stdout, REGENERATE
