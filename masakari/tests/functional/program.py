@@ -37,11 +37,16 @@ def free_port():
     return pytest.fail("no port is free")
 
 
+LOGS: set[pathlib.Path] = set()
+"""What the programs of this process have written; read when all tests have run."""
+
+
 class Program:
     """One of our programs, in a process group of its own."""
 
     def __init__(self, name, config, log):
         self.name, self.log = name, log
+        LOGS.add(log)
         self._command = [pathlib.Path(sys.executable).parent / name, "--config-file", config]
         self._process = None
 

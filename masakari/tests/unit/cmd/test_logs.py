@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import importlib.util
+import json
 import logging
 import pathlib
 
@@ -83,3 +84,15 @@ def test_journal_that_cannot_be_reached_is_said(
     common.configure(cfg.ConfigOpts(), "prog", ["--config-file", str(path)])
 
     assert "[DEFAULT] use_journal has no effect" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("keep_logging")
+def test_json_has_an_object_in_each_line_traceback_included(tmp_path: pathlib.Path) -> None:
+    lines = [json.loads(line) for line in logged(tmp_path, "use_json = true\n").splitlines()]
+
+    ours = [line for line in lines if line["name"] == LOG.name]
+    assert [(line["levelname"], line["message"]) for line in ours] == [
+        ("WARNING", "not taken: the tables are not there"),
+        ("ERROR", "unexpected error"),
+    ]
+    assert "RuntimeError: the tables are not there" in "".join(ours[1]["traceback"])
