@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import libraries, logs
+from masakari.cmd import logs
 
 if TYPE_CHECKING:
     from masakari.cmd.readiness.findings import Finding
@@ -40,6 +40,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(conf: cfg.ConfigOpts) -> int:
     """The exit status; the result is printed."""
+    # slow to import, and no other command needs the libraries' options
+    from masakari.cmd import libraries  # noqa: PLC0415
+
     libraries.register(conf)
     if not conf.debug:
         logs.silence(conf)

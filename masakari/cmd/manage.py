@@ -1,7 +1,7 @@
 """masakari-manage: the database, hosts that come back, what the API is.
 
 masakari-manage [options] db sync [REVISION] | db version | db purge | host repaired HOST
-    | api openapi | check
+    | api openapi | check | recovery list | recovery show UUID
 """
 
 import argparse
@@ -19,7 +19,7 @@ import masakari.conf
 from masakari import db, events
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud, ComputeService, service_of
-from masakari.cmd import check, common
+from masakari.cmd import check, common, recovery
 from masakari.db.session import Database
 from masakari.errors import (
     CloudConflict,
@@ -125,6 +125,7 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     openapi = api_commands.add_parser("openapi", help="print the OpenAPI document of the API")
     openapi.set_defaults(run=_api_openapi)
     check.register(subparsers)
+    recovery.register(subparsers)
 
 
 def _spelt(name: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from masakari.db import (
 )
 
 if TYPE_CHECKING:
-    from masakari.db import migration, progress, purge, rights, standing
+    from masakari.db import migration, progress, purge, recoveries, rights, standing
 
 __all__ = [
     "hosts",
@@ -35,6 +35,7 @@ __all__ = [
     "progress",
     "purge",
     "query",
+    "recoveries",
     "rights",
     "segments",
     "session",
@@ -44,7 +45,7 @@ __all__ = [
     "vmoves",
 ]
 
-WHEN_USED = {"migration", "progress", "purge", "rights", "standing"}
+WHEN_USED = {"migration", "progress", "purge", "recoveries", "rights", "standing"}
 """Alembic, which they need, takes 10 MiB: not in each process that serves requests."""
 
 

@@ -57,6 +57,36 @@ def recovery_workflow_details(store: Store, notification_uuid: str) -> list[dict
     {timestamp, progress, message}, all text, oldest first, with the request_id where the step
     stored it.  Raises DatabaseUnavailable.
     """
+    return [_step(row) for row in _rows(store, notification_uuid)]
+
+
+def chapters(store: Store, notification_uuid: str) -> list[dict[str, Any]]:
+    """The chapters of all attempts that have progress, in the order in which they ran.
+
+    Each is {attempt, chapter (from 1), name, steps}; the steps are as in
+    `recovery_workflow_details`.  What OpenStack's engine has stored has no attempt, chapter and
+    name: they are None.  Raises DatabaseUnavailable.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in _rows(store, notification_uuid):
+        meta = row["flow_meta"] or {}
+        told = {key: meta.get(key) for key in ("attempt", "chapter", "name")}
+        chapter = found.setdefault(row["flow"], {**told, "steps": []})
+        chapter["steps"].append(_step(row))
+    return list(found.values())
+
+
+def _step(row: sa.RowMapping) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "state": row["state"],
+        "progress": float(row["meta"]["progress"]),
+        "progress_details": _said(row["meta"]),
+    }
+
+
+def _rows(store: Store, notification_uuid: str) -> list[sa.RowMapping]:
+    """The atoms that have said something, in the order in which they ran."""
     flows, atoms = TABLES.flowdetails, TABLES.atomdetails
     query = (
         sa.select(
@@ -89,15 +119,7 @@ def recovery_workflow_details(store: Store, notification_uuid: str) -> list[dict
         first = _said(row["meta"])[0]["timestamp"]
         return row["begun"] or datetime.datetime.min, begun[row["flow"]], row["flow"], place, first
 
-    return [
-        {
-            "name": row["name"],
-            "state": row["state"],
-            "progress": float(row["meta"]["progress"]),
-            "progress_details": _said(row["meta"]),
-        }
-        for row in sorted(rows, key=order)
-    ]
+    return sorted(rows, key=order)
 
 
 def _said(meta: Mapping[str, Any] | None) -> list[dict[str, str]]:
