@@ -116,8 +116,8 @@ class Probe:
             details = "there is no server to ask about"
             yield from (self._unknown(one, details) for one in what)
         else:
-            yield self.ask(what[0], lambda: self._cloud.server(server))
-            yield self.ask(what[1], lambda: self._cloud.actions(server))
+            yield self._ask_about(what[0], lambda: self._cloud.server(server))
+            yield self._ask_about(what[1], lambda: self._cloud.actions(server))
             yield self._may_evacuate(what[2], server)
         reason = "Nova decides it only when it does it"
         yield from (self._unknown(action, reason) for action in actions)
@@ -134,6 +134,19 @@ class Probe:
                 return
 
         return self.ask(what, ask)
+
+    def _ask_about(self, what: str, ask: Callable[[], object]) -> Permission:
+        """As `ask`, of a server that may be deleted meanwhile."""
+        gone: list[str] = []
+
+        def watching() -> None:
+            try:
+                ask()
+            except errors.CloudNotFound as e:
+                gone.append(_words(e))
+
+        found = self.ask(what, watching)
+        return self._unknown(what, gone[0]) if gone else found
 
     def _may_evacuate(self, what: str, server: str) -> Permission:
         nowhere = _nowhere()

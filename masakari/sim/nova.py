@@ -226,6 +226,7 @@ class Nova:
         return Response(200, {"aggregate": row})
 
     def _migrations(self, request: Request, token: Token, version: Version) -> Response:
+        self.policy.check("os-migrations:index", token.is_admin or "manager" in token.roles)
         self.policy.check("os-migrations:index:all_projects", token.is_admin)
         query, pages = request.query, version >= (2, 59)
         since = query.get("changes-since") if pages else None

@@ -13,7 +13,7 @@ from masakari.clock import SystemClock
 from masakari.cmd import manage
 from masakari.cmd.readiness import stores
 from masakari.cmd.readiness.findings import finding_of
-from masakari.sim.cloud import SimCloud
+from masakari.sim.cloud import Fault, SimCloud
 from masakari.sim.http import SimServer
 
 SECRET = "hunter2"
@@ -226,6 +226,19 @@ def test_no_server_to_ask_about(check, site: Site) -> None:
         "not provable, there is no server to ask about; Nova's default policy allows it to our "
         "role admin.",
     )
+
+
+def test_server_that_is_deleted_meanwhile_proves_nothing(
+    check, site: Site, cloud: SimCloud, server: SimServer
+) -> None:
+    cloud.add_fault(Fault("server", error=404))
+    try:
+        status, found = check()
+    finally:
+        cloud.clear_faults()
+
+    assert status == 0
+    assert found["Nova: show servers"][0] == "?"
 
 
 def test_server_on_a_dead_host_is_not_asked_about(check, site: Site) -> None:
