@@ -42,7 +42,7 @@ class Event:
     @property
     def priority(self) -> str:
         """By which consumers tell what is worth a look."""
-        return ERROR if self.type.endswith(".error") else INFO
+        return ERROR if self.type.endswith((".error", "alarm.raise")) else INFO
 
 
 class Events(Protocol):

@@ -111,6 +111,14 @@ NOVA_ERRORS = _counter(
     of=(*API, *ENGINE, *MONITOR),
 )
 
+ALARM = _gauge(
+    "masakari_alarm",
+    "Alarms of that code that are raised; the runbook says what to do. An engine's are those of "
+    "all engines, MSK-401 is the host monitor's own.",
+    "code",
+    of=(*ENGINE, *MONITOR),
+)
+
 # ---- API
 
 API_REQUESTS = _counter(
@@ -179,6 +187,10 @@ SWEPT_AT = _gauge(
     "masakari_sweep_last_success_timestamp_seconds",
     "When the last search ended well, in seconds since 1970.",
     "sweep",
+)
+CLOCK_AHEAD = _gauge(
+    "masakari_database_clock_difference_seconds",
+    "By how much this engine's clock is ahead of the database's.",
 )
 LEASES_HELD = _gauge("masakari_leases_held", "Notifications that this engine alone may act upon.")
 LEASES_LOST = _counter(

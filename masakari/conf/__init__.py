@@ -8,9 +8,9 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware.healthcheck import opts as healthcheck
 
-from masakari.conf import api, database, engine, health, monitors, nova, paths, unused
+from masakari.conf import alarms, api, database, engine, health, monitors, nova, paths, unused
 
-_SERVER = (paths, api, database, engine, nova, health)
+_SERVER = (paths, api, database, engine, nova, health, alarms)
 
 
 def register(conf: cfg.ConfigOpts) -> None:
@@ -25,6 +25,7 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
     """Declare the options of the monitors on *conf*; safe to repeat."""
     monitors.register(conf)
     health.register_monitors(conf)
+    alarms.register_monitors(conf)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -42,7 +43,7 @@ def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
-    return [*monitors.list_opts(), *health.list_monitor_opts()]
+    return [*monitors.list_opts(), *health.list_monitor_opts(), *alarms.list_monitor_opts()]
 
 
 def set_defaults() -> None:

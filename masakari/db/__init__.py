@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from masakari.db import (
+    alarms,
     hosts,
     leases,
     models,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from masakari.db import migration, progress, purge, recoveries, rights, standing
 
 __all__ = [
+    "alarms",
     "hosts",
     "leases",
     "migration",

@@ -166,6 +166,19 @@ vm_recoveries = sa.Table(
     **_MYSQL,
 )
 
+alarms = sa.Table(
+    "alarms",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("code", String(16), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raised_at", PreciseTime, nullable=False),
+    Column("seen_at", PreciseTime, nullable=False),
+    sa.UniqueConstraint("code", "subject", name="uniq_alarm0code0subject"),
+    **_MYSQL,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

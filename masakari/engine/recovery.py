@@ -2,15 +2,15 @@
 
 import contextlib
 import datetime
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from oslo_log import log
 
-from masakari import db, metrics
+from masakari import alarms, db, metrics
 from masakari.db.models import Host, Notification
 from masakari.engine import announcements, gates, patience, process, stages, stories, vm_events
+from masakari.engine.alarms import raise_now
 from masakari.engine.gates import Verdict
 from masakari.engine.leases import Lease, Leases
 from masakari.engine.world import Job, World
@@ -194,13 +194,14 @@ def _settle(world: World, n: Notification, outcome: Outcome) -> None:
         raise LeaseLost(notification=uuid)
     world.meter.count(metrics.TRIES, n.type, outcome.status, outcome.reason)
     announcements.ended(world, n, outcome.status, outcome.fault)
-    LOG.log(
-        logging.ERROR if outcome.needs_an_operator else logging.INFO,
-        "notification %s: running -> %s (%s)",
-        uuid,
-        outcome.status,
-        outcome.message,
-    )
+    said = f"notification {uuid}: running -> {outcome.status} ({outcome.message})"
+    if not outcome.needs_an_operator:
+        LOG.info("%s", said)
+        return
+    is_final = outcome.status == NotificationStatus.FAILED
+    alarm = alarms.GIVEN_UP if is_final else alarms.FAILING
+    LOG.error("%s %s", alarm.code, said)
+    raise_now(world, alarm, uuid, said)
 
 
 def _let_go(world: World, uuid: str, lease: Lease) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from oslo_log import log
 
 from masakari import contacts, db, metrics
-from masakari.engine import recovery, sweeps
+from masakari.engine import alarms, recovery, sweeps
 from masakari.engine.leases import Leases
 from masakari.engine.world import World
 from masakari.errors import DatabaseUnavailable, MasakariError
@@ -17,8 +17,9 @@ from masakari.states import NotificationType
 
 LOG = log.getLogger(__name__)
 
-HOUSEKEEPING_THREADS = 3
-"""Besides the recoveries: one thread renews leases, one looks for work, one tidies up."""
+HOUSEKEEPING_THREADS = 4
+"""Besides the recoveries: one thread renews leases, one looks for work, one tidies up,
+one looks for what needs a person."""
 HOSTS, VMS = "recovery", "instance"
 """The pools of threads: for hosts and processes, and for single VMs."""
 SHORTEST_PAUSE_S = 0.2
@@ -68,6 +69,7 @@ class Engine:
         if world.conf.periodic_enable:
             pool.submit(self._look_again_and_again)
             pool.submit(self._each, "tidiness", self._tidy_up)
+            pool.submit(self._each, "alarms", alarms.Lookout(world).look)
         self._pools = pools
         LOG.info("engine %s: started", world.owner)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from oslo_log import log
 from oslo_utils import uuidutils
 
-from masakari import db, metrics
+from masakari import alarms, db, metrics
 from masakari.clock import Event
 from masakari.db.models import Host
 from masakari.engine import announcements, reserved
+from masakari.engine.alarms import raise_now
 from masakari.engine.world import World
 from masakari.errors import (
     CloudNotFound,
@@ -53,7 +54,8 @@ def expired(world: World) -> None:
             fault = NotificationExpired(age_s=age_s)
             announcements.expired(world, uuid, fault)
             _count_expired(world, uuid)
-            LOG.error("notification %s: failed: %s", uuid, fault)
+            LOG.error("%s notification %s: failed: %s", alarms.GIVEN_UP.code, uuid, fault)
+            raise_now(world, alarms.GIVEN_UP, uuid, f"notification {uuid}: failed ({fault})")
 
 
 def _count_expired(world: World, uuid: str) -> None:

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
+from masakari import alarms, metrics
 from masakari import clock as clock_
-from masakari import metrics
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import judge as judge_
@@ -49,6 +49,7 @@ class Monitor:
         *,
         pulse: pulse_.Pulse,
         interval_s: float,
+        silent_s: float,
         meter: Meter = UNMETERED,
     ) -> None:
         self._probe = probe
@@ -57,6 +58,10 @@ class Monitor:
         self._clock = clock
         self._pulse = pulse
         self._meter = meter
+        self._silent_s = silent_s
+        self._seen_at = clock.monotonic()
+        """When hosts were last judged."""
+        self._is_silent = False
         self._interval_s = interval_s
         self._trouble: str | None = None
         self._summary = ""
@@ -76,6 +81,7 @@ class Monitor:
                 self._meter.count(metrics.ROUNDS, "failed")
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
             self._pulse.beat(LOOP)
+            self._alarm()
             now = self._clock.monotonic()
             next_look = max(next_look, now)
             next_try = self._outbox.next_try()
@@ -105,9 +111,25 @@ class Monitor:
         if not is_blind:
             since_1970 = self._clock.now().replace(tzinfo=datetime.UTC).timestamp()
             self._meter.set(metrics.LOOKED_AT, since_1970)
+            self._seen_at = self._clock.monotonic()
         numbers = self._judge.numbers()
         for state in judge_.State:
             self._meter.set(metrics.HOSTS, numbers.get(state, 0), state)
+
+    def _alarm(self) -> None:
+        """MSK-401 is raised while nobody was judged for long."""
+        silent_s = self._clock.monotonic() - self._seen_at
+        was_silent, self._is_silent = self._is_silent, silent_s >= self._silent_s
+        self._meter.set(metrics.ALARM, self._is_silent, alarms.BLIND.code)
+        if self._is_silent and not was_silent:
+            LOG.error(
+                "%s no host was judged for %.0f s: %s",
+                alarms.BLIND.code,
+                silent_s,
+                self._trouble or "the rounds of the monitor fail",
+            )
+        elif was_silent and not self._is_silent:
+            LOG.info("%s is over: hosts are judged again", alarms.BLIND.code)
 
     def tell(self) -> None:
         """Masakari has heard what is due, or it is kept."""

@@ -83,6 +83,7 @@ def build(
         clock,
         pulse=pulse or pulse_.Pulse(clock),
         meter=meter,
+        silent_s=conf.alarms.silent_age,
         interval_s=conf.host.monitoring_interval,
     )
 

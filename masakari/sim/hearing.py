@@ -71,6 +71,7 @@ def broken(system: "System") -> Iterator[str]:
         for sentence in (*_created(system, n), *_processed(system, n), *_tasks(system, n)):
             yield f"{name}: {sentence}"
     yield from _hosts(system)
+    yield from _alarms(system)
 
 
 def _created(system: "System", n: Notification) -> Iterator[str]:
@@ -128,6 +129,17 @@ def _task(run: list[Heard]) -> Iterator[str]:
         yield f"more than {MOST_OF_A_TASK} events were sent about {task}"
     if any(before.data["progress"] > h.data["progress"] for before in run):
         yield f"{task} went back to {h.data['progress']}"
+
+
+def _alarms(system: "System") -> Iterator[str]:
+    """Each alarm is raised before it is cleared, and neither is told twice."""
+    is_raised: dict[tuple[str, str], bool] = {}
+    for h in system.hearing.heard:
+        if h.type.startswith("alarm."):
+            alarm = h.data["code"], h.data["subject"]
+            if is_raised.get(alarm, False) == (h.phase == "raise"):
+                yield f"{h.type} of {' '.join(alarm)} was told twice"
+            is_raised[alarm] = h.phase == "raise"
 
 
 def _hosts(system: "System") -> Iterator[str]:

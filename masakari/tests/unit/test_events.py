@@ -69,6 +69,10 @@ FIELDS = {
         "1.0",
         "module_name function_name exception exception_message traceback",
     ),
+    "AlarmPayload": (
+        "1.0",
+        "code name severity summary subject message raised_at fault",
+    ),
 }
 """{name: (version, fields)}"""
 IDENTIFIERS = {"id", "uuid", "notification_uuid"}
@@ -98,9 +102,10 @@ def test_errors_have_a_fault_a_priority_and_a_publisher(stored):
     for type_, text in stored.items():
         message = json.loads(text)
         is_error = type_.endswith(".error")
-        is_engine = type_.startswith(("notification.process", "recovery"))
+        is_engine = type_.startswith(("notification.process", "recovery", "alarm"))
+        is_loud = is_error or type_ == "alarm.raise"
         fault = message["payload"]["masakari_object.data"]["fault"]
-        assert message["priority"] == ("ERROR" if is_error else "INFO")
+        assert message["priority"] == ("ERROR" if is_loud else "INFO")
         assert (fault is not None) == is_error, type_
         assert message["publisher_id"] == (
             "masakari-engine:controller" if is_engine else "masakari-api:controller"

@@ -19,7 +19,7 @@ WORDS = {
     "metrics",
     "contacts",
 }
-SEAMS = WORDS | {"cloud", "rpc", "events", "locks"}
+SEAMS = WORDS | {"cloud", "rpc", "events", "locks", "alarms"}
 STORES = SEAMS | {"db", "nova"}
 PROGRAMS = STORES | {"notifier", "api", "engine", "monitors", "sim"}
 
@@ -28,6 +28,7 @@ EDGES = {
     **dict.fromkeys(WORDS, WORDS),
     **dict.fromkeys(["cloud", "rpc", "events", "locks"], WORDS),
     "exposition": {"metrics"},
+    "alarms": WORDS | {"events"},
     "notifier": WORDS | {"rpc", "events"},
     **dict.fromkeys(["db", "nova"], SEAMS),
     **dict.fromkeys(["api", "engine"], STORES),

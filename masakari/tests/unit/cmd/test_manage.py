@@ -18,7 +18,7 @@ from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
-NEWEST = "d4a81c6e20b7"
+NEWEST = "f19c3b7a5e42"
 
 
 @pytest.fixture

@@ -725,3 +725,16 @@ def test_round_that_hangs_is_missed(three):
     assert three.pulse.stalled() == []
     three.run(20)
     assert three.pulse.stalled() == ["monitor"]
+
+
+def test_monitor_that_judges_nobody_for_long_raises_an_alarm_until_it_does(three, caplog):
+    caplog.set_level(logging.INFO)
+    three.cloud.add_fault(Fault("compute_services", error=503, times=None, start=60, until=1000))
+    three.start()
+    three.run(600)
+    assert "MSK-401" not in caplog.text
+    three.run(200)
+    assert caplog.text.count("MSK-401 no host was judged for 600 s: ") == 1
+    three.run(400)
+    assert caplog.text.count("MSK-401") == 2
+    assert "MSK-401 is over" in caplog.text
