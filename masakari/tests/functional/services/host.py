@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).parent
 TREE = HERE.parents[3]
 SYSTEMD = pathlib.Path("/lib/systemd/systemd")
 PROGRAMS = ("api", "engine", "hostmonitor", "standalone", "manage", "status")
-PATH = "/opt/python/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/opt/bin:/opt/python/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLOCK = SystemClock()
 
 
