@@ -170,10 +170,18 @@ class ComputeServiceNotFound(MasakariError):
 
 
 class DatabaseUnavailable(MasakariError):
-    """The database does not answer."""
+    """The database does not answer, or not as it should; its `outage` has told the log.
+
+    `details["detail"]` has the server's words.
+    """
 
     template = "The database is not available."
     status = 503
+
+    @property
+    def is_away(self) -> bool:
+        """Nothing is wrong with its tables or with our rights."""
+        return str(self) == self.template
 
 
 # ---- how a recovery ended

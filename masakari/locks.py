@@ -22,8 +22,10 @@ from oslo_log import log
 from tooz import coordination
 from tooz.locking import Lock
 
+from masakari import causes
 from masakari.clock import Clock
 from masakari.errors import ConfigInvalid
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
@@ -39,6 +41,7 @@ TIMEOUTS_S = {"timeout": 10, "lock_timeout": 10, "membership_timeout": 10}
 Backends that notice the death of an engine only when it is not heard of any more: they free its
 locks before the lease on its notifications ends, and another engine takes them over.
 """
+MEANWHILE = "the database alone keeps order"
 PATIENCE_S = 15.0
 """So long a backend may take for one answer: longer than it waits itself."""
 PAUSE_S = 5.0
@@ -79,6 +82,7 @@ class ToozLocks:
         self._coordinator = coordinator
         self._clock = clock
         self._secrets = secrets
+        self._outage = Outage("the lock backend", clock, MEANWHILE)
         self._is_started = False
         self._is_away = False
         self._problem: str | None = None
@@ -113,7 +117,7 @@ class ToozLocks:
     def hold(self, name: str) -> Iterator[bool]:
         """Whether the lock is ours until the end of the block, or the backend does not answer.
 
-        Then there is a warning, and only the database knows whether somebody else is at it.
+        Then only the database knows whether somebody else is at it.
         """
         is_free, lock = self._acquire(name)
         try:
@@ -135,14 +139,18 @@ class ToozLocks:
     def _acquire(self, name: str) -> tuple[bool, Lock | None]:
         self._was_tried.wait(PATIENCE_S)
         if not self._is_started:
-            LOG.warning("%s: not locked, the lock backend does not answer", name)
+            LOG.debug("%s: not locked, the lock backend does not answer", name)
+            self._outage.failed(f"no answer within {PATIENCE_S:g} s")
             return True, None
+        asked_at = self._clock.monotonic()
         try:
             lock = self._coordinator.get_lock(f"{PREFIX}{urllib.parse.quote(name, '')}".encode())
             is_ours = self._bounded(lambda: lock.acquire(blocking=False), too_late=lock.release)
         except Exception as e:  # whatever the backend's library raises
-            LOG.warning("%s: not locked: %s", name, self._text(e))
+            LOG.debug("%s: not locked: %s", name, self._text(e))
+            self._outage.failed(self._text(e))
             return True, None
+        self._outage.answered(asked_at)
         return (True, lock) if is_ours else (False, None)
 
     def _release(self, name: str, lock: Lock) -> None:
@@ -150,7 +158,8 @@ class ToozLocks:
             if not self._bounded(lock.release):
                 LOG.warning("%s: the lock was lost before it was released", name)
         except Exception as e:  # whatever the backend's library raises
-            LOG.warning("%s: not released, the backend frees it later: %s", name, self._text(e))
+            LOG.debug("%s: not released, the backend frees it later: %s", name, self._text(e))
+            self._outage.failed(self._text(e))
 
     def _bounded(self, ask: Callable[[], T], too_late: Callable[[], object] | None = None) -> T:
         """What *ask* returns or raises, or TimeoutError: some backends try for ever (kazoo).
@@ -193,6 +202,7 @@ class ToozLocks:
 
     def _tend(self) -> float | None:
         """Connected, and heard of; after so many seconds it is time again, if ever."""
+        asked_at = self._clock.monotonic()
         try:
             if not self._is_started:
                 self._coordinator.start()
@@ -201,21 +211,19 @@ class ToozLocks:
             dies_after_s = self._coordinator.heartbeat() if needs_care else None
         except Exception as e:  # whatever the backend's library raises
             self._problem = self._text(e)
-            if not self._is_away:
-                LOG.warning(
-                    "the lock backend does not answer, the database alone keeps order: %s",
-                    self._problem,
-                )
+            self._outage.failed(self._problem)
             self._is_away = True
             return PAUSE_S
-        if self._is_away:
-            LOG.info("the lock backend answers again")
+        self._outage.answered(asked_at)
         self._is_away = False
         return None if dies_after_s is None else dies_after_s / 2
 
     def _text(self, error: BaseException) -> str:
         """What the error says, and its cause, without what must not be seen."""
-        text = f"{type(error).__name__}: {error}"
+        if certificate := causes.refused_certificate(error):
+            return f"its certificate is refused ({certificate})"
+        said = str(error) or getattr(error, "detail_text", "")  # where etcd3gw has it
+        text = f"{type(error).__name__}: {said}"
         if error.__cause__ is not None and str(error.__cause__) not in text:
             text += f": {error.__cause__}"
         text = " ".join(text.split())
@@ -298,12 +306,21 @@ def _coordinator(url: str, member: str) -> coordination.CoordinationDriver:
         elif parts.scheme == "file" and (parts.netloc or not parts.path):
             problem = "a directory is named as in file:///var/lib/masakari/locks"
         else:
-            return coordination.get_coordinator(url, member.encode(), **options)
+            made = coordination.get_coordinator(url, member.encode(), **options)
+            _ignore_environment(made)
+            return made
     except ImportError as e:
         problem = f"the library {e.name} that its backend needs is not installed"
     except Exception as e:  # whatever the backend's library raises; its text may have the password
         problem = f"its backend does not understand it ({type(e).__name__})"
     raise ConfigInvalid(group="coordination", option="backend_url", problem=problem)
+
+
+def _ignore_environment(coordinator: coordination.CoordinationDriver) -> None:
+    """etcd's CA certificates are those of the URL: requests prefers those of the environment."""
+    session = getattr(getattr(coordinator, "client", None), "session", None)
+    if session is not None:
+        session.trust_env = False
 
 
 def _secrets(url: str) -> frozenset[str]:

@@ -17,9 +17,16 @@ class Transient(Exception):
     """There was no usable answer this time: no connection, 429 or 5xx."""
 
     def __init__(
-        self, detail: str, *, pause_s: float | None = None, fate_unknown: bool = True
+        self,
+        detail: str,
+        *,
+        pause_s: float | None = None,
+        fate_unknown: bool = True,
+        service: str = "Nova",
     ) -> None:
         self.detail = detail
+        self.service = service
+        """Who gave none."""
         self.pause_s = pause_s
         """What the other side asked us to wait (Retry-After)."""
         self.fate_unknown = fate_unknown

@@ -5,7 +5,8 @@ sent leaves in the background, because a cast to a bus that is away blocks for t
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import oslo_messaging
@@ -15,9 +16,11 @@ from oslo_messaging import exceptions as messaging_exceptions
 from oslo_messaging import opts as messaging_opts
 
 from masakari import background
+from masakari.clock import Clock
 from masakari.context import admin_context
 from masakari.errors import ConfigInvalid
 from masakari.metrics import UNMETERED, Meter
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
@@ -27,6 +30,11 @@ OPENSTACKS = "1.1"
 """Version 1 carries versioned objects.  We hear it, but do not speak it: what an engine of
 OpenStack does not understand of ours the sweep finds."""
 QUEUE_LENGTH = 1000
+
+
+MEANWHILE = "engines look for work themselves, each [engine] sweep_interval seconds"
+DRIVER = "oslo.messaging._drivers.impl_rabbit"
+"""The logger of the driver for RabbitMQ."""
 
 
 class Engine(Protocol):
@@ -76,11 +84,55 @@ def naming_url(group: str, conf: cfg.ConfigOpts) -> Iterator[None]:
         raise ConfigInvalid(group=group, option="transport_url", problem=problem) from None
 
 
+def watch(clock: Clock) -> Outage:
+    """What the log says of the bus, in this process, instead of a line for each try."""
+    outage = Outage("the message bus", clock, MEANWHILE)
+    logger = logging.getLogger(DRIVER)
+    for earlier in [f for f in logger.filters if isinstance(f, _DriverLog)]:
+        logger.removeFilter(earlier)
+    logger.addFilter(_DriverLog(outage))
+    return outage
+
+
+class _DriverLog(logging.Filter):
+    """The driver retries for ever, and tells nobody but the log: that is where we hear of it."""
+
+    GONE = ("AMQP server on ", "AMQP server ", "Connection failed", "Unable to connect to AMQP")
+    BACK = "Reconnected to AMQP"
+    NOISE = ("A recoverable connection/channel error", "Unexpected error during heartbeat")
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__()
+        self._outage = outage
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be seen."""
+        text = str(record.msg).removeprefix("[%(connection_id)s] ")
+        if text.startswith(self.BACK):
+            self._outage.answered(self._outage.now())
+            return False
+        if text.startswith(self.GONE):
+            self._outage.failed(_why(record), is_final=False)
+            return False
+        return not (text.startswith(self.NOISE) or self._outage.is_told)
+
+
+def _why(record: logging.LogRecord) -> str:
+    """What the driver's line says: (error, pause), or {err_str, hostname, port, …}."""
+    told = record.args
+    if isinstance(told, Mapping):
+        return f"{told['hostname']}:{told['port']}: {told['err_str']}"
+    return str(told[0]) if told else record.getMessage()
+
+
 class EngineClient:
     """Tells the engines, in the background."""
 
-    def __init__(self, conf: cfg.ConfigOpts, bus: Any, meter: Meter = UNMETERED) -> None:
-        """Send on *bus*, a `transport`."""
+    def __init__(
+        self, conf: cfg.ConfigOpts, bus: Any, outage: Outage, meter: Meter = UNMETERED
+    ) -> None:
+        """Send on *bus*, a `transport`; *outage* comes from `watch`."""
+        self._outage = outage
         target = oslo_messaging.Target(topic=conf.masakari_topic, version=VERSION)
         self._client = oslo_messaging.get_rpc_client(bus, target)
         self._sender = background.Sender("bus", self._send, QUEUE_LENGTH, meter)
@@ -94,7 +146,10 @@ class EngineClient:
         try:
             self._client.cast(admin_context().to_dict(), "recover", notification_uuid=uuid)
         except Exception as e:  # whatever the bus's driver raises: it is only a hint
-            LOG.warning("notification %s: not announced on the bus: %s", uuid, e)
+            LOG.debug("notification %s: not announced on the bus: %s", uuid, e)
+            self._outage.failed(str(e))
+        else:
+            self._outage.answered(self._outage.now())
 
 
 class _Endpoint:

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi, sizelimit
 
 from masakari import cloud as cloud_module
-from masakari import errors, rpc
+from masakari import errors, nova, rpc
 from masakari.api import auth, counting, faults, policy, request_ids, versions
 from masakari.api.middleware import Application, Endpoint, Environ, Middleware, Wrap, where
 from masakari.api.operation import OPERATIONS, Operation
@@ -18,6 +18,7 @@ from masakari.api.request import Request, World
 from masakari.db import session, steps
 from masakari.events import SILENCE, Events
 from masakari.metrics import UNMETERED, Meter
+from masakari.outage import Outage
 
 LOG = logging.getLogger(__name__)
 
@@ -137,12 +138,14 @@ def make_app(
     engine: rpc.Engine,
     events: Events = SILENCE,
     meter: Meter = UNMETERED,
+    keystone: Outage | None = None,
 ) -> Application:
-    """The whole API as one WSGI callable."""
+    """The whole API as one WSGI callable; *keystone* is told whether tokens can be validated."""
     rules = policy.Policy(conf, database.clock)
     world = World(conf, database, progress, cloud, engine, rules, events)
     application: Application = V1(world)
-    for wrap in reversed(list(_middleware(conf, rules))):
+    keystone = keystone or nova.make_outages(database.clock)["Keystone"]
+    for wrap in reversed(list(_middleware(conf, rules, keystone))):
         application = wrap(application)
     # outside of everything: also what is refused counts
     return (
@@ -150,7 +153,7 @@ def make_app(
     )
 
 
-def _middleware(conf: cfg.ConfigOpts, rules: policy.Policy) -> Iterable[Wrap]:
+def _middleware(conf: cfg.ConfigOpts, rules: policy.Policy, keystone: Outage) -> Iterable[Wrap]:
     """Outermost first, each with the reason for its place."""
     # whatever goes wrong further in, the client gets an answer
     yield faults.catching_all
@@ -173,7 +176,7 @@ def _middleware(conf: cfg.ConfigOpts, rules: policy.Policy) -> Iterable[Wrap]:
     if conf.auth_strategy == "noauth2":
         yield auth.NoAuth
     else:
-        yield lambda app: auth.keystone(app, conf)
+        yield lambda app: auth.keystone(app, conf, keystone)
         # reads the headers that the one before has set
         yield lambda app: auth.KeystoneContext(app, rules)
 

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import webob
 from keystoneauth1 import exceptions as keystone_errors
@@ -18,11 +19,13 @@ from masakari.api.middleware import Application, Environ, Middleware, StartRespo
 from masakari.api.request import Rules
 from masakari.clock import SystemClock
 from masakari.nova.auth import AUTHTOKEN, register_authtoken
-
-LOG = logging.getLogger(__name__)
+from masakari.nova.client import explain
+from masakari.outage import Outage
 
 CONTEXT = "masakari.context"
 
+_TOLD = ("Unable to validate token", "Bad response code", "Identity response")
+"""Lines of keystonemiddleware, for each request that it cannot judge."""
 _PROJECT = re.compile(r"/([0-9a-f-]+)/")
 
 
@@ -59,23 +62,23 @@ class NoAuth(Middleware):
         )
 
 
-def keystone(application: Application, conf: cfg.ConfigOpts) -> Application:
+def keystone(application: Application, conf: cfg.ConfigOpts, outage: Outage) -> Application:
     """Middleware that answers 401 unless Keystone knows the token, as [keystone_authtoken] says.
 
-    Raises ConfigInvalid.
+    *outage* is told when Keystone does not say whether it does.  Raises ConfigInvalid.
     """
     register_authtoken(conf)
     _check_cache(conf)
 
     def behind(application: Application) -> Application:
-        return _answering(_protocol(application, conf))
+        return _answering(_protocol(application, conf, outage))
 
     if conf[AUTHTOKEN].token_cache_time < 0:
         return behind(application)
     return KnownTokens(application, behind, SystemClock())
 
 
-def _protocol(application: Application, conf: cfg.ConfigOpts) -> Application:
+def _protocol(application: Application, conf: cfg.ConfigOpts, outage: Outage) -> Application:
     try:
         protocol: Application = auth_token.AuthProtocol(application, {"oslo_config_config": conf})
     except keystone_errors.ClientException as exc:
@@ -83,7 +86,35 @@ def _protocol(application: Application, conf: cfg.ConfigOpts) -> Application:
     except keystonemiddleware_errors.ConfigurationError as exc:
         option = "memcache_security_strategy"  # all that it checks
         raise errors.ConfigInvalid(group=AUTHTOKEN, option=option, problem=str(exc)) from exc
+    _watch(protocol, outage)
     return protocol
+
+
+def _watch(protocol: Any, outage: Outage) -> None:  # the library is untyped
+    """*outage* is told of each question to Keystone: what is cached says nothing of it."""
+    server = protocol._identity_server  # nothing public sees the questions only
+    verify = server.verify_token
+
+    def verify_token(*arguments: object, **options: object) -> object:
+        asked_at = outage.now()
+        try:
+            found = verify(*arguments, **options)
+        except auth_token.ksm_exceptions.InvalidToken:
+            outage.answered(asked_at)
+            raise
+        except (keystone_errors.ClientException, auth_token.ksm_exceptions.ServiceError) as exc:
+            outage.failed(explain(exc))
+            raise
+        outage.answered(asked_at)
+        return found
+
+    server.verify_token = verify_token
+    logging.getLogger(protocol.log.logger.name).addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what an `Outage` tells already, there once for all requests."""
+    return not str(record.msg).startswith(_TOLD)
 
 
 def _answering(protocol: Application) -> Application:
@@ -92,8 +123,7 @@ def _answering(protocol: Application) -> Application:
     def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             return protocol(environ, start_response)
-        except keystone_errors.ClientException as exc:
-            LOG.error("cannot ask Keystone about tokens, see [keystone_authtoken]: %s", exc)
+        except keystone_errors.ClientException:
             response: Iterable[bytes] = faults.fault(503, faults.NO_KEYSTONE)(
                 environ, start_response
             )

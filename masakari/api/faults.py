@@ -49,9 +49,8 @@ class Fault(webob.Response):  # type: ignore[misc]  # webob is untyped
 def of(exc: Exception) -> webob.Response:
     """The answer to a request that ended in *exc*; logs what nobody expected."""
     if isinstance(exc, errors.MasakariError) and exc.status != 500:
-        if exc.status == 503:
-            detail = str(exc.details.get("detail", ""))
-            LOG.warning("%s", exc if detail in str(exc) else f"{exc} {detail}")
+        if exc.status == 503:  # the log has been told already, once, by the service's `outage`
+            LOG.debug("%s %s", exc, exc.details.get("detail", ""))
         response = fault(exc.status, str(exc))
         if exc.reason is not None:
             response.headers[REASON_HEADER] = str(exc.reason)

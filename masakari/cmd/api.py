@@ -21,11 +21,12 @@ from masakari import db, exposition, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import checks, common, health, server, workers
+from masakari.cmd import checks, common, health, server, tls, workers
 from masakari.cmd import database as database_
 from masakari.cmd.systemd import Systemd
 from masakari.events import SILENCE, Events
 from masakari.metrics import UNMETERED, Meter, Program
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     end_gently_on_ctrl_c()
     # what the workers will do is tried here, so that a bad configuration ends the program
     make_application(conf, SystemClock(), events=notifier.connect(conf))
-    tls = server.tls(conf)
+    encryption = tls.adapter(conf)
     paste.warn(conf)
     host, port = conf.masakari_api_listen, conf.masakari_api_listen_port
     listener = server.listen(host, port, keepidle_s=conf.wsgi.tcp_keepidle)
@@ -57,7 +58,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         graceful_shutdown_timeout=conf.graceful_shutdown_timeout,
         mp_context=multiprocessing.get_context("fork"),
     )
-    manager.add(Worker, count, args=(conf, listener, tls, beats))
+    manager.add(Worker, count, args=(conf, listener, encryption, beats))
     manager.register_hooks(on_terminate=systemd.stopping)
     manager.register_hooks(on_terminate=listener.close)
     # the workers end themselves gently at SIGHUP, and new ones are forked
@@ -105,18 +106,30 @@ def make_application(
     events: Events = SILENCE,
     *,
     meter: Meter = UNMETERED,
+    bus_outage: Outage | None = None,
+    outages: nova.Outages | None = None,
 ) -> Application:
     """The API; connections that are not given are its own, each opened when it is first used."""
+    outages = outages or nova.make_outages(clock)
+    database = database or db.session.connect(conf, clock)
     application = app.make_app(
         conf,
-        database=database or db.session.connect(conf, clock),
-        progress=db.steps.connect(conf, clock),
+        database=database,
+        progress=db.steps.connect(conf, clock, database),
         cloud=nova.connect(
-            conf, clock, retries=NOVA_RETRIES, threads=conf.masakari_api_threads, meter=meter
+            conf,
+            clock,
+            retries=NOVA_RETRIES,
+            threads=conf.masakari_api_threads,
+            meter=meter,
+            outages=outages,
         ),
-        engine=rpc.EngineClient(conf, bus or rpc.transport(conf), meter),
+        engine=rpc.EngineClient(
+            conf, bus or rpc.transport(conf), bus_outage or rpc.watch(clock), meter
+        ),
         events=events,
         meter=meter,
+        keystone=outages["Keystone"],
     )
     checks.check(conf)  # also what the middleware has declared only now
     return application
@@ -164,7 +177,7 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         worker_id: WorkerId,
         conf: cfg.ConfigOpts,
         listener: socket.socket,
-        tls: server.Tls | None,
+        encryption: tls.Adapter | None,
         beats: workers.Beats,
     ) -> None:
         """Accept from *listener*."""
@@ -178,7 +191,7 @@ class Worker(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
         )
         self._beats, self._number = beats, int(worker_id)
         self._server = server.Server(
-            conf, application, listener, tls, beat=lambda: beats.beat(self._number)
+            conf, application, listener, encryption, beat=lambda: beats.beat(self._number)
         )
 
     def run(self) -> None:

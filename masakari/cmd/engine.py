@@ -21,6 +21,7 @@ from masakari.engine.service import Engine
 from masakari.engine.world import World
 from masakari.events import Events
 from masakari.metrics import Program
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def make_world(
     return World(
         conf=conf,
         database=database,
-        progress=db.progress.connect(conf, clock),
+        progress=db.progress.connect(conf, clock, database),
         cloud=cloud,
         clock=clock,
         pool=pool,
@@ -95,11 +96,13 @@ class BusListener:
         self,
         make_server: Callable[[], Any],
         clock: Clock,
+        outage: Outage,
         known: contacts.Contacts | None = None,
     ) -> None:
         """Hear with what *make_server* returns, an `rpc.server`, once started."""
         self._contacts = known or contacts.Contacts(clock)
         self._make_server = make_server
+        self._outage = outage
         self._server: Any = None  # untyped library
         self._stop = clock.event()
 
@@ -115,16 +118,12 @@ class BusListener:
                 server.start()
             except Exception as e:  # whatever the bus's driver raises: the sweep finds the work
                 self._contacts.failed(contacts.BUS, type(e).__name__)
-                LOG.error(
-                    "not listening on the message bus, trying again in %g s: %s: %s",
-                    BUS_PAUSE_S,
-                    type(e).__name__,
-                    e,
-                )
+                self._outage.failed(f"{type(e).__name__}: {e}")
                 self._stop.wait(BUS_PAUSE_S)
             else:
                 self._server = server
                 self._contacts.answered(contacts.BUS)
+                self._outage.answered(self._outage.now())
                 LOG.info("listening on the message bus")
                 return
 
@@ -160,7 +159,9 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     engine = Engine(world)
     vitals.tell = lambda: [held_leases(engine)]
     engine.start()
-    listener = BusListener(lambda: rpc.server(conf, bus, engine.recover), clock, vitals.contacts)
+    listener = BusListener(
+        lambda: rpc.server(conf, bus, engine.recover), clock, rpc.watch(clock), vitals.contacts
+    )
     listener.start()
     systemd.watch(vitals.pulse.stalled)
     common.wait_for_signal(conf, systemd, "recovering what fails", world.exclusions.reload)

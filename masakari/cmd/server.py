@@ -3,17 +3,15 @@
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.ssl import builtin
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari.cmd import connections, turns
-from masakari.errors import ConfigInvalid, Unusable
+from masakari.cmd import connections, tls, turns
+from masakari.errors import Unusable
 
 LOG = log.getLogger(__name__)
 
@@ -70,39 +68,6 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-class Tls(builtin.BuiltinSSLAdapter):  # type: ignore[misc]  # cheroot is untyped
-    """TLS whose handshake waits in the thread of the connection, not where all are accepted."""
-
-    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
-        """The socket, encrypted, and what WSGI is told of it."""
-        encrypted = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return encrypted, {"wsgi.url_scheme": "https", "HTTPS": "on"}
-
-
-def tls(conf: cfg.ConfigOpts) -> Tls | None:
-    """As `use_ssl` and `[wsgi] ssl_*` say, or None.  Raises ConfigInvalid."""
-    certificate, key, ca = (
-        conf.wsgi.ssl_cert_file,
-        conf.wsgi.ssl_key_file,
-        conf.wsgi.ssl_ca_file,
-    )
-    if not conf.use_ssl:
-        return None
-    if not certificate or not key:
-        option = "ssl_key_file" if certificate else "ssl_cert_file"
-        raise ConfigInvalid(group="wsgi", option=option, problem="use_ssl needs this file")
-    try:
-        adapter = Tls(certificate, key, certificate_chain=ca)
-        if ca:
-            adapter.context.load_verify_locations(ca)
-            adapter.context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ValueError) as e:
-        raise ConfigInvalid(
-            group="wsgi", option="ssl_cert_file, ssl_key_file, ssl_ca_file", problem=str(e)
-        ) from e
-    return adapter
-
-
 class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
     """Serves one application on a socket that listens already and may be shared by processes.
 
@@ -116,7 +81,7 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         conf: cfg.ConfigOpts,
         application: Callable[..., Any],  # WSGI
         listener: socket.socket,
-        adapter: Tls | None = None,
+        adapter: tls.Adapter | None = None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """Accept from *listener*, encrypted as *adapter* does.

@@ -10,7 +10,7 @@ import masakari.conf
 from masakari import db, notifier, nova, rpc
 from masakari.api import paste
 from masakari.clock import SystemClock
-from masakari.cmd import api, common, engine, health, server, workers
+from masakari.cmd import api, common, engine, health, server, tls, workers
 from masakari.cmd import database as database_
 from masakari.cmd.systemd import Systemd
 from masakari.engine.service import Engine
@@ -43,16 +43,18 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     common.hold_signals()
     check_driver(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
-    clock = SystemClock()
+    # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
+    # the API has a client who waits, and the monitor looks again soon by itself.
+    clock, pauses = SystemClock(), SystemClock()
     vitals = engine.make_vitals(clock)
     watched = health.Watched(conf, vitals, "masakari-standalone", tuple(Program), "engine_port")
     bus = rpc.transport(conf, default_url=rpc.IN_PROCESS)
-    # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
-    # the API has a client who waits, and the monitor looks again soon by itself.
-    pauses = SystemClock()
-    cloud = nova.connect(conf, pauses, meter=vitals.meter, contacts=vitals.contacts)
+    bus_outage, outages = rpc.watch(clock), nova.make_outages(clock)
+    cloud = nova.connect(
+        conf, pauses, meter=vitals.meter, contacts=vitals.contacts, outages=outages
+    )
     name_keystone(conf)
-    tls = server.tls(conf)
+    encryption = tls.adapter(conf)
     paste.warn(conf)
     listener = server.listen(
         address(conf), conf.masakari_api_listen_port, keepidle_s=conf.wsgi.tcp_keepidle
@@ -67,6 +69,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
             threads=1,
             meter=vitals.meter,
             contacts=vitals.contacts,
+            outages=outages,
         ),
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
@@ -83,10 +86,21 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         db.migration.sync(conf)
     recovery = Engine(world)
     vitals.tell = lambda: [engine.held_leases(recovery)]
-    application = api.make_application(conf, clock, database, bus, events, meter=vitals.meter)
-    web = server.Server(conf, application, listener, tls, beat=lambda: vitals.pulse.beat(API))
+    application = api.make_application(
+        conf,
+        clock,
+        database,
+        bus,
+        events,
+        meter=vitals.meter,
+        bus_outage=bus_outage,
+        outages=outages,
+    )
+    web = server.Server(
+        conf, application, listener, encryption, beat=lambda: vitals.pulse.beat(API)
+    )
     hears = engine.BusListener(
-        lambda: rpc.server(conf, bus, recovery.recover), clock, vitals.contacts
+        lambda: rpc.server(conf, bus, recovery.recover), clock, bus_outage, vitals.contacts
     )
     stop_monitor = clock.event()
     threads = [

@@ -10,6 +10,7 @@ from taskflow.persistence.backends import impl_sqlalchemy
 from masakari.clock import Clock, SystemClock
 from masakari.db import retry, session, steps
 from masakari.errors import DatabaseUnavailable
+from masakari.outage import Outage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,10 +30,11 @@ class Backend(impl_sqlalchemy.SQLAlchemyBackend):
     Its connection object keeps no state of a conversation, so one serves every caller.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, outage: Outage) -> None:
         """Store in the database of *engine*."""
         super().__init__({}, engine=engine)
         self.clock = clock
+        self.outage = outage
         self._connection = Connection(self, self._upgrade_lock)
 
     def get_connection(self) -> "Connection":
@@ -44,10 +46,10 @@ class Backend(impl_sqlalchemy.SQLAlchemyBackend):
         self.engine.dispose()
 
 
-def calling(clock: Clock, call: Callable[[], R]) -> R:
+def calling(clock: Clock, call: Callable[[], R], outage: Outage | None = None) -> R:
     """The result of *call*, run again after deadlocks and lost connections.  Raises StoreAway."""
     try:
-        return retry.calling(clock, call)
+        return retry.calling(clock, call, outage)
     except DatabaseUnavailable as e:
         raise StoreAway from e
 
@@ -58,7 +60,8 @@ def _patient(
     """The method, through `calling`."""
 
     def call(self: "Connection", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return calling(self.backend.clock, lambda: method(self, *args, **kwargs))
+        backend = self.backend
+        return calling(backend.clock, lambda: method(self, *args, **kwargs), backend.outage)
 
     return call
 
@@ -78,14 +81,16 @@ class Connection(impl_sqlalchemy.Connection):
 def connect(
     conf: cfg.ConfigOpts,
     clock: Clock | None = None,
+    beside: session.Database | None = None,
     *,
     answer_timeout_s: int | None = session.ANSWER_TIMEOUT_S,
 ) -> Backend:
     """The store of `[taskflow] connection`, or else of `[database] connection`.
 
-    Raises ConfigInvalid.
+    Of an outage the log tells once, if it is *beside* all the rest.  Raises ConfigInvalid.
     """
     clock = clock or SystemClock()
     engine = steps.engine(conf, clock, answer_timeout_s=answer_timeout_s)
     # TaskFlow reads before it writes, in one transaction.
-    return Backend(engine.execution_options(**{session.WRITES: True}), clock)
+    writing = engine.execution_options(**{session.WRITES: True})
+    return Backend(writing, clock, steps.outage(conf, clock, beside))

@@ -18,6 +18,7 @@ from oslo_log import log
 
 from masakari.clock import Clock
 from masakari.errors import DatabaseUnavailable
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
@@ -54,19 +55,37 @@ _PASSING = (
 R = TypeVar("R")
 
 
-def calling(clock: Clock, call: Callable[[], R]) -> R:
-    """The result of *call*, which is one whole transaction.  Raises DatabaseUnavailable."""
-    give_up_at = clock.monotonic() + PATIENCE_S
+def calling(clock: Clock, call: Callable[[], R], outage: Outage | None = None) -> R:
+    """The result of *call*, which is one whole transaction.  Raises DatabaseUnavailable.
+
+    *outage* is told how it went.
+    """
+    began_at = asked_at = clock.monotonic()
     for tries in itertools.count(1):
         try:
-            return call()
+            result = call()
         except (db_exc.DBError, sa_exc.SQLAlchemyError) as e:
             pause_s = _pause_s(e, tries)
-            if pause_s is None or clock.monotonic() + pause_s > give_up_at:
-                raise _named(e) from e
+            if pause_s is None or clock.monotonic() + pause_s > began_at + PATIENCE_S:
+                error = _named(e)
+                if outage is not None and isinstance(error, DatabaseUnavailable):
+                    _tell(outage, error)
+                raise error from e
             LOG.debug("Database: %s; trying again", words(e))
+        else:
+            if outage is not None:
+                outage.answered(asked_at)
+            return result
         clock.sleep(pause_s)
+        asked_at = clock.monotonic()
     raise AssertionError("never reached")
+
+
+def _tell(outage: Outage, error: DatabaseUnavailable) -> None:
+    if error.is_away:
+        outage.failed(str(error.details["detail"]))
+    else:
+        outage.odd(f"{error} ({error.details['detail']})")
 
 
 def _pause_s(error: Exception, tries: int) -> float | None:

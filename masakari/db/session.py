@@ -30,6 +30,7 @@ from sqlalchemy.engine import URL
 from masakari.clock import Clock
 from masakari.db import retry, sqltime
 from masakari.errors import ConfigInvalid
+from masakari.outage import Outage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +41,7 @@ POSTGRESQL = "postgresql+psycopg2"
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
+MEANWHILE = "it is asked again and again"
 TRUSTED_S = 5.0
 """So long after its last use a connection is taken to be alive."""
 
@@ -88,6 +90,7 @@ class Database:
         """Use *engine*, made by `make_engine`."""
         self.engine = engine
         self.clock = clock
+        self.outage = Outage("the database", clock, MEANWHILE)
         self._writing_engine = engine.execution_options(**{WRITES: True})
         # An SQLite database in memory has one connection: one transaction at a time.
         self._turn: contextlib.AbstractContextManager[object] = (
@@ -122,7 +125,7 @@ def reader(
             with database.reading() as tx:
                 return function(tx, *args, **kwargs)
 
-        return retry.calling(database.clock, once)
+        return retry.calling(database.clock, once, database.outage)
 
     return call
 
@@ -138,7 +141,7 @@ def writer(
             with database.writing() as tx:
                 return function(tx, *args, **kwargs)
 
-        return retry.calling(database.clock, once)
+        return retry.calling(database.clock, once, database.outage)
 
     return call
 

@@ -14,6 +14,7 @@ from taskflow.persistence.backends.sqlalchemy import tables
 from masakari.clock import Clock
 from masakari.db import retry, session
 from masakari.errors import ConfigInvalid
+from masakari.outage import Outage
 
 TABLES = tables.fetch(sa.MetaData())
 """TaskFlow's own logbooks, flowdetails and atomdetails."""
@@ -30,6 +31,10 @@ class Store(Protocol):
     def clock(self) -> Clock:
         """What to wait by."""
 
+    @property
+    def outage(self) -> Outage:
+        """What the log says of it."""
+
 
 def engine(conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None) -> sa.Engine:
     """Of `[taskflow] connection`, or else of `[database] connection`.  Raises ConfigInvalid."""
@@ -44,10 +49,24 @@ def engine(conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None) 
     return session.make_engine(conf, url, clock, answer_timeout_s=answer_timeout_s)
 
 
-def connect(conf: cfg.ConfigOpts, clock: Clock) -> session.Database:
-    """To read; a connection is made when it is first used.  Raises ConfigInvalid."""
+def connect(
+    conf: cfg.ConfigOpts, clock: Clock, beside: session.Database | None = None
+) -> session.Database:
+    """To read; a connection is made when it is first used.  Raises ConfigInvalid.
+
+    Of an outage the log tells once, if it is *beside* all the rest.
+    """
     made = engine(conf, clock, answer_timeout_s=session.ANSWER_TIMEOUT_S)
-    return session.Database(made, clock)
+    store = session.Database(made, clock)
+    store.outage = outage(conf, clock, beside)
+    return store
+
+
+def outage(conf: cfg.ConfigOpts, clock: Clock, beside: session.Database | None) -> Outage:
+    """Of the store: that of *beside*, unless it is a database of its own."""
+    if beside is not None and not conf.taskflow.connection:
+        return beside.outage
+    return Outage("the database of [taskflow] connection", clock, session.MEANWHILE)
 
 
 def recovery_workflow_details(store: Store, notification_uuid: str) -> list[dict[str, Any]]:
@@ -107,7 +126,7 @@ def _rows(store: Store, notification_uuid: str) -> list[sa.RowMapping]:
             found: Sequence[sa.RowMapping] = connection.execute(query).mappings().all()
         return found
 
-    rows = [row for row in retry.calling(store.clock, read) if _said(row["meta"])]
+    rows = [row for row in retry.calling(store.clock, read, store.outage) if _said(row["meta"])]
     begun: dict[str, str] = {}
     for row in rows:
         first = _said(row["meta"])[0]["timestamp"]

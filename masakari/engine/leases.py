@@ -126,7 +126,7 @@ class Leases:
                     self._database, lease.uuid, owner=self.owner, lease_s=self.lease_s
                 )
             except DatabaseUnavailable as e:
-                LOG.warning("notification %s: lease not renewed: %s", lease.uuid, e)
+                LOG.debug("notification %s: lease not renewed: %s", lease.uuid, e)
                 continue
             if granted:
                 lease.renewed(self._valid_until(asked_at))

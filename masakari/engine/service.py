@@ -1,6 +1,7 @@
 """One engine: its threads, and what they do while it runs."""
 
 import datetime
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -78,7 +79,7 @@ class Engine:
         try:
             is_vm = db.notifications.get(self._world.database, uuid).type == NotificationType.VM
         except MasakariError as e:
-            LOG.warning("notification %s: not taken: %s", uuid, e)
+            LOG.log(_level(e), "notification %s: not taken: %s", uuid, e)
             return
         name = VMS if is_vm else HOSTS
         with self._lock:
@@ -128,7 +129,7 @@ class Engine:
             if not self._stop.is_set():
                 recovery.recover(self._world, self._leases, uuid)
         except MasakariError as e:
-            LOG.warning("notification %s: not taken: %s", uuid, e)
+            LOG.log(_level(e), "notification %s: not taken: %s", uuid, e)
         except Exception:
             LOG.exception("notification %s: unexpected error", uuid)
         finally:
@@ -153,7 +154,7 @@ class Engine:
                 pause = min(pause, pause_s())
                 is_well = True
             except MasakariError as e:
-                LOG.warning("sweep: %s", e)
+                LOG.log(_level(e), "sweep: %s", e)
                 if isinstance(e, DatabaseUnavailable):
                     self._world.contacts.failed(contacts.DATABASE, str(e))
             except Exception:
@@ -199,3 +200,8 @@ class Engine:
     def _tidy_up(self) -> None:
         sweeps.forgotten_locks(self._world, self._stop)
         sweeps.forgotten_reserved_hosts(self._world, self._stop)
+
+
+def _level(error: MasakariError) -> int:
+    """How loudly it is told; of a database that is away the log has been told already."""
+    return logging.DEBUG if isinstance(error, DatabaseUnavailable) else logging.WARNING

@@ -75,7 +75,7 @@ def forgotten_locks(world: World, stop: Event) -> None:
         except CloudNotFound:
             what = "deleted meanwhile"
         except CloudUnavailable as e:
-            LOG.warning("VMs stay locked until the next sweep: %s", e)
+            LOG.debug("VMs stay locked until the next sweep: %s", e)
             return
         except MasakariError as e:
             LOG.error("VM %s stays locked: %s", move.instance_uuid, e)

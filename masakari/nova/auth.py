@@ -21,6 +21,8 @@ DEFAULT_DOMAIN = "default"
 MONITOR_THREADS = 8
 MONITOR_CONNECT_TIMEOUT_S = 5.0
 PASSWORD_PLUGINS = ("password", "v3password")
+NOWHERE = "none:"
+"""The URL of a Keystone that is not needed."""
 AUTHTOKEN = "keystone_authtoken"
 AUTHTOKEN_DEFAULTS = {
     # the name that access rules of application credentials know us by
@@ -41,6 +43,11 @@ class Access:
     region: str | None
     where: str
     """The options that named the endpoint, for messages."""
+
+    @property
+    def auth_url(self) -> str:
+        """Keystone's."""
+        return str(getattr(self.session.auth, "auth_url", None) or NOWHERE).rstrip("/")
 
 
 def server_access(conf: cfg.ConfigOpts, threads: int) -> Access:

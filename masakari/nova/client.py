@@ -11,17 +11,19 @@ import logging
 import re
 import threading
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import requests
 import urllib3.exceptions
 from keystoneauth1 import exceptions as ks_exceptions
 
+from masakari import causes as causes_
 from masakari import clock as clock_
 from masakari import cloud, contacts, errors, metrics, retry
 from masakari.metrics import UNMETERED, Meter
-from masakari.nova.auth import Access
+from masakari.nova.auth import NOWHERE, Access
+from masakari.outage import Outage
 
 LOG = logging.getLogger(__name__)
 
@@ -52,12 +54,16 @@ class Client:
         retries: int,
         meter: Meter = UNMETERED,
         known: contacts.Contacts | None = None,
+        *,
+        outages: Mapping[str, Outage] | None = None,
     ) -> None:
+        """*outages* are told how requests went: {"Keystone": …, "Nova": …}."""
         self._access = access
         self._meter = meter
         self._forbidden: set[str] = set()
         """Calls that were last refused."""
         self._contacts = known or contacts.Contacts(clock)
+        self._outages = outages or {}
         self.clock = clock
         self._retries = retries
         self._lock = threading.Lock()
@@ -146,14 +152,39 @@ class Client:
     def _persist(
         self, attempt: Callable[[], T], settled: Callable[[], T | None] = lambda: None
     ) -> T:
+        def told() -> T:
+            asked_at = self.clock.monotonic()
+            try:
+                result = attempt()
+            except retry.Transient as error:
+                self._gone(error.service, error.detail, is_final=False)
+                raise
+            except errors.CloudUnavailable as error:
+                self._gone(str(error.details["service"]), str(error.details["detail"]))
+                raise
+            except errors.CloudRefused:
+                self._here(asked_at)
+                raise
+            self._here(asked_at)
+            return result
+
         try:
-            return retry.persist(self.clock, self._retries, attempt, settled)
+            return retry.persist(self.clock, self._retries, told, settled)
         except retry.Transient as error:
-            raise errors.CloudUnavailable(service="Nova", detail=error.detail) from error
+            self._gone(error.service, error.detail)
+            raise errors.CloudUnavailable(service=error.service, detail=error.detail) from error
         except clock_.Interrupted as error:
             raise errors.CloudUnavailable(
                 service="Nova", detail="not asked again, as this program is ending"
             ) from error
+
+    def _gone(self, service: str, detail: str, *, is_final: bool = True) -> None:
+        if service in self._outages:
+            self._outages[service].failed(detail, is_final=is_final)
+
+    def _here(self, asked_at: float) -> None:
+        for outage in self._outages.values():  # Nova took a token, which Keystone has given
+            outage.answered(asked_at)
 
     def _request(self, action: str, method: str, path: str, body: Json = None) -> Json:
         """Nova's document.  Raises Transient, CloudRefused and CloudUnavailable."""
@@ -275,7 +306,17 @@ def _adapter(access: Access) -> Any:
             strict_proxies=True,
         ).compute
     except exceptions.SDKException as error:
+        _ask(access)  # the SDK does not say what went wrong with the discovery
         raise ks_exceptions.ClientException(str(error)) from error
+
+
+def _ask(access: Access) -> None:
+    """Nova's endpoint answers something.  Raises what errors_in_our_words translates."""
+    url = access.session.get_endpoint(
+        service_type=access.service_type, interface=access.interface, region_name=access.region
+    )
+    if url is not None:
+        access.session.get(url, authenticated=False, redirect=False)
 
 
 def _negotiate(adapter: Any) -> Version:
@@ -298,11 +339,21 @@ def errors_in_our_words(access: Access) -> Iterator[None]:
     try:
         yield
     except ks_exceptions.ClientException as error:
-        raise _translate(error, access) from error
+        raise _translate(error, access.auth_url, access.where) from error
 
 
-def _translate(error: BaseException, access: Access) -> Exception:
-    causes = list(_chain(error))
+def explain(error: Exception) -> str:
+    """What an error of keystoneauth means, in a few words."""
+    translated = _translate(error, NOWHERE, "")
+    if isinstance(translated, retry.Transient):
+        return translated.detail
+    return str(translated.details["detail"])
+
+
+def _translate(
+    error: BaseException, auth_url: str, where: str
+) -> retry.Transient | errors.CloudUnavailable:
+    causes = list(causes_.chain(error))
     text = " ".join(str(error).split())[: cloud.MESSAGE_LIMIT]
     for cause in causes:
         if isinstance(cause, ks_exceptions.Unauthorized):
@@ -310,50 +361,47 @@ def _translate(error: BaseException, access: Access) -> Exception:
         if isinstance(cause, ks_exceptions.HttpError):
             detail = f"HTTP {cause.http_status}: {text}"
             if cause.http_status == 429 or cause.http_status >= 500:
-                return retry.Transient(f"Keystone answers {detail}", fate_unknown=False)
+                return retry.Transient(detail, fate_unknown=False, service="Keystone")
             return errors.CloudUnavailable(service="Keystone", detail=detail)
         if isinstance(cause, ks_exceptions.EndpointNotFound):
             return errors.CloudUnavailable(
                 service="Nova",
-                detail=f"the catalogue has no such endpoint ({access.where}): {text}",
+                detail=f"the catalogue has no such endpoint ({where}): {text}",
             )
     LOG.debug("%s: %s", type(error).__name__, error)
-    never_sent = any(isinstance(cause, NEVER_SENT) for cause in causes)
-    detail = _trouble(causes, never_sent) or text or type(error).__name__
-    return retry.Transient(detail, fate_unknown=not never_sent)
+    url = _requested(causes)
+    certificate = causes_.refused_certificate(error)
+    never_sent = certificate is not None or any(isinstance(cause, NEVER_SENT) for cause in causes)
+    if url is None:
+        detail = text or type(error).__name__
+    elif certificate is not None:
+        detail = f"the certificate of {_origin(url)} is refused ({certificate})"
+    else:
+        what = "no connection to" if never_sent else "no answer from"
+        detail = f"{what} {_origin(url)} ({_network_error(causes)})"
+    service = "Keystone" if url and url.startswith(auth_url) else "Nova"
+    return retry.Transient(detail, fate_unknown=not never_sent, service=service)
 
 
-def _trouble(causes: Sequence[BaseException], never_sent: bool) -> str | None:
-    """What went wrong on the network, and with whom; None: something else went wrong."""
-    requested = [
-        cause.request.url
-        for cause in causes
-        if isinstance(cause, requests.RequestException) and cause.request and cause.request.url
-    ]
-    if not requested:
-        return None
-    parts = urllib.parse.urlsplit(requested[0])
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    what = "no connection to" if never_sent else "no answer from"
-    return f"{what} {where} ({_network_error(causes)})"
+def _requested(causes: Sequence[BaseException]) -> str | None:
+    """The URL that was asked for when the network failed; None: something else went wrong."""
+    for cause in causes:
+        if isinstance(cause, requests.RequestException) and cause.request and cause.request.url:
+            return cause.request.url
+    return None
+
+
+def _origin(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _network_error(causes: Sequence[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
-            return str(getattr(cause, "verify_message", None) or cause.strerror)  # of certificates
+            return cause.strerror
     timed_out = any(isinstance(cause, TIMED_OUT) for cause in causes)
     return "timed out" if timed_out else "closed by the other side"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from, also urllib3's reason within requests' error."""
-    while error is not None:
-        yield error
-        reason = getattr(error.args[0], "reason", None) if error.args else None
-        if isinstance(reason, BaseException):
-            yield from _chain(reason)
-        error = error.__cause__ or error.__context__
 
 
 def _document(response: requests.Response, path: str) -> Json:

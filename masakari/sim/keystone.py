@@ -73,6 +73,8 @@ class Keystone:
         self._now = now
         self.base_url = base_url
         """Of Keystone and Nova in the catalogue."""
+        self.nova_base_url: str | None = None
+        """Of Nova, where a proxy of its own is in front of it."""
         self.ha_url = ha_url
         """Of instance-ha in the catalogue; $PROJECT stands for the token's project id."""
         self.token_life_s = 86400.0
@@ -247,7 +249,7 @@ class Keystone:
     def _catalogue(self, token: Token) -> list[Json]:
         services = (
             ("identity", "keystone", f"{self.base_url}/v3"),
-            ("compute", "nova", f"{self.base_url}/compute/v2.1"),
+            ("compute", "nova", f"{self.nova_base_url or self.base_url}/compute/v2.1"),
             ("instance-ha", "masakari", self.ha_url.replace("$PROJECT", token.project_id)),
         )
         return [

@@ -35,8 +35,12 @@ class Nova:
     def __init__(self, cloud: SimCloud, keystone: Keystone, base_url: str) -> None:
         self._cloud = cloud
         self._keystone = keystone
-        self._base_url = base_url
+        self._direct_url = base_url
         self.policy = Policy()
+
+    @property
+    def _base_url(self) -> str:
+        return self._keystone.nova_base_url or self._direct_url
 
     def answer(self, request: Request, path: str) -> Response:
         """Route a request; *path* is what follows `/compute`."""

@@ -47,11 +47,17 @@ def main(kind: str, owner: int, workers: int) -> None:
     watched = os.pidfd_open(owner)
     read_end, write_end = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(write_end, b"x"))
+    with directory_of(kind) as directory, START[kind](directory, workers) as port:
+        print(json.dumps({"port": port, "keeper": os.getpid()}), flush=True)
+        select.select([watched, read_end], [], [])
+
+
+@contextlib.contextmanager
+def directory_of(kind: str) -> Iterator[pathlib.Path]:
+    """A directory of its own for a server of the kind, which its user can reach."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix=f"masakari-{kind}-"))
     try:
-        with START[kind](directory, workers) as port:
-            print(json.dumps({"port": port, "keeper": os.getpid()}), flush=True)
-            select.select([watched, read_end], [], [])
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -101,8 +107,23 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
+Pair = tuple[pathlib.Path, pathlib.Path]
+"""A certificate and its key, in files."""
+
+
+def lay_certificate(directory: pathlib.Path, pair: Pair) -> Pair:
+    """The files of the server that runs in the directory are these; it has to be told."""
+    laid = directory / "server.pem", directory / "server.key"
+    for source, target in zip(pair, laid, strict=True):
+        target.write_bytes(source.read_bytes())
+        target.chmod(0o600)
+        shutil.chown(target, directory.owner(), directory.group())
+    return laid
+
+
 @contextlib.contextmanager
-def _mariadb(directory: pathlib.Path, _workers: int) -> Iterator[int]:
+def mariadb(directory: pathlib.Path, _workers: int = 1, tls: Pair | None = None) -> Iterator[int]:
+    """MariaDB runs meanwhile, with TLS for those who want it; its port."""
     data, sock, port = directory / "data", directory / "s", _free_port()
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
@@ -133,6 +154,9 @@ def _mariadb(directory: pathlib.Path, _workers: int) -> Iterator[int]:
         "--performance-schema=off",
         *user,
     ]
+    if tls is not None:
+        certificate, key = lay_certificate(directory, tls)
+        argv += [f"--ssl-cert={certificate}", f"--ssl-key={key}"]
     with _running(argv, directory):
         _await_port(port, greets=True)
         admin = pymysql.connect(unix_socket=str(sock), user="root", autocommit=True)
@@ -143,7 +167,10 @@ def _mariadb(directory: pathlib.Path, _workers: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _postgresql(directory: pathlib.Path, _workers: int) -> Iterator[int]:
+def postgresql(
+    directory: pathlib.Path, _workers: int = 1, tls: Pair | None = None
+) -> Iterator[int]:
+    """PostgreSQL runs meanwhile, with TLS for those who want it; its port."""
     data, port = directory / "data", _free_port()
     password = directory / "password"
     password.write_text(PASSWORD)
@@ -175,6 +202,9 @@ def _postgresql(directory: pathlib.Path, _workers: int) -> Iterator[int]:
         "full_page_writes": "off",
         "deadlock_timeout": "100ms",
     }
+    if tls is not None:
+        certificate, key = lay_certificate(directory, tls)
+        settings |= {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
     options = [f"--{name}={value}" for name, value in settings.items()]
 
     def answers() -> bool:
@@ -291,8 +321,8 @@ def _zookeeper(directory: pathlib.Path, _workers: int) -> Iterator[int]:
 
 
 START: dict[str, Callable[[pathlib.Path, int], contextlib.AbstractContextManager[int]]] = {
-    "mariadb": _mariadb,
-    "postgresql": _postgresql,
+    "mariadb": mariadb,
+    "postgresql": postgresql,
     "rabbitmq": _rabbitmq,
     "etcd": _etcd,
     "redis": _redis,

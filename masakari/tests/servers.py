@@ -15,6 +15,7 @@ import pathlib
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,8 +24,10 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from masakari import clock as clock_
 from masakari.tests import keeper
 
+CLOCK = clock_.SystemClock()
 PASSWORD = keeper.PASSWORD
 PROGRAMS = {
     "mariadb": keeper.MARIADBD,
@@ -108,7 +111,7 @@ def stop_all(directory: pathlib.Path) -> None:
 DATABASES = ("mariadb", "postgresql")
 """The kinds that are databases for Masakari."""
 _DRIVERS = {"mariadb": "mysql+pymysql", "postgresql": "postgresql+psycopg2"}
-_FIRST = {"mariadb": "mysql", "postgresql": "postgres"}
+FIRST = {"mariadb": "mysql", "postgresql": "postgres"}
 """A database that is always there."""
 _CREATE = {
     "mariadb": "CREATE DATABASE {} CHARACTER SET utf8",
@@ -128,7 +131,7 @@ def database_url(kind: str, port: int, name: str) -> str:
 def execute(kind: str, port: int, *statements: str) -> None:
     """Run SQL statements on the server, as its administrator."""
     engine = sa.create_engine(
-        database_url(kind, port, _FIRST[kind]), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        database_url(kind, port, FIRST[kind]), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
     )
     with engine.connect() as connection:
         for statement in statements:
@@ -146,10 +149,16 @@ def fresh_database(kind: str, port: int, name: str) -> Iterator[str]:
 
 
 class Gate:
-    """A TCP port in front of a server, which can be shut: the server is away for its users only."""
+    """A TCP port in front of a server, which can be shut: the server is away for its users only.
 
-    def __init__(self, target_port: int) -> None:
-        """Forward to *target_port* of this machine, from a free port."""
+    It can also make the server slow, and give it a TLS that it has not by itself.
+    """
+
+    def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Forward to *target_port* of this machine, from a free port; clients speak *tls*."""
+        self.tls = tls
+        self.delay_s = 0.0
+        """So much later each piece that the server sends arrives."""
         self._target = ("127.0.0.1", target_port)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -170,6 +179,10 @@ class Gate:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+        self.cut()
+
+    def cut(self) -> None:
+        """Connections that there are end, as with a restart; new ones are accepted."""
         with self._lock:
             for end in self._open:
                 with contextlib.suppress(OSError):
@@ -187,18 +200,34 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-                with self._lock:
-                    self._open |= {near, far}
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._copy, args=ends, daemon=True).start()
+                threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+    def _connect(self, near: socket.socket) -> None:
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            stack.callback(near.close)
+            if self.tls is not None:
+                near = self.tls.wrap_socket(near, server_side=True)
+                stack.callback(near.close)
+            far = stack.enter_context(socket.create_connection(self._target))
+            with self._lock:
+                self._open |= {near, far}
+            stack.callback(self._forget, near, far)
+            while self._copy(near, far):
+                pass
+
+    def _copy(self, near: socket.socket, far: socket.socket) -> bool:
+        """Something was forwarded; False: one end has closed."""
+        is_pending = isinstance(near, ssl.SSLSocket) and near.pending() > 0
+        readable = [near] if is_pending else select.select([near, far], [], [])[0]
+        for source in readable:
+            data = source.recv(65536)
+            if not data:
+                return False
+            if source is far and self.delay_s:
+                CLOCK.sleep(self.delay_s)
+            (near if source is far else far).sendall(data)
+        return True
+
+    def _forget(self, *ends: socket.socket) -> None:
         with self._lock:
-            self._open.discard(source)
-        source.close()
+            self._open.difference_update(ends)

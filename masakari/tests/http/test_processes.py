@@ -154,7 +154,7 @@ def test_database_that_is_away_is_said_and_does_not_end_the_program(config, star
     assert status == 503
     assert b"serviceUnavailable" in body
     log = tmp_path / "log"
-    assert eventually(lambda: "the database does not answer" in log.read_text())
+    assert eventually(lambda: "the database is not available" in log.read_text())
     assert "secret" not in log.read_text()
     assert "Traceback" not in log.read_text()
 

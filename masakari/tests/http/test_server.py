@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from masakari.clock import SystemClock, wait_until
-from masakari.cmd import connections
+from masakari.cmd import connections, tls
 from masakari.cmd import server as server_module
 from masakari.errors import ConfigInvalid
 from masakari.tests.http.serving import PATIENCE_S, serving
@@ -194,7 +194,7 @@ def get_encrypted(address, pem, *, present=False):
 
 
 def test_tls_tells_the_application(encrypted, pem):
-    with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
+    with serving(encrypted, scheme, adapter=tls.adapter(encrypted)) as (_, address):
         assert get_encrypted(address, pem) == b"https"
 
 
@@ -206,7 +206,7 @@ def echo_length(environ, start_response):
 
 def test_tls_takes_large_bodies_one_after_the_other(encrypted, pem):
     context = ssl.create_default_context(cafile=pem)
-    with serving(encrypted, echo_length, adapter=server_module.tls(encrypted)) as (_, address):
+    with serving(encrypted, echo_length, adapter=tls.adapter(encrypted)) as (_, address):
         connection = http.client.HTTPSConnection(*address, timeout=PATIENCE_S, context=context)
         with contextlib.closing(connection):
             for size in (0, 100_000, 1, 500_000, 60_000):
@@ -217,7 +217,7 @@ def test_tls_takes_large_bodies_one_after_the_other(encrypted, pem):
 def test_handshake_that_never_comes_delays_nobody(encrypted, pem):
     encrypted.set_override("masakari_api_threads", 1)
     with (
-        serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address),
+        serving(encrypted, scheme, adapter=tls.adapter(encrypted)) as (_, address),
         socket.create_connection(address, PATIENCE_S),
     ):
         assert get_encrypted(address, pem) == b"https"
@@ -225,7 +225,7 @@ def test_handshake_that_never_comes_delays_nobody(encrypted, pem):
 
 def test_tls_with_ca_file_asks_clients_for_a_certificate(encrypted, pem):
     encrypted.set_override("ssl_ca_file", str(pem), "wsgi")
-    with serving(encrypted, scheme, adapter=server_module.tls(encrypted)) as (_, address):
+    with serving(encrypted, scheme, adapter=tls.adapter(encrypted)) as (_, address):
         assert get_encrypted(address, pem, present=True) == b"https"
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.BadStatusLine)):
             get_encrypted(address, pem)
@@ -234,7 +234,7 @@ def test_tls_with_ca_file_asks_clients_for_a_certificate(encrypted, pem):
 def test_without_use_ssl_there_is_no_tls(options, pem):
     options.set_override("ssl_cert_file", str(pem), "wsgi")
 
-    assert server_module.tls(options) is None
+    assert tls.adapter(options) is None
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_tls_that_cannot_be_is_told_at_start(encrypted, option, value):
     encrypted.set_override(option, value, "wsgi")
 
     with pytest.raises(ConfigInvalid, match=rf"^\[wsgi\] .*{option}"):
-        server_module.tls(encrypted)
+        tls.adapter(encrypted)
 
 
 def test_port_that_is_taken_is_told_at_start():

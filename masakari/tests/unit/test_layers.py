@@ -18,6 +18,8 @@ WORDS = {
     "pulse",
     "metrics",
     "contacts",
+    "outage",
+    "causes",
 }
 SEAMS = WORDS | {"cloud", "rpc", "events", "locks", "alarms"}
 STORES = SEAMS | {"db", "nova"}

@@ -404,7 +404,7 @@ def unavailable(clock, tmp_path, url, extra=""):
 
 def test_connection_refused_says_by_whom(clock, tmp_path):
     assert unavailable(clock, tmp_path, "http://127.0.0.1:9") == (
-        "Nova is not available: no connection to http://127.0.0.1:9 (Connection refused)"
+        "Keystone is not available: no connection to http://127.0.0.1:9 (Connection refused)"
     )
 
 
@@ -412,7 +412,7 @@ def test_connection_closed_says_by_whom(clock, tmp_path, closing_port):
     url = f"http://127.0.0.1:{closing_port}"
 
     assert unavailable(clock, tmp_path, url).startswith(
-        f"Nova is not available: no answer from {url} ("
+        f"Keystone is not available: no answer from {url} ("
     )
 
 
@@ -421,5 +421,5 @@ def test_connection_without_an_answer_timed_out(clock, tmp_path):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
         assert unavailable(clock, tmp_path, url, "[nova]\ntimeout = 0.1\n") == (
-            f"Nova is not available: no answer from {url} (timed out)"
+            f"Keystone is not available: no answer from {url} (timed out)"
         )

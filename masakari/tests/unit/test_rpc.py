@@ -8,6 +8,7 @@ from oslo_messaging import conffixture
 
 from masakari import conf as conf_
 from masakari import rpc
+from masakari.clock import SystemClock
 from masakari.errors import ConfigInvalid
 
 
@@ -31,7 +32,7 @@ def test_recover_is_heard_by_a_server_on_the_bus(conf):
     server = rpc.server(conf, bus, recover)
     server.start()
     try:
-        rpc.EngineClient(conf, bus).recover("n1")
+        rpc.EngineClient(conf, bus, rpc.watch(SystemClock())).recover("n1")
         assert done.wait(10)
     finally:
         server.stop()
@@ -44,11 +45,13 @@ import logging
 from oslo_config import cfg
 import masakari.cmd
 from masakari import conf as conf_, rpc
+from masakari.clock import SystemClock
 
 conf_.register(cfg.CONF)
 cfg.CONF([], default_config_files=[])
 logging.basicConfig()
-client = rpc.EngineClient(cfg.CONF, rpc.transport(cfg.CONF, "rabbit://nobody:secret@127.0.0.1:1/"))
+bus = rpc.transport(cfg.CONF, "rabbit://nobody:secret@127.0.0.1:1/")
+client = rpc.EngineClient(cfg.CONF, bus, rpc.watch(SystemClock()))
 for n in range(rpc.QUEUE_LENGTH + 5):
     client.recover(f"n{n}")
 """

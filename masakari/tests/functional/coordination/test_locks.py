@@ -118,6 +118,7 @@ def test_backend_that_comes_late_keeps_nobody_from_working_and_is_used_then(
     name: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("DEBUG", "masakari.locks")
     other.hold(name)
     with servers.Gate(server(kind).port) as gate:
         gate.shut()
@@ -141,6 +142,7 @@ def test_backend_that_goes_away_keeps_nobody_from_working_until_it_is_back(
     name: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("DEBUG", "masakari.locks")
     other.hold(name)
     with servers.Gate(server(kind).port) as gate:
         mine = holder.connect(URLS[kind].format(port=gate.port))

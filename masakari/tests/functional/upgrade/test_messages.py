@@ -7,6 +7,7 @@ import pytest
 from oslo_messaging import conffixture
 
 from masakari import rpc
+from masakari.clock import SystemClock
 from masakari.tests.functional.engine.test_recovery import Deployment
 from masakari.tests.functional.program import wait
 
@@ -76,7 +77,7 @@ def test_old_engine_refuses_what_our_api_announces_and_both_go_on(conf, bus, cap
     target = oslo_messaging.Target(topic=conf.masakari_topic, server="old")
     server = oslo_messaging.get_rpc_server(bus, target, [engine])
     server.start()
-    client = rpc.EngineClient(conf, bus)
+    client = rpc.EngineClient(conf, bus, rpc.watch(SystemClock()))
     try:
         client.recover("00000000-0000-4000-8000-000000000001")
         client.recover("00000000-0000-4000-8000-000000000002")
