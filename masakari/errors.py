@@ -121,6 +121,14 @@ class DuplicateNotification(MasakariError):
     reason = Reason.DUPLICATE
 
 
+class WrongStatus(MasakariError):
+    """The notification's status does not allow that."""
+
+    template = "Notification {notification} is {status}; it can be {what} only if it is {allowed}."
+    status = 409
+    reason = Reason.WRONG_STATUS
+
+
 # ---- what the surroundings said
 
 
@@ -258,6 +266,14 @@ class GivenUp(RecoveryEnded):
     """Everything that may be tried was tried."""
 
     ends_as = NotificationStatus.FAILED
+
+
+class RecoveryCancelled(RecoveryEnded):
+    """An operator has cancelled the recovery."""
+
+    template = "An operator has cancelled it; {what}."
+    ends_as = NotificationStatus.FAILED
+    reason = Reason.CANCELLED_BY_OPERATOR
 
 
 class NotificationExpired(RecoveryError):

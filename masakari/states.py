@@ -119,6 +119,8 @@ class Reason(StrEnum):
     """The segment has open notifications; it cannot be changed now."""
     NAME_IN_USE = "name-in-use"
     """Another segment or host has that name."""
+    WRONG_STATUS = "wrong-status"
+    """The notification is in a status in which it cannot be cancelled, or retried."""
     # verdicts of the engine, before anything was done
     SEGMENT_DISABLED = "segment-disabled"
     """The operator has switched recovery off for the segment."""
@@ -136,6 +138,8 @@ class Reason(StrEnum):
     """Nothing is done yet: a delay was configured, and a sign of life in it ends the matter."""
     CANCELLED = "cancelled"
     """A sign of life came before anything was done."""
+    OBSERVE_ONLY = "observe-only"
+    """Something would have been done; but it is only observed, and the message has the plan."""
     HOST_FAILED = "host-failed"
     """The VM's host has failed as a whole: its recovery comes first."""
     # verdicts about a VM, before it was touched
@@ -184,6 +188,8 @@ class Reason(StrEnum):
     """At least one VM did not arrive."""
     CLOUD_UNAVAILABLE = "cloud-unavailable"
     """Nova or Keystone did not answer for longer than retries last."""
+    CANCELLED_BY_OPERATOR = "cancelled-by-operator"
+    """An operator has cancelled the recovery: what had not begun was not begun any more."""
     EXPIRED = "expired"
     """Too old: its time limit passed before it was settled."""
     UNEXPECTED = "unexpected"

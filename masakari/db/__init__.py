@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from masakari.db import (
     alarms,
+    brake,
     hosts,
     leases,
     models,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alarms",
+    "brake",
     "hosts",
     "leases",
     "migration",

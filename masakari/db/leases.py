@@ -166,11 +166,13 @@ def settle(
     """Running has become *status*, with its *message*, unless the notification is another's.
 
     From error it is claimed again, *not_before* then; *is_counted*: that was one more failure.
-    Moves that have not ended end with it: `ignored` as it is, else `failed`.
+    What an operator has cancelled does not become error.  Moves that have not ended end with it:
+    `ignored` as it is, else `failed`.
     """
+    may_be = T.c.cancelled_at.is_(None) if status == ERROR else sa.true()
     settled = tx.connection.execute(
         sa.update(T)
-        .where(_is_held(uuid, owner))
+        .where(_is_held(uuid, owner), may_be)
         .values(
             status=status,
             message=message,
@@ -255,7 +257,7 @@ def next_due(tx: Transaction) -> datetime.datetime | None:
 def expire(tx: Transaction, *, age_s: float, limit: int = 100) -> list[str]:
     """Uuids of what was unfinished for longer than *age_s*, by both clocks; it is failed now.
 
-    What is running under a valid lease never is.
+    What was retried has that long again.  What is running under a valid lease never is.
     """
     long_ago = tx.clock_now() - datetime.timedelta(seconds=age_s)
     old = (
@@ -263,7 +265,7 @@ def expire(tx: Transaction, *, age_s: float, limit: int = 100) -> list[str]:
         .where(
             T.c.deleted == 0,
             T.c.generated_time < long_ago,
-            sa.or_(T.c.created_at.is_(None), T.c.created_at < long_ago),
+            *(sa.or_(at.is_(None), at < long_ago) for at in (T.c.created_at, T.c.retried_at)),
             sa.or_(T.c.status.in_((NEW, ERROR)), _is_orphan()),
         )
         .order_by(T.c.id)

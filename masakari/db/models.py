@@ -47,6 +47,8 @@ segments = sa.Table(
         Enum(*(str(m) for m in RecoveryMethod), name="recovery_methods"),
         nullable=False,
     ),
+    # ours
+    Column("observe_only", Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.UniqueConstraint("name", "deleted", name="uniq_segment0name0deleted"),
     sa.UniqueConstraint("uuid", name="uniq_segments0uuid"),
     Index("segments_service_type_idx", "service_type"),
@@ -105,6 +107,8 @@ notifications = sa.Table(
     Column("not_before", PreciseTime),
     Column("request_id", String(255)),
     Column("failures", Integer, nullable=False, server_default=sa.text("0")),
+    Column("cancelled_at", DateTime),
+    Column("retried_at", DateTime),
     sa.UniqueConstraint("notification_uuid", name="uniq_notification0uuid"),
     Index("notifications_status_idx", "status", "lease_until"),
     Index("notifications_source_idx", "source_host_uuid", "type", "generated_time"),
@@ -197,6 +201,8 @@ class Segment:
     description: str | None
     recovery_method: str
     """a states.RecoveryMethod"""
+    observe_only: bool
+    """Recoveries of its hosts are planned and recorded, and nothing is done."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -281,6 +287,10 @@ class Notification:
     """Of the request that reported it."""
     failures: int
     """Tries that failed, those aside for which it could not help it."""
+    cancelled_at: datetime.datetime | None
+    """When an operator has cancelled it; None: nobody did, or it was retried since."""
+    retried_at: datetime.datetime | None
+    """When an operator has last wanted it tried anew; *failures* and *proof* are since then."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:

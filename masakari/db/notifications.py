@@ -30,7 +30,10 @@ T = models.notifications
 HOSTS = models.hosts
 PROCESS_EVENTS = 500
 """So many reports of processes of one host are looked through for the newest of each process."""
-_OURS = {"failures", "owner", "lease_until", "attempt", "proof", "not_before", "request_id"}
+_OURS = {
+    *("failures", "owner", "lease_until", "attempt", "proof", "not_before", "request_id"),
+    *("cancelled_at", "retried_at"),
+}
 _LISTING = query.listing(T, hidden=_OURS, objects={"payload"}, uuid="notification_uuid")
 SORT_KEYS = sorted(_LISTING.sortable)
 
@@ -41,7 +44,7 @@ _HOST_LOCKED = (
     .with_for_update()
 )
 _EQUAL_OR_NEARLY = (
-    sa.select(T.c.id, T.c.notification_uuid, T.c.payload)
+    sa.select(T.c.id, T.c.notification_uuid, T.c.payload, T.c.message)
     .where(
         T.c.source_host_uuid == sa.bindparam("host"),
         T.c.type == sa.bindparam("kind"),
@@ -73,9 +76,13 @@ def report(
     generated_time: datetime.datetime,
     payload: Mapping[str, str],
     duplicate_window_s: float,
+    observes: bool = False,
     request_id: str | None = None,
 ) -> Notification:
     """A new notification of the failure *type* of the host named *hostname*.
+
+    *observes*: engines only observe, in whichever segment; then, and where the segment is only
+    observed, a failure that was observed is reported once, as all others.
 
     Reports of one host wait for one another, so of equal ones exactly one is accepted.  Raises
     HostNameUnknown, HostOnMaintenance, DuplicateNotification.
@@ -89,6 +96,7 @@ def report(
         type=type,
         at=generated_time,
         window_s=duplicate_window_s,
+        observes=observes,
         payload=payload,
     )
     uuid = uuidutils.generate_uuid()
@@ -146,6 +154,7 @@ def _refuse_duplicate(
     type: str,
     at: datetime.datetime,
     window_s: float,
+    observes: bool,
     payload: Mapping[str, str],
 ) -> None:
     """Raise DuplicateNotification if an equal one is at most *window_s* older than *at*.
@@ -153,7 +162,8 @@ def _refuse_duplicate(
     Hosts: of whatever status.  What has started in between has failed anew.  A VM or a process may
     fail again soon: what is settled was another failure, unless it was seen at or after *at*, too
     (a process: settled then); and so is what had us start the VM before *at*.  An event that asks
-    for nothing is no failure.
+    for nothing is no failure.  About what was observed nothing was done: where something would be
+    done now, it is reported anew.
 
     OpenStack's release stored the payload with its keys in the order of the request.
     """
@@ -169,8 +179,11 @@ def _refuse_duplicate(
         "at_second": at.replace(microsecond=0),  # MySQL stored whole seconds
         "payloads": [_stored(payload), jsonutils.dumps(dict(payload))],
     }
-    for id_, uuid, text in tx.connection.execute(_EQUAL_OR_NEARLY, values).all():
+    for id_, uuid, text, message in tx.connection.execute(_EQUAL_OR_NEARLY, values).all():
         if jsonutils.loads(text) != payload:  # MySQL compares without regard to case
+            continue
+        was_observed = str(message).startswith(f"{Reason.OBSERVE_ONLY}:")
+        if was_observed and not (observes or _is_observed(tx, host["failover_segment_id"])):
             continue
         starts = _starts_after(
             tx, host_uuid=host["uuid"], type_=type, uuid=uuid, id_=id_, payload=payload
@@ -178,6 +191,13 @@ def _refuse_duplicate(
         has_started = any(started <= at for started in starts)
         if payload.get("event") == Event.STARTED or not has_started:
             raise DuplicateNotification(host=host["name"], notification=uuid)
+
+
+def _is_observed(tx: Transaction, segment_uuid: str) -> bool:
+    """Whether the segment is only observed."""
+    segment = models.segments
+    observed = sa.select(segment.c.observe_only).where(segment.c.uuid == segment_uuid)
+    return bool(tx.connection.execute(observed).scalar())
 
 
 @reader

@@ -47,14 +47,18 @@ def listing(
     table: sa.Table,
     *,
     hidden: Set[str] = frozenset(),
+    unsorted: Set[str] = frozenset(),
     objects: Set[str] = frozenset(),
     uuid: str = "uuid",
 ) -> Listing:
-    """A listing of the table's columns that are not *hidden*; *objects* hold JSON."""
+    """A listing of the table's columns that are not *hidden*; *objects* hold JSON.
+
+    By those that are *unsorted* nobody can sort.
+    """
     columns = [column for column in table.c if column.name not in hidden]
     shown = [_shown(column, is_object=column.name in objects) for column in columns]
     rows = sa.select(*shown).where(table.c.deleted == 0)
-    return Listing(table, rows, frozenset(column.name for column in columns), uuid)
+    return Listing(table, rows, frozenset(column.name for column in columns) - unsorted, uuid)
 
 
 def _shown(column: "sa.Column[Any]", *, is_object: bool) -> ColumnElement[Any]:

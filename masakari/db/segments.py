@@ -15,8 +15,12 @@ from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import OPEN_STATUSES
 
 T = models.segments
-CHANGEABLE = frozenset({"name", "recovery_method", "service_type", "description", "enabled"})
-_LISTING = query.listing(T)
+CHANGEABLE = frozenset(
+    {"name", "recovery_method", "service_type", "description", "enabled", "observe_only"}
+)
+BRAKES = ({"enabled": False}, {"observe_only": True})
+"""Changes that may be made at any time: nothing more is begun."""
+_LISTING = query.listing(T, unsorted={"observe_only"})
 SORT_KEYS = sorted(_LISTING.sortable)
 
 
@@ -29,6 +33,7 @@ def create(
     service_type: str,
     description: str | None = None,
     enabled: bool = True,
+    observe_only: bool = False,
 ) -> Segment:
     """A new segment without hosts.  Raises SegmentExists."""
     uuid = uuidutils.generate_uuid()
@@ -42,6 +47,7 @@ def create(
                 service_type=service_type,
                 description=description,
                 enabled=enabled,
+                observe_only=observe_only,
                 created_at=tx.clock_now(),
                 deleted=0,
             )
@@ -65,9 +71,15 @@ def page(
     recovery_method: str | None = None,
     service_type: str | None = None,
     enabled: bool | None = None,
+    observe_only: bool | None = None,
 ) -> Sequence[Shown]:
     """Live segments, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
-    conditions = query.equals(T, recovery_method=recovery_method, service_type=service_type)
+    conditions = query.equals(
+        T,
+        recovery_method=recovery_method,
+        service_type=service_type,
+        observe_only=observe_only,
+    )
     if enabled is not None:
         conditions.append(sa.func.coalesce(T.c.enabled, sa.true()) == enabled)
     return query.fetch(tx, _LISTING, page, conditions)
@@ -77,12 +89,12 @@ def page(
 def update(tx: Transaction, segment: str, changes: Mapping[str, Any]) -> Segment:
     """The segment (uuid or id) with *changes* to fields of CHANGEABLE.
 
-    Raises SegmentNotFound, SegmentExists, and SegmentUnderRecovery unless the only change is to
-    disable the segment: that is the operator's brake.
+    Raises SegmentNotFound, SegmentExists, and SegmentUnderRecovery unless the only change is one
+    of BRAKES.
     """
     query.check_changes(changes, CHANGEABLE)
     uuid = lock(tx, segment)
-    if dict(changes) != {"enabled": False}:
+    if dict(changes) not in BRAKES:
         refuse_under_recovery(tx, uuid)
     if "name" in changes:
         _refuse_taken(tx, changes["name"], uuid)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement
 from masakari.db import models, sqltext
 from masakari.db.models import VmRecovery
 from masakari.db.session import Transaction, reader, writer
+from masakari.errors import RecoveryCancelled
 
 T = models.vm_recoveries
 NOTIFICATIONS = models.notifications
@@ -26,17 +27,20 @@ def begin(
     """The attempt has begun to do *action* to the VM, which is on *host*.
 
     An attempt does an action once: what is there already, ended or not, is returned as it is.
+    Raises RecoveryCancelled where an operator has cancelled the notification before.
     """
-    # Whoever begins for this notification waits here.
-    tx.connection.execute(
-        sa.select(NOTIFICATIONS.c.id)
+    # Whoever begins for this notification, or cancels it, waits here.
+    cancelled_at = tx.connection.execute(
+        sa.select(NOTIFICATIONS.c.cancelled_at)
         .where(NOTIFICATIONS.c.notification_uuid == notification_uuid)
         .with_for_update()
-    )
+    ).scalar()
     is_this = _is(notification_uuid, attempt, action)
     there = tx.connection.execute(sa.select(T).where(is_this)).first()
     if there is not None:
         return VmRecovery.from_row(there)
+    if cancelled_at is not None:
+        raise RecoveryCancelled(what=f"no {action} of the VM is begun")
     tx.connection.execute(
         sa.insert(T).values(
             created_at=tx.clock_now(),

@@ -1,5 +1,6 @@
 """VMoves: the way of each VM off a failed host, per chapter of an attempt of a notification."""
 
+import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from masakari.errors import Invalid, VMoveNotFound
 from masakari.states import NotificationStatus, NotificationType, VMoveStatus, VMoveType
 
 T = models.vmoves
+N = models.notifications
 _OURS = {"attempt", "rank", "vm_state", "task_state", "power_state", "locked", "chapter"}
 _LISTING = query.listing(T, hidden=_OURS)
 SORT_KEYS = sorted(_LISTING.sortable)
+CANCELLED = "The VM was left where it was: an operator has cancelled its recovery."
 _UNFINISHED = (str(VMoveStatus.PENDING), str(VMoveStatus.ONGOING))
 _SETTLED = (
     NotificationStatus.FINISHED,
@@ -51,7 +54,18 @@ def prepare(
     chapter: int,
     moves: Sequence[NewMove],
 ) -> list[VMove]:
-    """All moves of the chapter by rank: *moves*, but VMs that it had already are as they were."""
+    """All moves of the chapter by rank: *moves*, but VMs that it had already are as they were.
+
+    Where an operator has cancelled the notification nothing is pending.
+    """
+    # whoever cancels it waits here
+    cancelled_at = tx.connection.execute(
+        sa.select(N.c.cancelled_at)
+        .where(N.c.notification_uuid == notification_uuid)
+        .with_for_update()
+    ).scalar()
+    if cancelled_at is not None:
+        moves = [_cancelled(move) for move in moves]
     there = {m.instance_uuid for m in _of_chapter(tx, notification_uuid, attempt, chapter)}
     now = tx.clock_now()
     rows = [
@@ -166,6 +180,12 @@ def finish(
     return _change(tx, uuid, values)
 
 
+def _cancelled(move: NewMove) -> NewMove:
+    if move.status != VMoveStatus.PENDING:
+        return move
+    return dataclasses.replace(move, status=VMoveStatus.IGNORED, message=CANCELLED)
+
+
 def _change(tx: Transaction, uuid: str, values: Mapping[str, object]) -> bool:
     changed = tx.connection.execute(
         sa.update(T).where(T.c.uuid == uuid, T.c.status.in_(_UNFINISHED)).values(**values)
@@ -176,13 +196,7 @@ def _change(tx: Transaction, uuid: str, values: Mapping[str, object]) -> bool:
 @writer
 def abandon(tx: Transaction, notification_uuid: str, *, message: str) -> int:
     """What had not begun to move is ignored, with *message*; returns how many those are."""
-    now = tx.clock_now()
-    changed = tx.connection.execute(
-        sa.update(T)
-        .where(_is_of(notification_uuid), T.c.status == str(VMoveStatus.PENDING))
-        .values(status=str(VMoveStatus.IGNORED), message=message, end_time=now, updated_at=now)
-    )
-    return changed.rowcount
+    return leave(tx, notification_uuid, message)
 
 
 @writer
@@ -196,11 +210,10 @@ def unlocked(tx: Transaction, uuid: str) -> None:
 @reader
 def still_locked(tx: Transaction, limit: int = 100) -> list[VMove]:
     """Moves with a lock of ours although nobody works on their notification, oldest first."""
-    n = models.notifications
     rows = tx.connection.execute(
         sa.select(T)
-        .join(n, n.c.notification_uuid == T.c.notification_uuid)
-        .where(T.c.locked == sa.true(), T.c.deleted == 0, n.c.status.in_(_SETTLED))
+        .join(N, N.c.notification_uuid == T.c.notification_uuid)
+        .where(T.c.locked == sa.true(), T.c.deleted == 0, N.c.status.in_(_SETTLED))
         .order_by(T.c.id)
         .limit(limit)
     )
@@ -212,14 +225,13 @@ def arrived_from(
     tx: Transaction, host_uuid: str, instance_uuid: str, *, since: datetime.datetime
 ) -> str | None:
     """Where recoveries of the host, reported *since* then, have brought the VM, or None."""
-    n = models.notifications
     found: str | None = tx.connection.execute(
         sa.select(T.c.dest_host)
-        .join(n, n.c.notification_uuid == T.c.notification_uuid)
+        .join(N, N.c.notification_uuid == T.c.notification_uuid)
         .where(
-            n.c.source_host_uuid == host_uuid,
-            n.c.type == str(NotificationType.COMPUTE_HOST),
-            n.c.generated_time >= since,
+            N.c.source_host_uuid == host_uuid,
+            N.c.type == str(NotificationType.COMPUTE_HOST),
+            N.c.generated_time >= since,
             T.c.instance_uuid == instance_uuid,
             T.c.status == str(VMoveStatus.SUCCEEDED),
         )
@@ -265,6 +277,17 @@ def get(tx: Transaction, notification: str, move: str) -> VMove:
 
 def _is_of(notification_uuid: str) -> ColumnElement[bool]:
     return sa.and_(T.c.notification_uuid == notification_uuid, T.c.deleted == 0)
+
+
+def leave(tx: Transaction, notification_uuid: str, message: str) -> int:
+    """As `abandon`."""
+    now = tx.clock_now()
+    changed = tx.connection.execute(
+        sa.update(T)
+        .where(_is_of(notification_uuid), T.c.status == str(VMoveStatus.PENDING))
+        .values(status=str(VMoveStatus.IGNORED), message=message, end_time=now, updated_at=now)
+    )
+    return changed.rowcount
 
 
 def _of_chapter(tx: Transaction, notification_uuid: str, attempt: int, chapter: int) -> list[VMove]:
