@@ -171,6 +171,16 @@ def host_updated(host: Row, request_id: str | None, at: datetime.datetime) -> tu
     )
 
 
+def notification_updated(n: Row, at: datetime.datetime) -> tuple[Event, Event]:
+    """An operator has changed a notification, which is so now, without asking the API."""
+    payload = NOTIFICATION.payload(values_of(n))
+    ctx = by(None)
+    return (
+        Event("notification.update.start", API, payload, ctx, at),
+        Event("notification.update.end", API, payload, ctx, at),
+    )
+
+
 def _plain(value: Any) -> Any:
     """As JSON; times as oslo.versionedobjects writes them."""
     if isinstance(value, datetime.datetime):

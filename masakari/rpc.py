@@ -30,6 +30,8 @@ OPENSTACKS = "1.1"
 """Version 1 carries versioned objects.  We hear it, but do not speak it: what an engine of
 OpenStack does not understand of ours the sweep finds."""
 QUEUE_LENGTH = 1000
+FLUSH_S = 2.0
+"""So long the end of a process waits for what is still to be sent."""
 
 
 MEANWHILE = "engines look for work themselves, each [engine] sweep_interval seconds"
@@ -141,6 +143,11 @@ class EngineClient:
         """Some engine looks at the notification soon; returns at once, never raises."""
         if not self._sender.put(uuid):
             LOG.warning("notification %s: not announced on the bus, the sweep finds it", uuid)
+
+    def close(self) -> None:
+        """At the end of a process: what waits is sent, if that does not take long."""
+        if self._sender.close(FLUSH_S):
+            LOG.warning("the bus does not take messages: the sweep finds what they were about")
 
     def _send(self, uuid: str) -> None:
         try:

@@ -35,12 +35,17 @@ class Resource:
 
     def __call__(self, req: Request, **variables: str) -> webob.Response:
         """The answer of the method's operation, or 405."""
+        there = {
+            method: operation
+            for method, operation in self.operations.items()
+            if operation.since <= req.version
+        }
         try:
-            chosen = self.operations[req.http.method]
+            chosen = there[req.http.method]
         except KeyError:
             raise webob.exc.HTTPMethodNotAllowed(
                 f"The method {req.http.method} is not allowed here",
-                headers={"Allow": ", ".join(sorted(self.operations))},
+                headers={"Allow": ", ".join(sorted(there))},
             ) from None
         return chosen(req, **variables)
 

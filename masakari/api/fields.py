@@ -91,6 +91,20 @@ def enveloped(
     )
 
 
+def choice(*names: str) -> Shape:
+    """A body `{name: null}` with one of *names*."""
+    return Shape(
+        {
+            "type": "object",
+            "properties": {name: {"type": "null"} for name in names},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "examples": [{names[0]: None}],
+        }
+    )
+
+
 # ---- values
 
 
@@ -232,6 +246,7 @@ _REASONS: dict[str, Callable[[Any, Any], str]] = {
     "minLength": lambda wanted, value: "is empty",
     "maxLength": lambda wanted, value: f"is longer than {wanted} characters",
     "minProperties": lambda wanted, value: "is empty: at least one property is needed",
+    "maxProperties": lambda wanted, value: f"has more properties than {wanted}",
     "format": lambda wanted, value: f"{_quote(value)} {_fault(wanted, value)}",
 }
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from masakari import errors
-from masakari.api import fields
+from masakari.api import fields, versions
+from masakari.api.versions import Version
 
 TRUE = ("1", "t", "true", "on", "y", "yes")
 FALSE = ("0", "f", "false", "off", "n", "no")
@@ -21,6 +22,8 @@ class Filter:
     """The value; ValueError unless the text is of the schema."""
     fault: str
     """What is wrong with a text that is not."""
+    since: Version = versions.OLDEST
+    """In requests of older versions the parameter is none."""
 
     def value(self, name: str, text: str) -> object:
         """What the parameter *name* asks for; Invalid if that is nothing."""

@@ -9,6 +9,7 @@ from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
+from masakari.api.versions import Version
 from masakari.db.models import Host
 from masakari.db.query import Shown
 from masakari.errors import (
@@ -99,7 +100,7 @@ def index(req: Request, wanted: Json, segment_id: str) -> Json:
     """List the hosts of a segment."""
     page = req.page()
     segment, rows = db.hosts.page(req.database, segment_id, page, **wanted)
-    shown = segments.shape(segment)  # of all of them
+    shown = segments.shape(segment, req.version)  # of all of them
     return req.collection("hosts", page, [shape(row, shown) for row in rows])
 
 
@@ -121,7 +122,7 @@ def create(req: Request, body: Json, segment_id: str) -> Json:
     with announced(req, "host.create", given) as change:
         row = change.made(db.hosts.create(req.database, segment_id, **wanted))
     LOG.info("host %s created in segment %s: %s", row.uuid, segment_id, fields.told(wanted))
-    return {"host": _shape(row)}
+    return {"host": _shape(row, req.version)}
 
 
 @operation(
@@ -133,7 +134,7 @@ def create(req: Request, body: Json, segment_id: str) -> Json:
 )
 def show(req: Request, segment_id: str, host_id: str) -> Json:
     """Show a host."""
-    return {"host": _shape(db.hosts.get(req.database, segment_id, host_id))}
+    return {"host": _shape(db.hosts.get(req.database, segment_id, host_id), req.version)}
 
 
 @operation(
@@ -154,7 +155,7 @@ def update(req: Request, body: Json, segment_id: str, host_id: str) -> Json:
     with announced(req, "host.update", changes, _getting(req, segment_id, host_id)) as change:
         row = change.made(db.hosts.update(req.database, segment_id, host_id, changes))
     LOG.info("host %s (%s) changed: %s", row.uuid, row.name, fields.told(changes))
-    return {"host": _shape(row)}
+    return {"host": _shape(row, req.version)}
 
 
 @operation(
@@ -171,8 +172,8 @@ def delete(req: Request, segment_id: str, host_id: str) -> None:
     LOG.info("host %s deleted from segment %s", host_id, segment_id)
 
 
-def _shape(row: Host) -> Json:
-    return shape(row, segments.shape(row.failover_segment))
+def _shape(row: Host, version: Version) -> Json:
+    return shape(row, segments.shape(row.failover_segment, version))
 
 
 def _getting(req: Request, segment_id: str, host_id: str) -> Callable[[], Host]:

@@ -1,12 +1,13 @@
 """Notifications: what monitors report, and what became of it."""
 
+import functools
 import logging
 
 from masakari import db
 from masakari.api import fields, filters, replies
 from masakari.api.announcements import announced
 from masakari.api.fields import Json
-from masakari.api.operation import REPORT, operation
+from masakari.api.operation import REPORT, Action, operation
 from masakari.api.request import Request
 from masakari.db import steps
 from masakari.db.models import Notification
@@ -16,8 +17,10 @@ from masakari.errors import (
     HostNameUnknown,
     HostOnMaintenance,
     NotificationNotFound,
+    WrongStatus,
 )
 from masakari.states import (
+    OPEN_STATUSES,
     ClusterStatus,
     Event,
     HostStatus,
@@ -183,6 +186,7 @@ def create(req: Request, body: Json) -> Json:
             req.database,
             hostname=said["hostname"],
             duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
+            observes=req.world.conf.engine.observe_only,
             request_id=req.ctx.request_id,
             **seen,
         )
@@ -214,3 +218,35 @@ def show(req: Request, notification_id: str) -> Json:
             req.world.progress, row.notification_uuid
         )
     return {"notification": answer}
+
+
+ACTIONS = {
+    "cancel": Action(
+        RULE + "cancel",
+        "Cancel a recovery: nothing more is begun, and what runs is brought to its end.",
+    ),
+    "retry": Action(RULE + "retry", "Have a recovery that failed, or was ignored, tried again."),
+}
+
+
+@operation(
+    "POST",
+    "/notifications/{notification_id}/action",
+    since=(1, 4),
+    actions=ACTIONS,
+    body={(1, 4): fields.choice(*ACTIONS)},
+    status=202,
+    answer=replies.one("notification", NOTIFICATION),
+    faults=[NotificationNotFound, WrongStatus],
+)
+def act(req: Request, body: Json, notification_id: str) -> Json:
+    """Cancel a recovery, or have one that failed tried again."""
+    (action,) = body
+    do = db.brake.cancel if action == "cancel" else db.brake.retry
+    before = functools.partial(db.notifications.get, req.database, notification_id)
+    with announced(req, "notification.update", {}, before) as change:
+        row = change.made(do(req.database, notification_id))
+    LOG.info("notification %s: %s wanted, %s now", row.notification_uuid, action, row.status)
+    if row.status in OPEN_STATUSES:
+        req.world.engine.recover(row.notification_uuid)
+    return {"notification": shape(row)}

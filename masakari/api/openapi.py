@@ -36,6 +36,7 @@ _FAULTS = {
     400: "The request is malformed; the message names the field, or the parameter, and the reason.",
     401: "There is no token, or Keystone does not know it.",
     403: "The policy does not allow it.",
+    405: "The version that is asked for does not have it.",
     406: "The version in the header is none of this server's.",
     413: "The body is too large.",
     415: f"The body claims to be something else than {JSON}.",
@@ -190,7 +191,7 @@ def _tags(operations: Iterable[Operation]) -> dict[str, str]:
 
 
 def _operation(op: Operation, operations: Sequence[Operation]) -> Json:
-    who = f"Policy rule: `{op.rule}`." if op.rule else "Whoever has a token may ask."
+    who = _who(op)
     aliases = ", ".join(f"`/v1{path}`" for path in op.paths[1:])
     described: Json = {
         "operationId": _name(op),
@@ -200,12 +201,21 @@ def _operation(op: Operation, operations: Sequence[Operation]) -> Json:
         "parameters": _parameters(op),
         "responses": {str(op.status): _success(op, operations)} | _refusals(op),
     }
-    if op.rule:
-        described["x-openstack"] = {"policy": op.rule}
+    if op.rules:
+        described["x-openstack"] = {"policy": ", ".join(op.rules)}
+    if op.since > versions.OLDEST:
+        described.setdefault("x-openstack", {})["min-ver"] = versions.text(op.since)
     if op.body:
         schema = openapi_schemas.of_body(op.body)
         described["requestBody"] = {"required": True, "content": _content({JSON: schema})}
     return described
+
+
+def _who(op: Operation) -> str:
+    if op.actions:
+        rules = (f"`{name}`: `{action.rule}`" for name, action in op.actions.items())
+        return f"Policy rules: {', '.join(rules)}."
+    return f"Policy rule: `{op.rule}`." if op.rule else "Whoever has a token may ask."
 
 
 def _parameters(op: Operation) -> list[Json]:
@@ -219,15 +229,36 @@ def _parameters(op: Operation) -> list[Json]:
         for variable in _variables(op.paths[0])
     ]
     if op.filters is not None:
-        asked = {name: one.schema for name, one in op.filters.items()} | _paging(op)
+        asked = {name: _of_filter(one) for name, one in op.filters.items()} | _paging(op)
         parameters += [_in_query(name, schema) for name, schema in asked.items()]
-    return [*parameters, {"$ref": "#/components/parameters/version"}]
+    return [*parameters, _version_parameter(op)]
+
+
+def _of_filter(wanted: filters.Filter) -> Schema:
+    if wanted.since == versions.OLDEST:
+        return wanted.schema
+    return replies.since(wanted.since, wanted.schema)
+
+
+def _version_parameter(op: Operation) -> Json:
+    """The header; without it there is no operation that came later than the first version."""
+    if op.since == versions.OLDEST:
+        return {"$ref": "#/components/parameters/version"}
+    later = [versions.text(version) for version in versions.VERSIONS if version >= op.since]
+    words = [f"{versions.SERVICE_TYPE} {word}" for word in (*later, "latest")]
+    return {
+        "name": versions.HEADER,
+        "in": "header",
+        "required": True,
+        "description": "The version that is asked for.",
+        "schema": {"type": "string", "enum": words},
+    }
 
 
 def _in_query(name: str, schema: Schema) -> Json:
     words = openapi_schemas.published(schema)
-    said = {"description": words.pop("description")} if "description" in words else {}
-    return {"name": name, "in": "query", **said, "schema": words}
+    beside = {key: words.pop(key) for key in ("description", "x-openstack") if key in words}
+    return {"name": name, "in": "query", **beside, "schema": words}
 
 
 def _paging(op: Operation) -> dict[str, Schema]:
@@ -301,7 +332,8 @@ def _links(op: Operation, answer: Schema, operations: Sequence[Operation]) -> Js
 
 def _refusals(op: Operation) -> Json:
     always = {400, 401, 406, 413, 500, 503}
-    always |= {403} if op.rule else set()
+    always |= {403} if op.rules else set()
+    always |= {405} if op.since > versions.OLDEST else set()
     always |= {415} if op.body else set()
     declared: dict[int, list[type[errors.MasakariError]]] = {}
     for error in op.faults:

@@ -27,6 +27,8 @@ def published(schema: Any) -> Any:  # JSON: values of every kind
 def of_body(shapes: Mapping[Version, Shape]) -> Json:
     """The newest shape of a body, whose properties tell in which version they came."""
     newest: Json = published(shapes[max(shapes)].schema)
+    if len(shapes) == 1:
+        return newest
     ((key, inner),) = newest["properties"].items()
     for name, schema in inner["properties"].items():
         first = min(v for v, s in shapes.items() if name in _fields(s, key))

@@ -7,7 +7,9 @@
 
 *body* maps a version to the shape of bodies from that version on; *filters* are the parameters of a
 list, whose values the handler gets; *faults* are the errors beyond those that every operation
-answers with.  `openapi` makes the document of the API from all of it.
+answers with.  In requests of versions before *since* there is no such operation.  Where the one
+property of the body says what is to be done, each is one of *actions*, with a rule of its own.
+`openapi` makes the document of the API from all of it.
 """
 
 import inspect
@@ -33,6 +35,14 @@ REPORT = "rule:admin_api or rule:service_api"
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """One of the things that an operation may do."""
+
+    rule: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path."""
 
@@ -40,9 +50,9 @@ class Operation:
     paths: tuple[str, ...]
     handler: Handler
     rule: str | None
-    """None: whoever has a token"""
+    """None: whoever has a token, or whoever one of *actions* lets in"""
     check: str
-    """The default of the rule."""
+    """The default of the rules."""
     body: Mapping[Version, fields.Shape]
     filters: Mapping[str, Filter] | None
     """None: it is no list"""
@@ -51,6 +61,16 @@ class Operation:
     answer: fields.Schema | None
     """None: there is no body"""
     faults: Collection[type[errors.MasakariError]]
+    since: Version
+    actions: Mapping[str, Action]
+    """{property of the body: what it asks for}"""
+
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """{rule: what it allows}."""
+        if self.rule is not None:
+            return {self.rule: self.description}
+        return {action.rule: action.description for action in self.actions.values()}
 
     @property
     def label(self) -> str:
@@ -64,8 +84,7 @@ class Operation:
 
     def __call__(self, req: Request, **variables: str) -> webob.Response:
         """The answer: first the policy, then the body, then the deed."""
-        if self.rule is not None:
-            req.world.policy.authorize(self.rule, req.ctx)
+        self._authorize(req)
         arguments = [self._body(req)] if self.body else []
         if self.filters is not None:
             arguments.append(self._filters(req, self.filters))
@@ -76,14 +95,25 @@ class Operation:
             response.body = jsontext.dumps(answer)
         return response
 
-    def _body(self, req: Request) -> object:
+    def _authorize(self, req: Request) -> None:
+        """Raise Forbidden unless one of the rules allows it; which one, the body has to tell."""
+        rules = list(self.rules)
+        if len(rules) > 1 and any(req.world.policy.allows(rule, req.ctx) for rule in rules):
+            return
+        for rule in rules[:1]:
+            req.world.policy.authorize(rule, req.ctx)
+
+    def _body(self, req: Request) -> Json:
         value = req.body()
         current = max(version for version in self.body if version <= req.version)
         try:
             self.body[current].check(value)
         except errors.Invalid as exc:
             raise self._hint(value, current, exc) from exc
-        return value
+        body: Json = value  # type: ignore[assignment]  # every shape is that of an object
+        for name in self.actions.keys() & body:
+            req.world.policy.authorize(self.actions[name].rule, req.ctx)
+        return body
 
     def _filters(self, req: Request, filters: Mapping[str, Filter]) -> Json:
         """What is asked for, by the name that a Python argument can have."""
@@ -91,7 +121,7 @@ class Operation:
         return {
             name.replace("-", "_"): wanted.value(name, given[name])
             for name, wanted in filters.items()
-            if name in given
+            if name in given and req.version >= wanted.since
         }
 
     def _hint(self, value: object, current: Version, exc: errors.Invalid) -> errors.Invalid:
@@ -115,7 +145,7 @@ OPERATIONS: list[Operation] = []
 def operation(
     method: str,
     *paths: str,
-    rule: str | None,
+    rule: str | None = None,
     check: str | None = None,
     body: Mapping[Version, fields.Shape] | None = None,
     filters: Mapping[str, Filter] | None = None,
@@ -123,6 +153,8 @@ def operation(
     status: int = 200,
     answer: fields.Schema | None = None,
     faults: Collection[type[errors.MasakariError]] = (),
+    since: Version = versions.OLDEST,
+    actions: Mapping[str, Action] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare that the function answers *method* on *paths* (below /v1 or /v1/{project_id}).
 
@@ -145,6 +177,8 @@ def operation(
                 status,
                 answer,
                 faults,
+                since,
+                actions or {},
             )
         )
         return handler
@@ -159,13 +193,15 @@ def in_order() -> list[Operation]:
 
 def rules() -> Iterable[policy.DocumentedRuleDefault]:
     """One documented rule for each that operations name."""
-    ruled = sorted((op for op in in_order() if op.rule), key=lambda op: str(op.rule))
-    for rule, group in itertools.groupby(ruled, key=lambda op: op.rule):
-        ops = list(group)
+    ruled = sorted(
+        ((rule, op) for op in in_order() for rule in op.rules), key=lambda ruled: ruled[0]
+    )
+    for rule, group in itertools.groupby(ruled, key=lambda ruled: ruled[0]):
+        ops = [op for _, op in group]
         yield policy.DocumentedRuleDefault(
             name=rule,
             check_str=ops[0].check,
-            description=ops[0].description,
+            description=ops[0].rules[rule],
             operations=[{"method": op.method, "path": path} for op in ops for path in op.paths],
         )
 
@@ -178,11 +214,12 @@ def table() -> str:
             op.method,
             path or "(empty)",
             str(op.status),
-            op.rule or "-",
+            rule,
             " ".join(map(versions.text, sorted(op.body))) or "-",
         )
         for op in in_order()
         for path in op.paths
+        for rule in op.rules or ("-",)
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "".join(

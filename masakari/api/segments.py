@@ -1,5 +1,6 @@
 """Failover segments: groups of hosts that share a recovery method."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
+from masakari.api.versions import Version
 from masakari.db.models import Segment
 from masakari.db.query import Shown
 from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
@@ -25,15 +27,19 @@ _FIELDS: dict[str, fields.Schema] = {
     "description": fields.DESCRIPTION | {"examples": ["The rack at the window"]},
 }
 _FIELDS_1_2 = _FIELDS | {"enabled": fields.BOOLEAN}
+_FIELDS_1_4 = _FIELDS_1_2 | {"observe_only": fields.BOOLEAN}
+_FLAGS = ("enabled", "observe_only")
 _REQUIRED = ("name", "recovery_method", "service_type")
 
 CREATE = {
     (1, 0): fields.enveloped("segment", _FIELDS, required=_REQUIRED),
     (1, 2): fields.enveloped("segment", _FIELDS_1_2, required=_REQUIRED),
+    (1, 4): fields.enveloped("segment", _FIELDS_1_4, required=_REQUIRED),
 }
 UPDATE = {
     (1, 0): fields.enveloped("segment", _FIELDS, at_least=1),
     (1, 2): fields.enveloped("segment", _FIELDS_1_2, at_least=1),
+    (1, 4): fields.enveloped("segment", _FIELDS_1_4, at_least=1),
 }
 
 SEGMENT = replies.record(
@@ -46,6 +52,7 @@ SEGMENT = replies.record(
         "enabled": replies.FLAG,
         "description": replies.maybe(replies.TEXT),
         "recovery_method": replies.word(RecoveryMethod),
+        "observe_only": replies.since((1, 4), replies.FLAG),
         **replies.ROW,
     },
 )
@@ -53,11 +60,13 @@ FILTERS = {
     "recovery_method": filters.TEXT,
     "service_type": filters.TEXT,
     "enabled": filters.FLAG,
+    "observe_only": dataclasses.replace(filters.FLAG, since=(1, 4)),
 }
 
 
-def shape(row: Segment | Shown) -> Json:
-    """A segment as replies show it."""
+def shape(row: Segment | Shown, version: Version) -> Json:
+    """A segment as replies of the version show it."""
+    observed = {"observe_only": row.observe_only} if version >= (1, 4) else {}
     return {
         "id": row.id,
         "uuid": row.uuid,
@@ -66,6 +75,7 @@ def shape(row: Segment | Shown) -> Json:
         "enabled": row.enabled,
         "description": row.description,
         "recovery_method": row.recovery_method,
+        **observed,
         "created_at": fields.stamp(row.created_at),
         "updated_at": fields.stamp(row.updated_at),
         "deleted_at": fields.stamp(row.deleted_at),
@@ -85,7 +95,7 @@ def index(req: Request, wanted: Json) -> Json:
     """List failover segments."""
     page = req.page()
     rows = db.segments.page(req.database, page, **wanted)
-    return req.collection("segments", page, [shape(row) for row in rows])
+    return req.collection("segments", page, [shape(row, req.version) for row in rows])
 
 
 @operation(
@@ -99,12 +109,12 @@ def index(req: Request, wanted: Json) -> Json:
 )
 def create(req: Request, body: Json) -> Json:
     """Create a failover segment."""
-    wanted = fields.booleans(body["segment"], "enabled")
+    wanted = fields.booleans(body["segment"], *_FLAGS)
     given = {"description": None, "enabled": True, **wanted}
     with announced(req, "segment.create", given) as change:
         row = change.made(db.segments.create(req.database, **wanted))
     LOG.info("segment %s created: %s", row.uuid, fields.told(wanted))
-    return {"segment": shape(row)}
+    return {"segment": shape(row, req.version)}
 
 
 @operation(
@@ -116,7 +126,7 @@ def create(req: Request, body: Json) -> Json:
 )
 def show(req: Request, segment_id: str) -> Json:
     """Show a failover segment."""
-    return {"segment": shape(db.segments.get(req.database, segment_id))}
+    return {"segment": shape(db.segments.get(req.database, segment_id), req.version)}
 
 
 @operation(
@@ -128,12 +138,15 @@ def show(req: Request, segment_id: str) -> Json:
     faults=[SegmentNotFound, SegmentExists, SegmentUnderRecovery],
 )
 def update(req: Request, body: Json, segment_id: str) -> Json:
-    """Change a failover segment; during a recovery only `enabled` can be set to false."""
-    changes = fields.booleans(body["segment"], "enabled")
+    """Change a failover segment; during a recovery only `enabled` can be set to false.
+
+    From version 1.4 on `observe_only` can be set to true, too.
+    """
+    changes = fields.booleans(body["segment"], *_FLAGS)
     with announced(req, "segment.update", changes, _getting(req, segment_id)) as change:
         row = change.made(db.segments.update(req.database, segment_id, changes))
     LOG.info("segment %s changed: %s", row.uuid, fields.told(changes))
-    return {"segment": shape(row)}
+    return {"segment": shape(row, req.version)}
 
 
 @operation(

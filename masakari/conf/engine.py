@@ -139,6 +139,14 @@ ENGINE_OPTS: list[cfg.Opt] = [
         "patterns (YAML). Read again at SIGHUP. Without it only VMs that other services manage "
         "are left alone: the amphorae of Octavia.",
     ),
+    cfg.BoolOpt(
+        "observe_only",
+        default=False,
+        mutable=True,
+        help="Whether engines only observe, in every segment: what they would do is planned and "
+        "recorded, and nothing is done. What has begun before is brought to its end. The API uses "
+        "it, too: what was observed is no duplicate of what is reported when it is off again.",
+    ),
     cfg.IntOpt(
         "evacuation_timeout",
         default=3600,

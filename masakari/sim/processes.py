@@ -141,7 +141,7 @@ class ApiServer:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Response:
         request = webob.Request.blank(path, method=method)
-        request.headers["OpenStack-API-Version"] = "instance-ha 1.3"
+        request.headers["OpenStack-API-Version"] = "instance-ha 1.4"
         if body is not None:
             request.content_type = "application/json"
             request.body = json.dumps(body).encode()

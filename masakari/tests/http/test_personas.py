@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from masakari import db
-from masakari.api import operation
+from masakari.api import operation, versions
 from masakari.db.vmoves import NewMove
 from masakari.sim.keystone import project_id
 from masakari.tests.http.client import Client, host_stopped
@@ -119,12 +119,15 @@ def call(operator, database):
         if "{vmove_id}" in path:
             things["vmove_id"] = make_move(things["notification_id"])
         body = body_of(path, number, host) if op.body else None
-        return client.send(method, path.format(**things), body)
+        version = versions.text(op.since)
+        return client.send(method, path.format(**things), body, version=version)
 
     return call
 
 
 def body_of(path, number, host):
+    if path.endswith("/action"):
+        return {"cancel": None}
     if "/hosts" in path:
         return {"host": {"name": host, "type": "COMPUTE", "control_attributes": "SSH"}}
     if "/segments" in path:

@@ -5,7 +5,7 @@ import pytest
 VERSION = {
     "id": "v1.0",
     "status": "CURRENT",
-    "version": "1.3",
+    "version": "1.4",
     "min_version": "1.0",
     "updated": "2016-07-01T11:33:21Z",
 }
@@ -114,7 +114,8 @@ def test_proxy_headers_count_where_they_are_enabled(root, conf, enabled, url):
         ("instance-ha 1.0", "1.0"),
         ("instance-ha 1.1", "1.1"),
         ("instance-ha 1.3", "1.3"),
-        ("instance-ha latest", "1.3"),
+        ("instance-ha 1.4", "1.4"),
+        ("instance-ha latest", "1.4"),
         ("INSTANCE-HA 1.1", "1.1"),
         ("masakari 1.2", "1.0"),
         ("compute 2.53", "1.0"),
@@ -141,14 +142,14 @@ def test_malformed_version_is_a_bad_request(api, version):
     assert "OpenStack-API-Version" not in refused.headers
 
 
-@pytest.mark.parametrize("version", ["1.4", "2.0", "9" * 20 + ".0", "1." + "9" * 5000])
+@pytest.mark.parametrize("version", ["1.5", "2.0", "9" * 20 + ".0", "1." + "9" * 5000])
 def test_unknown_version_is_not_acceptable(api, version):
     for refused in (
         api.get("/segments", version=version),
         api.post("/segments", {}, version=version),
     ):
         assert (refused.status, refused.error[0]) == (406, "masakariFault")
-        assert "1.3" in refused.error[1]
+        assert "1.4" in refused.error[1]
         assert len(refused.error[1]) < 200
         assert refused.headers["Vary"] == "OpenStack-API-Version"
         assert "OpenStack-API-Version" not in refused.headers

@@ -30,6 +30,8 @@ PUBLISHED_RULES = {
         for action in ("create", "update", "delete")
     },
     "os_masakari_api:notifications:create": REPORT,
+    "os_masakari_api:notifications:cancel": ADMIN,
+    "os_masakari_api:notifications:retry": ADMIN,
 }
 
 
@@ -63,3 +65,12 @@ def test_rules_of_operations_say_where_they_apply():
 
 def test_tools_get_an_enforcer_that_knows_the_rules():
     assert set(PUBLISHED_RULES) <= {rule.name for rule in policy.list_rules()}
+
+
+def test_each_action_has_a_rule_of_its_own():
+    rules = {r.name: r for r in policy.list_rules()}
+    cancel, retry = (rules[f"os_masakari_api:notifications:{a}"] for a in ("cancel", "retry"))
+
+    where = [{"method": "POST", "path": "/notifications/{notification_id}/action"}]
+    assert cancel.operations == retry.operations == where
+    assert cancel.description != retry.description
