@@ -15,7 +15,7 @@ from masakari.clock import wait_until
 from masakari.cloud import ComputeService
 from masakari.engine import announcements
 from masakari.engine.world import Job
-from masakari.errors import HostReturned, LeaseLost, ServiceStillUp
+from masakari.errors import HostReturned, LeaseLost, RecoveryCancelled, ServiceStillUp
 from masakari.states import Proof
 
 LOG = log.getLogger(__name__)
@@ -31,13 +31,15 @@ def describe(service: ComputeService) -> str:
 def await_down(job: Job, service: ComputeService) -> ComputeService:
     """The host's service, which Nova reports down, or a monitor reported started.
 
-    Raises ServiceStillUp when `wait_period_after_service_update` seconds pass before it does.
+    Raises ServiceStillUp when `wait_period_after_service_update` seconds pass before it does, and
+    RecoveryCancelled.
     """
     world, seen = job.world, [service]
     timeout_s = world.conf.wait_period_after_service_update
 
     def is_down() -> bool:
         job.lease.check()
+        refuse_cancelled(job)
         if not seen[-1].is_down:
             seen.append(cloud.service_of(world.cloud, service.host))
         return seen[-1].is_down or db.notifications.started_after(world.database, job.notification)
@@ -46,6 +48,12 @@ def await_down(job: Job, service: ComputeService) -> ComputeService:
     if not wait_until(world.clock, is_down, timeout_s, every, soonest=0.1):
         raise ServiceStillUp(host=service.host, waited_s=timeout_s, seen=describe(seen[-1]))
     return seen[-1]
+
+
+def refuse_cancelled(job: Job) -> None:
+    """Raise RecoveryCancelled if an operator has cancelled the notification."""
+    if db.brake.is_cancelled(job.world.database, job.uuid):
+        raise RecoveryCancelled(what="nothing was moved")
 
 
 def record(job: Job, service: ComputeService) -> None:
@@ -96,6 +104,13 @@ def void(job: Job, sign: str) -> None:
         raise LeaseLost(notification=uuid)
 
 
+def have_left(job: Job) -> bool:
+    """Whether a VM has left the host because of this notification, or has begun to."""
+    n = job.notification
+    moves = db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt + 1, 1)
+    return any(m.start_time is not None for m in moves)
+
+
 def welcome_back(job: Job, service: ComputeService, sign: str) -> None:
     """The host is up and nothing was moved: what we changed is undone.  Raises HostReturned."""
     undo(job, service)
@@ -103,11 +118,15 @@ def welcome_back(job: Job, service: ComputeService, sign: str) -> None:
 
 
 def undo(job: Job, service: ComputeService) -> None:
-    """The host is in service as before its recovery began, unless somebody else changed that."""
+    """The host is in service as before its recovery began, unless somebody else changed that.
+
+    Where VMs have left it, before the recovery was retried, Nova places none there.
+    """
     world = job.world
     job.lease.check()
     ours = world.conf.host_failure.service_disable_reason
-    if service.disabled_reason and ours.startswith(service.disabled_reason):  # Nova keeps 255
+    is_ours = service.disabled_reason and ours.startswith(service.disabled_reason)  # Nova keeps 255
+    if is_ours and not have_left(job):
         world.cloud.enable_service(service, leave=job.lease.check)
     is_over = db.hosts.end_maintenance(world.database, job.host.uuid, by=job.uuid)
     announcements.host_changed(job, is_over)

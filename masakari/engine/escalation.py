@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from masakari import db
 from masakari.db.models import VmRecovery
 from masakari.engine.world import Job
-from masakari.states import VmAction
+from masakari.errors import RecoveryIgnored
+from masakari.states import Reason, VmAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ def plan(job: Job) -> VmAction:
     return decide(_within_window(job), _limits(job))
 
 
+def refuse_nothing(job: Job) -> None:
+    """Raise RecoveryIgnored where nothing may be done for any VM."""
+    limits = _limits(job)
+    if limits.restarts == limits.relocations == 0:
+        raise RecoveryIgnored(
+            "Neither restarts nor relocations of VMs are allowed.", reason=Reason.EXCLUDED
+        )
+
+
 def after_failed_restart(job: Job) -> VmAction:
     """What this attempt does after its restart failed: RESTART means nothing more."""
     limits = _limits(job)
@@ -70,9 +80,9 @@ def _limits(job: Job) -> Limits:
 
 def _within_window(job: Job) -> list[VmRecovery]:
     world = job.world
-    window = datetime.timedelta(seconds=world.conf.instance_failure.restart_window)
-    return db.vm_recoveries.history(
-        world.database,
-        job.vm,
-        since=world.clock.now() - window,
+    since = world.clock.now() - datetime.timedelta(
+        seconds=world.conf.instance_failure.restart_window
     )
+    if job.notification.retried_at is not None:  # somebody has looked, and it counts anew
+        since = max(since, job.notification.retried_at)
+    return db.vm_recoveries.history(world.database, job.vm, since=since)

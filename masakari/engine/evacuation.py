@@ -144,6 +144,7 @@ class Evacuation:
         self._plan = treatment(move.vm_state, move.task_state, move.power_state)
         self._locked = move.locked
         self._maybe_asked_for = maybe_asked_for
+        self._was_reset = False
         self._wanted = job.spare.name if job.spare else None
         self._since = job.world.clock.monotonic()
 
@@ -226,6 +227,8 @@ class Evacuation:
         """
         if self._wanted is not None:
             raise error
+        if db.brake.is_cancelled(self._world.database, self._job.uuid):
+            raise LeftAlone(message=db.vmoves.CANCELLED)
         LOG.warning("VM %s: %s Evacuating again", self._id, error)
 
     def _look(self) -> tuple[Server, Migration | None]:
@@ -257,7 +260,7 @@ class Evacuation:
 
     def _wait_for(self, running: Migration) -> str | None:
         LOG.info("VM %s: Nova's evacuation %s runs already, waiting for it", self._id, running.id)
-        db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked)
+        self._start()
         return self._await_arrival(self._watcher.expect(self._id, running.id - 1))
 
     def _was_asked_for(self, newest: int) -> bool:
@@ -279,9 +282,10 @@ class Evacuation:
         self._may_begin()
         if self._watcher.owner_locked(self._id) and not self._move.locked:
             return
-        self._locked = True
         # the mark comes first: after a crash exactly our locks are known
-        db.vmoves.will_lock(self._world.database, self._move.uuid)
+        if not db.vmoves.will_lock(self._world.database, self._move.uuid):
+            raise LeftAlone(message=db.vmoves.CANCELLED)
+        self._locked = True
         self._world.cloud.lock(self._id, LOCK_REASON, leave=self._may_begin)
 
     def _ask(self, server: Server, flight: Flight) -> None:
@@ -289,8 +293,9 @@ class Evacuation:
         world = self._world
         if server.task_state is not None or (self._plan.reset and server.vm_state != "error"):
             world.cloud.reset_state(self._id, "error", leave=self._may_begin)
+            self._was_reset = True
         # before it is asked for: after a crash only these requests may be on their way
-        db.vmoves.start(world.database, self._move.uuid, lock=self._locked)
+        self._start()
         for last in (False, False, True):
             try:
                 world.cloud.evacuate(self._id, self._wanted, leave=self._may_begin)
@@ -302,17 +307,23 @@ class Evacuation:
                     raise
         flight.began = world.clock.monotonic()
 
+    def _start(self) -> None:
+        """The move is ongoing.  Raises LeftAlone if an operator has cancelled it before."""
+        if not db.vmoves.start(self._world.database, self._move.uuid, lock=self._locked):
+            raise LeftAlone(message=db.vmoves.CANCELLED)
+
     def _may_begin(self) -> None:
         self._job.lease.check()
         if self._watcher.stop_reason is not None:
             raise LeftAlone(message=f"The VM was left where it was: {self._watcher.stop_reason}.")
 
     def _leave_alone(self, why: LeftAlone) -> str:
-        """Why; a VM on a host that lives, which we have left in error, is given back to Nova.
+        """Why; a VM that we have left in error is given back to Nova.
 
-        Nova then looks itself whether the VM runs.
+        Nova then looks itself whether the VM runs, where its host lives.
         """
-        if self._watcher.sign_of_life is None or self._move.vm_state == "error":
+        was_touched = self._was_reset or self._watcher.sign_of_life is not None
+        if not was_touched or self._move.vm_state == "error":
             return str(why)
         cloud = self._world.cloud
         try:
@@ -370,14 +381,17 @@ class Evacuation:
         return seen[-1].vm_state
 
     def _finish(self, status: VMoveStatus, dest: str | None, message: str | None) -> None:
-        db.vmoves.finish(
+        is_locked = self._locked and not self._unlock()
+        is_over = db.vmoves.finish(
             self._world.database,
             self._move.uuid,
             status=status,
             dest_host=dest,
             message=message,
-            locked=self._locked and not self._unlock(),
+            locked=is_locked,
         )
+        if self._locked and not is_locked and not is_over:  # it was over already: cancelled
+            db.vmoves.unlocked(self._world.database, self._move.uuid)
         self._world.meter.count(metrics.EVACUATIONS, status)
         if self._job.spare is not None and status == VMoveStatus.SUCCEEDED:
             self._job.spare.landed(dest)

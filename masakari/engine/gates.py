@@ -113,8 +113,9 @@ def has_not_started_again(n: Notification, facts: Facts) -> Verdict | None:
     if not facts.started_again:
         return None
     what = "process" if n.type == NotificationType.PROCESS else "host"
+    more = "anything" if n.retried_at is None else "anything more"
     return _ignore(
-        Reason.CANCELLED, f"The {what} was reported started again before anything was done."
+        Reason.CANCELLED, f"The {what} was reported started again before {more} was done."
     )
 
 

@@ -27,6 +27,7 @@ class DisableComputeServiceTask(Step):
             if _look_for_life(self, service) is None:
                 self.say(f"Host {host_name} was proven dead before.", 1.0)
             return
+        death.refuse_cancelled(job)
         if service.is_enabled:
             self.say(f"Disabling compute service on host {host_name}.", 0.0)
             reason = world.conf.host_failure.service_disable_reason
@@ -55,11 +56,9 @@ class PrepareHAEnabledInstancesTask(Step):
         self.say(f"VMs on host {host_name}: {len(servers)}.", 0.3)
         rules = _rules(job)
         self._tell_of(servers, rules)
-        chosen = _choose(job, servers, rules)
+        new = _choose(job, servers, rules)
         job.lease.check()
-        moves = db.vmoves.prepare(
-            world.database, n.notification_uuid, n.attempt, job.chapter, chosen
-        )
+        moves = db.vmoves.prepare(world.database, n.notification_uuid, n.attempt, job.chapter, new)
         taken = [m for m in moves if m.status != VMoveStatus.IGNORED]
         left = len(moves) - len(taken)
         self.say(f"VMs to be recovered: {len(taken)}, left alone: {left}.", 0.8)
@@ -76,9 +75,12 @@ class PrepareHAEnabledInstancesTask(Step):
 
 def to_be_moved(job: Job) -> list[NewMove]:
     """The VMs that are on the host and are not to stay there."""
-    servers = job.world.cloud.servers_on(job.host.name)
-    chosen = _choose(job, servers, _rules(job))
-    return [m for m in chosen if m.status == VMoveStatus.PENDING]
+    return [m for m in chosen(job) if m.status == VMoveStatus.PENDING]
+
+
+def chosen(job: Job) -> list[NewMove]:
+    """The VMs that are on the host, in their order; those that are to stay are `ignored`."""
+    return _choose(job, job.world.cloud.servers_on(job.host.name), _rules(job))
 
 
 def _rules(job: Job) -> selection.Rules:
@@ -195,9 +197,7 @@ def _look_for_life(step: Step, service: ComputeService) -> str | None:
     sign = death.sign_of_life(job, service)
     if sign is None:
         return None
-    moves = db.vmoves.of_attempt(job.world.database, n.notification_uuid, n.attempt)
-    moves += db.vmoves.previous(job.world.database, n.notification_uuid, n.attempt, 1)
-    if any(m.start_time is not None for m in moves):
+    if n.proof is not None and death.have_left(job):
         step.say(f"VMs that are still on host {service.host} stay: {sign}.", 0.0)
         return sign
     db.vmoves.abandon(

@@ -20,6 +20,7 @@ from masakari.engine.world import Job
 from masakari.errors import (
     CloudConflict,
     CloudNotFound,
+    RecoveryCancelled,
     RecoveryEnded,
     RecoveryError,
     RecoveryIgnored,
@@ -42,9 +43,7 @@ class InstanceStep(Step):
 
     def look(self) -> Server:
         """The VM, which is idle and may be acted upon.  Raises what says why it may not."""
-        server = self.await_seen(
-            "to become idle", lambda s: s.task_state is None, _power_off_s, Reason.VM_BUSY
-        )
+        server = self.await_seen("to become idle", self._is_idle, _power_off_s, Reason.VM_BUSY)
         problem = vm_checks.judge(server, self._facts(server))
         if problem is not None:
             self.say(problem.text, 1.0)
@@ -135,6 +134,16 @@ class InstanceStep(Step):
         return seen[-1]
 
     # ---- within
+
+    def _is_idle(self, server: Server) -> bool:
+        if server.task_state is None:
+            return True
+        job = self.job
+        done = db.vm_recoveries.of_notification(job.world.database, job.uuid)
+        has_begun = any(r.attempt == job.notification.attempt for r in done)
+        if not has_begun and db.brake.is_cancelled(job.world.database, job.uuid):
+            raise RecoveryCancelled(what="nothing was done with the VM")
+        return False
 
     def _facts(self, server: Server) -> vm_checks.Facts:
         world, n = self.job.world, self.job.notification

@@ -40,7 +40,7 @@ def is_delayed(world: World, uuid: str) -> bool:
     if not delay_s or n.status != NotificationStatus.NEW or n.created_at is None:
         return False
     is_start = n.payload.get("event") == Event.STARTED
-    if is_start or db.notifications.started_after(world.database, n):
+    if is_start or n.retried_at is not None or db.notifications.started_after(world.database, n):
         return False
     until = n.created_at + datetime.timedelta(seconds=delay_s)
     if until <= world.clock.now():

@@ -4,6 +4,7 @@ Without nova-compute Nova cannot act on the host, so its service takes no new VM
 on maintenance until the process runs again.  No other process puts a host on maintenance.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 from oslo_config import cfg
@@ -16,8 +17,19 @@ from masakari.engine import announcements
 from masakari.engine.gates import Verdict
 from masakari.engine.step import Step
 from masakari.engine.world import Job
-from masakari.errors import HostTaken, RecoveryError
-from masakari.states import Event, NotificationStatus, ProcessAction, Reason
+from masakari.errors import (
+    HostTaken,
+    NotificationNotFound,
+    RecoveryCancelled,
+    RecoveryError,
+)
+from masakari.states import (
+    Event,
+    NotificationStatus,
+    NotificationType,
+    ProcessAction,
+    Reason,
+)
 
 LOG = log.getLogger(__name__)
 
@@ -52,6 +64,8 @@ class DisableComputeNodeTask(Step):
     def execute(self, process_name: str, host_name: str) -> None:
         """Disable the compute service, unless it is disabled already."""
         job = self.job
+        if db.brake.is_cancelled(job.world.database, job.uuid):
+            raise RecoveryCancelled(what=f"host {host_name} stays as it is")
         service = cloud.service_of(job.world.cloud, host_name)
         if not service.is_enabled:
             why = f" ({service.disabled_reason})" if service.disabled_reason else ""
@@ -100,14 +114,10 @@ def disabled(job: Job, answer: Answer) -> Verdict:
 def started(job: Job) -> Verdict:
     """What the process's failure had changed is undone, and nothing else."""
     host, name = job.host, job.notification.payload["process_name"]
+    recorded = only_recorded(job)
+    if recorded is not None:
+        return recorded
     ours = answer(job.world.conf, name)
-    newest = db.notifications.newest_process_events(job.world.database, host.uuid).get(name)
-    if newest is not None and newest.id > job.notification.id:
-        text = f"Process {name} on host {host.name} was reported again since: recorded."
-        return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)
-    if not ours.disables:
-        text = f"Process {name} on host {host.name} has started: recorded, nothing is to be undone."
-        return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)
     undone = [f"Process {name} has started"]
     if ours.marks and announcements.host_changed(
         job, db.hosts.end_process_maintenance(job.world.database, host.uuid)
@@ -116,6 +126,19 @@ def started(job: Job) -> Verdict:
     undone.append(_enable(job))
     text = f"{undone[0]}: {', '.join(undone[1:])}."
     return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_STARTED, text)
+
+
+def only_recorded(job: Job) -> Verdict | None:
+    """Why nothing is to be undone although a process has started; None: something may be."""
+    host, name = job.host, job.notification.payload["process_name"]
+    newest = db.notifications.newest_process_events(job.world.database, host.uuid).get(name)
+    if newest is not None and newest.id > job.notification.id:
+        text = f"Process {name} on host {host.name} was reported again since: recorded."
+    elif not answer(job.world.conf, name).disables:
+        text = f"Process {name} on host {host.name} has started: recorded, nothing is to be undone."
+    else:
+        return None
+    return Verdict(NotificationStatus.FINISHED, Reason.PROCESS_RECORDED, text)
 
 
 def _enable(job: Job) -> str:
@@ -135,6 +158,26 @@ def _enable(job: Job) -> str:
         return f"its compute service stays disabled because of {', '.join(down)}"
     world.cloud.enable_service(service, leave=job.lease.check)
     return "its compute service is enabled again"
+
+
+def would_enable(job: Job) -> bool:
+    """Whether what a process's failure had changed on the host is still so."""
+    world, host = job.world, job.host
+    service = cloud.service_of(world.cloud, host.name)
+    is_disabled = not service.is_enabled and _is_ours(
+        service, world.conf.process_failure.service_disable_reason
+    )
+    return is_disabled or is_marked(job)
+
+
+def is_marked(job: Job) -> bool:
+    """Whether the host is on maintenance because of a process."""
+    if job.host.maintenance_by is None:
+        return False
+    with contextlib.suppress(NotificationNotFound):
+        by = db.notifications.get(job.world.database, job.host.maintenance_by)
+        return by.type == NotificationType.PROCESS
+    return False
 
 
 def _is_ours(service: ComputeService, reason: str) -> bool:

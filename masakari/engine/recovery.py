@@ -9,7 +9,16 @@ from oslo_log import log
 
 from masakari import alarms, db, metrics
 from masakari.db.models import Host, Notification
-from masakari.engine import announcements, gates, patience, process, stages, stories, vm_events
+from masakari.engine import (
+    announcements,
+    gates,
+    observation,
+    patience,
+    process,
+    stages,
+    stories,
+    vm_events,
+)
 from masakari.engine.alarms import raise_now
 from masakari.engine.gates import Verdict
 from masakari.engine.leases import Lease, Leases
@@ -19,6 +28,7 @@ from masakari.errors import (
     LeaseLost,
     MasakariError,
     NotificationNotFound,
+    RecoveryCancelled,
     RecoveryEnded,
 )
 from masakari.states import Event, NotificationStatus, NotificationType, Reason, VMoveStatus
@@ -27,6 +37,10 @@ LOG = log.getLogger(__name__)
 
 MESSAGE_LENGTH = 1000
 """Longest message that is stored with a notification, in characters."""
+
+
+_NO_ALARM = (Reason.HOST_FAILED, Reason.CANCELLED_BY_OPERATOR)
+"""Of what ended so nobody need be told: something else is tried first, or it was wanted."""
 
 
 def recover(world: World, leases: Leases, uuid: str) -> None:
@@ -46,7 +60,7 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
         if host is not None:
             job = Job(world, n, host, lease, claimed_at=world.clock.monotonic())
             if verdict is None:
-                verdict = stories.tell(job)
+                verdict = (observation if observation.is_due(job) else stories).tell(job)
             else:
                 stories.call_off(job)
         outcome.judged(verdict)
@@ -74,6 +88,8 @@ def _is_under_way(world: World, n: Notification) -> bool:
 
 
 def _has_begun(n: Notification, host: Host) -> bool:
+    if n.retried_at is not None and n.proof is None:
+        return False
     return n.attempt > 1 or host.maintenance_by == n.notification_uuid
 
 
@@ -113,7 +129,7 @@ class Outcome:
         self._notification = notification
         self.status = NotificationStatus.ERROR
         self.reason = Reason.UNEXPECTED
-        self.message = str(Reason.UNEXPECTED)
+        self.message = self.said = str(Reason.UNEXPECTED)
         self.not_before: datetime.datetime | None = None
         self.is_counted = True
         self.needs_an_operator = True
@@ -142,7 +158,8 @@ class Outcome:
         self.status = status
         self.reason = reason
         bad = status in (NotificationStatus.ERROR, NotificationStatus.FAILED)
-        self.needs_an_operator = bad and reason != Reason.HOST_FAILED
+        self.needs_an_operator = bad and reason not in _NO_ALARM
+        self.said = f"{reason}: {text}".removesuffix(".")
         self.message = f"{reason}: {text}"[: MESSAGE_LENGTH - len(then)] + then
 
 
@@ -181,16 +198,12 @@ def settling(world: World, n: Notification, lease: Lease) -> Iterator[Outcome]:
 
 def _settle(world: World, n: Notification, outcome: Outcome) -> None:
     uuid = n.notification_uuid
-    settled = db.leases.settle(
-        world.database,
-        uuid,
-        owner=world.owner,
-        status=outcome.status,
-        message=outcome.message,
-        not_before=outcome.not_before,
-        is_counted=outcome.is_counted,
-    )
-    if not settled:
+    is_settled = _store(world, uuid, outcome)
+    if not is_settled and db.brake.is_cancelled(world.database, uuid):
+        end = RecoveryCancelled(what=f"it is not tried again after {outcome.said}")
+        outcome.end(end.ends_as, Reason.CANCELLED_BY_OPERATOR, str(end))
+        is_settled = _store(world, uuid, outcome)
+    if not is_settled:
         raise LeaseLost(notification=uuid)
     world.meter.count(metrics.TRIES, n.type, outcome.status, outcome.reason)
     announcements.ended(world, n, outcome.status, outcome.fault)
@@ -202,6 +215,18 @@ def _settle(world: World, n: Notification, outcome: Outcome) -> None:
     alarm = alarms.GIVEN_UP if is_final else alarms.FAILING
     LOG.error("%s %s", alarm.code, said)
     raise_now(world, alarm, uuid, said)
+
+
+def _store(world: World, uuid: str, outcome: Outcome) -> bool:
+    return db.leases.settle(
+        world.database,
+        uuid,
+        owner=world.owner,
+        status=outcome.status,
+        message=outcome.message,
+        not_before=outcome.not_before,
+        is_counted=outcome.is_counted,
+    )
 
 
 def _let_go(world: World, uuid: str, lease: Lease) -> None:

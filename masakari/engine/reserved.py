@@ -75,7 +75,25 @@ def taken(job: Job, tried: Collection[str]) -> Iterator["Spare"]:
                 raise
             spare.settle()
             return
-    raise NoReservedHost(
+    raise _none(job, wrong)
+
+
+def would_take(job: Job) -> Host:
+    """The reserved host that `taken` would try first.  Raises NoReservedHost."""
+    world = job.world
+    found = db.hosts.reserved_hosts(world.database, job.host.failover_segment_id, by=job.uuid)
+    aggregates = world.cloud.aggregates() if found else []
+    wrong: list[str] = []
+    for host in _by_fit(job, found, aggregates):
+        problem = _problem(job, host, aggregates)
+        if problem is None:
+            return host
+        wrong.append(f"{host.name} {problem}")
+    raise _none(job, wrong)
+
+
+def _none(job: Job, wrong: Sequence[str]) -> NoReservedHost:
+    return NoReservedHost(
         segment=job.host.failover_segment.name,
         host=job.host.name,
         why=f" ({', '.join(wrong)})" if wrong else "; there is none",

@@ -19,7 +19,7 @@ from masakari.engine import task_events
 from masakari.engine.flows import Chapter
 from masakari.engine.step import Step
 from masakari.engine.world import Job
-from masakari.errors import DatabaseUnavailable, MasakariError, TaskFailed
+from masakari.errors import DatabaseUnavailable, MasakariError, RecoveryCancelled, TaskFailed
 
 LOG = log.getLogger(__name__)
 
@@ -36,16 +36,19 @@ def told(job: Job) -> dict[str, int]:
     }
 
 
-def run(job: Job, chapter: Chapter) -> None:
-    """Every step has run, in this engine or in one before it.
+def run(job: Job, chapter: Chapter) -> dict[str, Any]:
+    """Every step has run, in this engine or in one before it: {its name: what it returned}.
 
-    Raises what a step raised, LeaseLost and DatabaseUnavailable.
+    Raises what a step raised, LeaseLost and DatabaseUnavailable, and RecoveryCancelled where an
+    operator has cancelled the notification before the chapter was begun.
     """
     with _store(job) as connection:
         book = _book(job, chapter.book, connection)
         left = _unfinished(job, book)
         if left is not None and left.state == states.SUCCESS:
-            return
+            return {atom.name: atom.results for atom in left}
+        if left is None and db.brake.is_cancelled(job.world.database, job.uuid):
+            raise RecoveryCancelled(what="no further step is begun")
         engine = _resumed(job, chapter, book, left)
         if engine is None:
             engine = _load(job, chapter, book, _new_detail(job, chapter, connection, book))
@@ -61,6 +64,7 @@ def run(job: Job, chapter: Chapter) -> None:
         except Exception as e:
             LOG.exception("notification %s: %s: unexpected error", job.uuid, chapter.name)
             raise _failure(chapter, engine, e) from e
+        return {step.name: engine.storage.get(step.name) for step in chapter.steps}
 
 
 def _failure(chapter: Chapter, engine: Any, error: Exception) -> TaskFailed:

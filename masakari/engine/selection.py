@@ -82,10 +82,11 @@ def _why_not(server: Server, vm_state: str | None, rules: Rules) -> str | None:
 
 
 def earliest(moves: Iterable[VMove]) -> dict[str, VMove]:
-    """For each VM the move of the first chapter that had it."""
+    """For each VM the move of the first chapter that had it, and its state."""
     found: dict[str, VMove] = {}
     for move in sorted(moves, key=lambda m: (m.attempt, m.chapter)):
-        found.setdefault(move.instance_uuid, move)
+        if move.vm_state is not None:
+            found.setdefault(move.instance_uuid, move)
     return found
 
 
@@ -93,6 +94,6 @@ def _state(
     server: Server, before: Mapping[str, VMove]
 ) -> tuple[str | None, str | None, int | None]:
     move = before.get(server.id)
-    if move is not None and move.vm_state is not None:
+    if move is not None:
         return move.vm_state, move.task_state, move.power_state
     return server.vm_state, server.task_state, server.power_state

@@ -34,7 +34,7 @@ from masakari.errors import (
     MasakariError,
     NoReservedHost,
     NotificationNotFound,
-    RecoveryIgnored,
+    RecoveryCancelled,
     RecoverySkipped,
     ReservedHostUnusable,
     TaskFailed,
@@ -105,7 +105,10 @@ class HostStory:
             RecoveryMethod.AUTO_PRIORITY: (self.anywhere, self.onto_reserved_hosts),
             RecoveryMethod.RH_PRIORITY: (self.onto_reserved_hosts, self.anywhere),
         }
-        is_done = any(way() for way in ways[job.host.failover_segment.recovery_method])
+        try:
+            is_done = any(way() for way in ways[job.host.failover_segment.recovery_method])
+        except RecoveryCancelled:
+            raise self._cancelled() from None
         return self._verdict(is_done)
 
     def anywhere(self) -> bool:
@@ -177,6 +180,9 @@ class HostStory:
         moves = self._moves()
         moved = sum(m.status == VMoveStatus.SUCCEEDED for m in moves)
         alone = sum(m.status == VMoveStatus.IGNORED for m in moves)
+        has_left_some = not is_done or any(m.message == db.vmoves.CANCELLED for m in moves)
+        if has_left_some and db.brake.is_cancelled(self._job.world.database, self._job.uuid):
+            raise self._cancelled()
         if not is_done:
             assert self._problem is not None  # noqa: S101  it is why
             if isinstance(self._problem, VMsNotRecovered) and moved:
@@ -191,6 +197,16 @@ class HostStory:
         rest = f", {alone} left alone" if alone else ""
         text = f"{moved} of {len(moves)} VMs recovered{rest}."
         return Verdict(NotificationStatus.FINISHED, Reason.RECOVERED, text)
+
+    def _cancelled(self) -> RecoveryCancelled:
+        """How far it had come."""
+        moves = self._moves()
+        moved = sum(m.status == VMoveStatus.SUCCEEDED for m in moves)
+        left = sum(m.message == db.vmoves.CANCELLED for m in moves)
+        if not moves:
+            return RecoveryCancelled(what="nothing was moved")
+        what = f"VMs recovered before: {moved} of {len(moves)}, left where they were: {left}"
+        return RecoveryCancelled(what=what)
 
     def _refuse_unmoved(self) -> None:
         """A flow that ended well and has left VMs on the host has not done its work."""
@@ -248,11 +264,7 @@ def _is_marked_before(job: Job) -> bool:
 
 def vm_failed(job: Job) -> Verdict:
     """A VM failed: it is restarted, moved where that is allowed, or left in error."""
-    limits = job.world.conf.instance_failure
-    if limits.max_restarts == limits.max_relocations == 0:
-        raise RecoveryIgnored(
-            "Neither restarts nor relocations of VMs are allowed.", reason=Reason.EXCLUDED
-        )
+    escalation.refuse_nothing(job)
     told = runner.told(job)
 
     def chapter(action: VmAction, factories: Sequence[Factory]) -> None:

@@ -312,6 +312,8 @@ class Watcher:
         host = db.hosts.find(world.database, self._job.host.uuid)
         if host is None or host.deleted or not host.failover_segment.enabled:
             self.stop_reason = "recovery was disabled for its segment"
+        if db.brake.is_cancelled(world.database, self._job.uuid):
+            self.stop_reason = "an operator has cancelled its recovery"
         with contextlib.suppress(ComputeServiceNotFound):  # deleted: certainly no sign of life
             service = cloud.service_of(world.cloud, self._host)
             self.sign_of_life = death.sign_of_life(self._job, service)

@@ -1,14 +1,23 @@
 """What is looked at in the moment in which an engine asks the simulated Nova for an evacuation."""
 
+import inspect
 from collections.abc import Callable, Container, Sequence
 
 from masakari import db
+from masakari.cloud import Cloud
 from masakari.db.models import Notification
 from masakari.db.session import Database
 from masakari.errors import HostNameUnknown
 from masakari.sim.clock import SimClock
 from masakari.sim.cloud import Call, Fault, SimCloud
 from masakari.states import NotificationStatus, NotificationType
+
+CHANGES = frozenset(
+    verb
+    for verb, function in vars(Cloud).items()
+    if inspect.isfunction(function) and "leave" in inspect.signature(function).parameters
+)
+"""The verbs that change something."""
 
 
 class Audit:
@@ -21,11 +30,15 @@ class Audit:
         database: Database,
         engines: Container[str],
         notifications: Callable[[], Sequence[Notification]],
+        *,
+        only_observes: Callable[[], bool],
     ) -> None:
         self.unproven: list[str] = []
         """Evacuations for which no proof was stored when Nova was asked."""
         self.not_held: list[str] = []
         """Evacuations onto hosts that were not held for the recovery that asked."""
+        self.not_only_observed: list[str] = []
+        """Changes that engines asked for while they were only to observe."""
         self.peak_in_flight: dict[str, int] = {}
         """Evacuations at a time, by the host that they leave."""
         self._cloud = cloud
@@ -33,6 +46,8 @@ class Audit:
         self._database = database
         self._engines = engines
         self._notifications = notifications
+        self._only_observes = only_observes
+        cloud.add_fault(Fault(times=None, hook=self._looked))
         cloud.add_fault(Fault("evacuate", times=None, hook=self._asked))
         cloud.add_fault(Fault("evacuate", when="after", times=None, hook=self._accepted))
 
@@ -49,6 +64,12 @@ class Audit:
             for move in self._cloud.moves.values()
         )
         self.peak_in_flight[call.host] = max(self.peak_in_flight.get(call.host, 0), flying + 1)
+
+    def _looked(self, call: Call) -> None:
+        """Is it only a look, where nothing else is wanted?"""
+        is_change = call.verb in CHANGES and self._clock.group() in self._engines
+        if is_change and self._only_observes():
+            self.not_only_observed.append(f"{call.verb} {call.server_name or call.host}")
 
     def _accepted(self, call: Call) -> None:
         """Is the host on which the VM is wanted held for this recovery?"""

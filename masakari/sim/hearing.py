@@ -81,11 +81,21 @@ def _created(system: "System", n: Notification) -> Iterator[str]:
 
 
 def _processed(system: "System", n: Notification) -> Iterator[str]:
-    """Each try starts before it ends, and the last end has the status that is stored."""
-    heard = system.hearing.of("notification.process", n.notification_uuid)
+    """Each try starts before it ends, and the last end has the status that is stored.
+
+    What an operator has cancelled or retried has its new status from the API.
+    """
+    heard = [
+        h
+        for h in system.hearing.of("notification", n.notification_uuid)
+        if h.type.startswith("notification.process.") or _is_by_operator(h)
+    ]
     has_started = False
     for h, after in itertools.zip_longest(heard, heard[1:]):
         status = h.data["status"]
+        if _is_by_operator(h):
+            has_started = False
+            continue
         if h.phase == "start":
             has_started = True
             if status != NotificationStatus.RUNNING:
@@ -94,13 +104,34 @@ def _processed(system: "System", n: Notification) -> Iterator[str]:
         if not has_started and not _is_expired(n):
             yield f"an {h.phase} was announced without a start"
         has_started = False
-        wanted = n.status if after is None else NotificationStatus.ERROR
-        if status != wanted:
-            yield f"an {h.phase} was announced with status {status}, and it is {wanted}"
-        if (h.phase == "error") != (status in ("error", "failed")):
-            yield f"status {status} was announced as {h.phase}"
+        yield from _end(h, _before(after) if after is not None else (n.status,))
     if not heard or heard[-1].phase == "start":
         yield "its end was not announced"
+
+
+def _end(h: Heard, wanted: tuple[str, ...]) -> Iterator[str]:
+    status = h.data["status"]
+    if status not in wanted:
+        yield f"an {h.phase} was announced with status {status}, and it is {wanted[0]}"
+    if (h.phase == "error") != (status in ("error", "failed")):
+        yield f"status {status} was announced as {h.phase}"
+
+
+def _is_by_operator(h: Heard) -> bool:
+    """An operator has cancelled what was waiting, or had it tried anew."""
+    return h.type == "notification.update.end" and h.data["status"] in (
+        NotificationStatus.FAILED,
+        NotificationStatus.NEW,
+    )
+
+
+def _before(after: Heard) -> tuple[str, ...]:
+    """With which statuses the try before may have ended."""
+    if not _is_by_operator(after):
+        return (NotificationStatus.ERROR,)
+    if after.data["status"] == NotificationStatus.NEW:
+        return (NotificationStatus.FAILED, NotificationStatus.IGNORED)
+    return (NotificationStatus.ERROR, NotificationStatus.FAILED)
 
 
 def _is_expired(n: Notification) -> bool:

@@ -38,6 +38,7 @@ def broken(system: System) -> list[str]:
         *_too_often(system),
         *_against_the_owner(system),
         *_excluded(system),
+        *_observed(system),
         *hearing.broken(system),
         *_defects(system),
     ]
@@ -147,10 +148,18 @@ def _maintenance(system: System) -> Iterator[str]:
 
 
 def _too_often(system: System) -> Iterator[str]:
-    """No VM was restarted or relocated more often than it may within the window."""
+    """No VM was restarted or relocated more often than it may within the window.
+
+    Unless an operator has wanted it tried anew.
+    """
     options = system.conf.instance_failure
+    retried = {
+        n.payload.get("instance_uuid") for n in system.notifications() if n.retried_at is not None
+    }
     window = datetime.timedelta(seconds=options.restart_window)
     for server_id, actions in system.cloud.action_records.items():
+        if server_id in retried:
+            continue
         name = system.cloud.name_of(server_id)
         restarts, relocations = _recoveries(actions)
         for what, times, limit in (
@@ -203,6 +212,12 @@ def _excluded(system: System) -> Iterator[str]:
         done = [action.name for action in actions if action.user == SERVICE_USER]
         if rule is not None and done:
             yield f"{vm.name} is {rule}, and still: {', '.join(done)}"
+
+
+def _observed(system: System) -> Iterator[str]:
+    """Who only observes changes nothing."""
+    for what in system.audit.not_only_observed:
+        yield f"Nova was asked to {what}, and all is only to be observed"
 
 
 def _defects(system: System) -> Iterator[str]:

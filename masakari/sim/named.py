@@ -37,6 +37,14 @@ def registration(system: System, name: str) -> str:
         raise ScriptError(f"host {name} is not registered") from None
 
 
+def notification(system: System, number: str) -> str:
+    """The uuid of the notification that the log calls so."""
+    for n in system.notifications():
+        if system.story.names.number("notification", n.notification_uuid) == number:
+            return n.notification_uuid
+    raise ScriptError(f"there is no notification {number}")
+
+
 def verb(name: str) -> str:
     """A verb of cloud.Cloud, or * for all."""
     if name != "*" and not callable(getattr(Cloud, name, None)):

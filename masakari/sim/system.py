@@ -114,7 +114,12 @@ class System:
         self._stack.enter_context(self.story)
         self.cloud.add_fault(Fault(times=None, hook=lambda _: self.clock.checkpoint()))
         self.audit = audit.Audit(
-            self.cloud, self.clock, self._auditor, self.engines, self.notifications
+            self.cloud,
+            self.clock,
+            self._auditor,
+            self.engines,
+            self.notifications,
+            only_observes=self.only_observes,
         )
         return self
 
@@ -220,6 +225,14 @@ class System:
             with contextlib.suppress(HostNameUnknown):  # it was deregistered
                 found.append(db.hosts.get_by_name(self._auditor, name))
         return found
+
+    def only_observes(self) -> bool:
+        """Whether nothing may be done: all is only observed, and nothing was begun before."""
+        hosts = self.hosts()
+        everywhere = self.conf.engine.observe_only
+        return (everywhere or all(h.failover_segment.observe_only for h in hosts)) and not any(
+            h.maintenance_by or h.reserved_for for h in hosts
+        )
 
     def excluded(self, server_id: str) -> str | None:
         """Why the VM was never to be touched, if so it was all the time."""

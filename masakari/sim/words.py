@@ -140,6 +140,23 @@ def set_segment(system: System, name: str, state: str) -> None:
         system.operate("PUT", path, {"segment": {"enabled": state == "enabled"}})
 
 
+def observe_segment(system: System, name: str, state: str) -> None:
+    """An operator has a segment only observed, or not any more."""
+    path = f"/v1/segments/{named.segment(system, name)}"
+    system.operate("PUT", path, {"segment": {"observe_only": state == "on"}})
+
+
+def observe(system: System, state: str) -> None:
+    """All segments are only observed, or not any more: the option changes, and SIGHUP is sent."""
+    system.conf.set_override("observe_only", state == "on", "engine")
+
+
+def act(system: System, action: str, number: str) -> None:
+    """An operator cancels a notification, or has it tried again."""
+    path = f"/v1/notifications/{named.notification(system, number)}/action"
+    system.operate("POST", path, {"cancel" if action == "cancels" else "retry": None})
+
+
 def set_maintenance(system: System, hosts: list[str], state: str) -> None:
     """An operator puts hosts on maintenance, or back in service."""
     for name in hosts:

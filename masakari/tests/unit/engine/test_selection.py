@@ -106,10 +106,11 @@ def test_select_state_of_an_earlier_attempt_wins():
 
 def test_earliest_is_the_first_chapter_of_the_first_attempt():
     moves = [
-        vmove("id-a", 2, chapter=1, rank=1),
-        vmove("id-a", 1, chapter=2, rank=2),
-        vmove("id-a", 1, chapter=1, rank=3),
-        vmove("id-b", 1, chapter=2, rank=4),
+        vmove("id-a", 2, chapter=1, rank=1, vm_state="error"),
+        vmove("id-a", 1, chapter=2, rank=2, vm_state="error"),
+        vmove("id-a", 1, chapter=1, rank=3, vm_state="active"),
+        vmove("id-b", 1, chapter=1, rank=5),  # only observed: nobody looked how it was
+        vmove("id-b", 1, chapter=2, rank=4, vm_state="active"),
     ]
 
     found = selection.earliest(moves)
