@@ -1,7 +1,8 @@
 """masakari-manage: the database, hosts that come back, what the API is.
 
 masakari-manage [options] db sync [REVISION] | db version | db purge | host repaired HOST
-    | api openapi | check | recovery list | recovery show UUID
+    | notification cancel UUID | notification retry UUID | api openapi | check
+    | recovery list | recovery show UUID
 """
 
 import argparse
@@ -19,7 +20,7 @@ import masakari.conf
 from masakari import db, events
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud, ComputeService, service_of
-from masakari.cmd import check, common, recovery
+from masakari.cmd import check, common, notification, recovery
 from masakari.db.session import Database
 from masakari.errors import (
     CloudConflict,
@@ -32,8 +33,8 @@ from masakari.events import SILENCE, Events
 
 PROGRAM = "masakari-manage"
 DESCRIPTION = (
-    "Creates and upgrades Masakari's database, takes repaired hosts into service, and prints what "
-    "the API is."
+    "Creates and upgrades Masakari's database, takes repaired hosts into service, cancels and "
+    "retries recoveries, and prints what the API is."
 )
 NOVA_RETRIES = 2
 """Somebody waits for the answer."""
@@ -121,6 +122,7 @@ def _commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     repaired.add_argument("host_name", metavar="HOST", help="name of the host")
     repaired.set_defaults(run=_host_repaired)
+    notification.register(subparsers)
     api_commands = _group(subparsers, "api", "the REST API")
     openapi = api_commands.add_parser("openapi", help="print the OpenAPI document of the API")
     openapi.set_defaults(run=_api_openapi)

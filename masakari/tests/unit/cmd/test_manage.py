@@ -18,7 +18,7 @@ from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
-NEWEST = "f19c3b7a5e42"
+NEWEST = "e3f60b2c97d8"
 
 
 @pytest.fixture
