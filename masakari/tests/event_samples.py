@@ -76,6 +76,12 @@ def _happen(system: System) -> None:
     words.report_process(system, "nova-compute", "compute2", "stopped")
     system.outage.end()
     system.clock.run_until(system.is_idle, 3600, every=5)
+    words.kill(system, "engine-a")
+    words.report_process(system, "sshd", "compute2", "stopped")
+    oldest, *_, newest = system.notifications()
+    for n in (newest, oldest):
+        path = f"/v1/notifications/{n.notification_uuid}/action"
+        system.operate("POST", path, {"cancel": None})
     system.operate("DELETE", host)
     system.operate("DELETE", rack)
 
