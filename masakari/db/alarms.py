@@ -140,7 +140,10 @@ def given_up(tx: Transaction, age_s: float) -> list[Unsettled]:
         sa.select(*_UNSETTLED, N.c.id, N.c.source_host_uuid, N.c.payload)
         .select_from(_WITH_HOST)
         .where(
-            N.c.status == str(NotificationStatus.FAILED), N.c.updated_at >= since, N.c.deleted == 0
+            N.c.status == str(NotificationStatus.FAILED),
+            N.c.cancelled_at.is_(None),  # by an operator, who knows
+            N.c.updated_at >= since,
+            N.c.deleted == 0,
         )
         .order_by(N.c.id.desc())
         .limit(MOST)
