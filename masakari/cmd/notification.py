@@ -85,7 +85,7 @@ def _tell_engines(conf: cfg.ConfigOpts, uuid: str) -> None:
     from masakari import rpc  # noqa: PLC0415  slow to import
 
     try:
-        engines = rpc.EngineClient(conf, rpc.transport(conf))
+        engines = rpc.EngineClient(conf, rpc.transport(conf), rpc.watch(SystemClock()))
     except ConfigInvalid as e:
         LOG.warning("notification %s: not announced on the bus, the sweep finds it: %s", uuid, e)
         return
