@@ -31,7 +31,7 @@ def test_daemon_that_cannot_start_is_reported_with_the_end_of_its_log(tmp_path):
 
         with (
             daemon.Daemon(tmp_path, config, "http://127.0.0.1:1/") as started,
-            pytest.raises(daemon.DaemonFailed, match="has ended with status 1") as caught,
+            pytest.raises(daemon.DaemonFailed, match="has ended with status 75") as caught,
         ):
             started.wait_until_it_answers(clock_.SystemClock())
 
