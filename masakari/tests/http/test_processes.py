@@ -179,7 +179,7 @@ def test_invalid_configuration_ends_the_program_with_a_sentence(config, before, 
         check=False,
     )
 
-    assert ended.returncode == 1
+    assert ended.returncode == os.EX_CONFIG
     last = ended.stderr.splitlines()[-1]
     assert last.startswith("masakari-api: ")
     assert named in last
