@@ -154,15 +154,19 @@ def is_finished(deployment, path):
     return deployment.notification(path)["status"] == "finished"
 
 
+OF_THE_ENGINE = ("notification.process", "recovery", "alarm")
+
+
 def check_envelopes(heard):
     for h in heard:
-        service = "engine" if h.type.startswith(("notification.process", "recovery")) else "api"
+        service = "engine" if h.type.startswith(OF_THE_ENGINE) else "api"
         assert h.publisher == f"masakari-{service}:controller"
-        assert h.priority == ("ERROR" if h.type.endswith("error") else "INFO")
+        is_bad = h.type.endswith("error") or h.type == "alarm.raise"
+        assert h.priority == ("ERROR" if is_bad else "INFO")
         assert h.payload["masakari_object.namespace"] == "masakari"
         assert h.context["request_id"].startswith("req-")
         assert not h.context.get("auth_token")
-        assert (h.data["fault"] is None) == (h.priority == "INFO")
+        assert (h.data["fault"] is None) == (not h.type.endswith("error"))
 
 
 def check_process(heard, row):
