@@ -54,8 +54,9 @@ bench: $(VENV)/.tests
 	$(BIN)/python bench/$(SUBJECT).py $(BENCH)
 
 # What the tests do for a minute, for longer and with another seed: requests made from the API's
-# own description.
+# own description; and each mishap at each request to Nova, of which the tests take every second.
 soak: $(VENV)/.tests
+	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto masakari/tests/scenarios/test_every_call.py
 	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:

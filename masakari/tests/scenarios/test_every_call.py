@@ -1,7 +1,11 @@
-"""Whatever goes wrong at whichever request to Nova: no promise is broken, and little is lost."""
+"""Whatever goes wrong at whichever request to Nova: no promise is broken, and little is lost.
+
+Each request meets every second kind of mishap; all of them with MASAKARI_THOROUGH=1 (`make soak`).
+"""
 
 import collections
 import functools
+import os
 
 import pytest
 
@@ -37,6 +41,7 @@ STORIES = {
         "at 90 report process nova-compute of compute1 started"
     ),
 }
+IS_THOROUGH = os.environ.get("MASAKARI_THOROUGH") == "1"
 OUTAGE_S = 60.0
 SLOW_S = 20.0
 
@@ -101,8 +106,10 @@ WALKS = [
 @pytest.mark.parametrize(("story", "kind"), WALKS)
 def test_mishap_at_each_call_of_each_story_breaks_no_promise(story, kind):
     parsed = script.parse(f"{STORIES[story]}\nuntil idle")
+    kinds = [k for s, k in WALKS if s == story]
+    first, step = (0, 1) if IS_THOROUGH or len(kinds) == 1 else (kinds.index(kind) % 2, 2)
 
-    for at in calls(story):
+    for at in calls(story)[first::step]:
         run = script.play(parsed, meddle=Mishap(kind, at))
 
         told = f"{kind} at call {at}:\n{run.log}"
