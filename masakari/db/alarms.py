@@ -13,7 +13,7 @@ from oslo_db import exception as db_exc
 
 from masakari.db import models, side_by_side
 from masakari.db.session import Database, Transaction, reader, writer
-from masakari.states import OPEN_STATUSES, NotificationStatus
+from masakari.states import OPEN_STATUSES, NotificationStatus, Reason
 
 T, N, HOSTS, SEGMENTS = models.alarms, models.notifications, models.hosts, models.segments
 OPEN = tuple(map(str, OPEN_STATUSES))
@@ -116,9 +116,13 @@ def waiting(tx: Transaction, age_s: float) -> list[Unsettled]:
 
 @reader
 def failing(tx: Transaction) -> list[Unsettled]:
-    """Notifications that were tried in vain and have not ended."""
+    """Notifications that were tried in vain and have not ended.
+
+    Not those that only wait for the recovery of their whole host.
+    """
     was_tried = sa.or_(N.c.status == str(NotificationStatus.ERROR), N.c.failures > 0)
-    return _unsettled(tx, N.c.status.in_(OPEN), was_tried)
+    waits = sa.func.coalesce(N.c.message, "").startswith(f"{Reason.HOST_FAILED}:")
+    return _unsettled(tx, N.c.status.in_(OPEN), was_tried, sa.not_(waits))
 
 
 def _unsettled(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[Unsettled]:

@@ -137,6 +137,6 @@ def test_port_in_use_ends_the_program_with_one_sentence(config, tmp_path, name, 
         program = Program(name, config, tmp_path / "log").start()
         wait("it has ended", lambda: program.returncode is not None, 30)
 
-    assert program.returncode == 1
+    assert program.returncode == 75
     assert program.said(f"{name}: [health] {option}: cannot listen on 127.0.0.1 port {taken}")
     assert not program.said("Traceback")
