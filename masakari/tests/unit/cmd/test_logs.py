@@ -9,6 +9,7 @@ import pathlib
 import pytest
 from oslo_config import cfg
 
+import masakari.conf
 from masakari.cmd import common
 
 LOG = logging.getLogger("masakari.tests.logs")
@@ -54,8 +55,10 @@ def test_exception_that_an_operator_wants_is_told(tmp_path: pathlib.Path) -> Non
 
 @pytest.mark.usefixtures("keep_logging")
 def test_deprecated_option_is_told_in_the_log(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for opt in dict(masakari.conf.list_opts())["osapi_v1"]:  # told once in a process
+        monkeypatch.setattr(opt, "_logged_deprecation", False)
     text = logged(tmp_path, "[osapi_v1]\nproject_id_regex = [0-9]+\n")
 
     assert 'Option "project_id_regex" from group "osapi_v1" is deprecated for removal' in text
