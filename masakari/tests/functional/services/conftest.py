@@ -85,6 +85,7 @@ def host(machine, cloud):
     machine.write("/etc/masakari/masakari.conf", CONFIG.format(**values))
     machine.write("/etc/masakarimonitors/masakarimonitors.conf", MONITOR.format(**values))
     machine.run("cp", "-aT", EMPTY, "/var/lib/masakari")
+    machine.forget_journal()
     yield machine
     machine.systemctl("stop", "masakari-*")
     machine.run("sh", "-c", "rm -rf /etc/systemd/system/*.service.d /var/lib/masakari/*")

@@ -5,6 +5,7 @@ The network is the machine's, so that servers on 127.0.0.1 are reached.
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import pathlib
 import signal
@@ -54,6 +55,7 @@ class Host:
         self.console = directory / "console"
         self._process: subprocess.Popen | None = None
         self._pid = 0
+        self._since: list[str] = []
         self._cgroup = (cgroups() or pathlib.Path("/")) / f"masakari-{os.getpid()}-{id(self)}"
 
     def start(self) -> None:
@@ -164,8 +166,16 @@ class Host:
         """A property of the unit."""
         return self.run("systemctl", "show", "-P", name, unit).strip()
 
+    def forget_journal(self):
+        """`journal` tells what is written from now on."""
+        self.run("journalctl", "--sync")
+        last = self.run("journalctl", "--no-pager", "-n", "1", "-o", "json")
+        # not after its cursor: where the unit has no such entry, one too many is left out
+        next_us = int(json.loads(last)["__REALTIME_TIMESTAMP"]) + 1
+        self._since = [f"--since=@{next_us / 1e6:.6f}"]
+
     def journal(self, unit):
-        return self.run("journalctl", "-u", unit, "--no-pager", "-o", "cat")
+        return self.run("journalctl", "-u", unit, "--no-pager", "-o", "cat", *self._since)
 
 
 def _has_gone(cgroup: pathlib.Path) -> bool:
