@@ -7,11 +7,7 @@ import urllib.request
 from masakari.clock import SystemClock
 
 STOPPED = {"event": "STOPPED", "cluster_status": "OFFLINE", "host_status": "NORMAL"}
-HEADERS = {
-    "Content-Type": "application/json",
-    "X-Auth-Token": "admin:admin",
-    "OpenStack-API-Version": "instance-ha 1.3",
-}
+HEADERS = {"Content-Type": "application/json", "X-Auth-Token": "admin:admin"}
 
 
 class Api:
@@ -20,10 +16,11 @@ class Api:
     def __init__(self, url):
         self._url = url
 
-    def call(self, method, path, body=None):
+    def call(self, method, path, body=None, version="1.3"):
         """(status, document); status 0: nobody answered."""
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._url + path, content, HEADERS, method=method)
+        headers = HEADERS | {"OpenStack-API-Version": f"instance-ha {version}"}
+        request = urllib.request.Request(self._url + path, content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
