@@ -54,9 +54,11 @@ bench: $(VENV)/.tests
 	$(BIN)/python bench/$(SUBJECT).py $(BENCH)
 
 # What the tests do for a minute, for longer and with another seed: requests made from the API's
-# own description; and each mishap at each request to Nova, of which the tests take every second.
+# own description; each mishap at each request to Nova, of which the tests take every second; and
+# services that are away for half a minute.
 soak: $(VENV)/.tests
-	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto masakari/tests/scenarios/test_every_call.py
+	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto \
+		masakari/tests/scenarios/test_every_call.py masakari/tests/functional/outages
 	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:

@@ -20,3 +20,14 @@ def refused_certificate(error: BaseException) -> str | None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message.rstrip(".")
     return None
+
+
+def of_network(error: BaseException) -> str | None:
+    """What went wrong on the way to the other side, in a few words; None: that was not it."""
+    causes = list(chain(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return "timed out"
+    return None

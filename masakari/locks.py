@@ -223,6 +223,8 @@ class ToozLocks:
         if certificate := causes.refused_certificate(error):
             return f"its certificate is refused ({certificate})"
         said = str(error) or getattr(error, "detail_text", "")  # where etcd3gw has it
+        if "ConnectionPool(" in said and (trouble := causes.of_network(error)):
+            return f"no answer ({trouble})"  # instead of urllib3's objects
         text = f"{type(error).__name__}: {said}"
         if error.__cause__ is not None and str(error.__cause__) not in text:
             text += f": {error.__cause__}"

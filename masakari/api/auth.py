@@ -24,8 +24,10 @@ from masakari.outage import Outage
 
 CONTEXT = "masakari.context"
 
-_TOLD = ("Unable to validate token", "Bad response code", "Identity response")
-"""Lines of keystonemiddleware, for each request that it cannot judge."""
+_TOLD = ("Unable to validate token", "Bad response code", "Identity response", "Failure: ")
+"""Lines of keystonemiddleware, for each request that it cannot judge, and of keystoneauth, for each
+try.
+"""
 _PROJECT = re.compile(r"/([0-9a-f-]+)/")
 
 
@@ -109,7 +111,8 @@ def _watch(protocol: Any, outage: Outage) -> None:  # the library is untyped
         return found
 
     server.verify_token = verify_token
-    logging.getLogger(protocol.log.logger.name).addFilter(_is_news)
+    for name in (protocol.log.logger.name, "keystoneauth.session"):
+        logging.getLogger(name).addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -166,6 +166,11 @@ class Gate:
         self.port = 0
         self.open()
 
+    @property
+    def is_open(self) -> bool:
+        """Connections are accepted."""
+        return self._listener is not None
+
     def open(self) -> None:
         """Connections are accepted."""
         listener = socket.create_server(("127.0.0.1", self.port))

@@ -58,6 +58,10 @@ class Program:
             )
         return self
 
+    @property
+    def is_started(self):
+        return self._process is not None
+
     def kill(self):
         """As kill -9 of all its processes."""
         with contextlib.suppress(ProcessLookupError):

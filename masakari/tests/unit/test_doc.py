@@ -1,5 +1,6 @@
 """The pages for administrators name options that exist, with their defaults."""
 
+import ast
 import pathlib
 import re
 
@@ -54,3 +55,33 @@ def test_timeouts_have_the_defaults_of_the_page(declared):
     }
     assert wrong == {}
     assert len(rows) > 15
+
+
+FUNCTIONAL = pathlib.Path(__file__).parents[1] / "functional"
+NAMED_TEST = re.compile(r"``((?:\w+/)?test_\w+\.py)::(test_\w+)``")
+
+
+def written_in(file):
+    """Names of the test functions in the file."""
+    tree = ast.parse(file.read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_outages_are_tested_as_the_page_says():
+    named = NAMED_TEST.findall((ADMIN / "outages.rst").read_text())
+    ours = FUNCTIONAL / "outages"
+
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if test not in written_in((FUNCTIONAL if "/" in file else ours) / file)
+    ]
+    assert missing == []
+    written = {
+        (path.name, name)
+        for path in ours.glob("test_*.py")
+        for name in written_in(path)
+        if name.startswith("test_")
+    }
+    assert written <= set(named)
+    assert len(written) >= 5 * 4  # services, conditions
