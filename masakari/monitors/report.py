@@ -6,6 +6,7 @@ well names them once.  It works with OpenStack's API too, which says in words on
 """
 
 import dataclasses
+import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
@@ -19,12 +20,13 @@ from openstack import exceptions as sdk_exceptions
 from oslo_config import cfg
 
 from masakari import contacts, errors
-from masakari.nova import auth
+from masakari.nova import auth, client
 from masakari.states import Reason
 
 T = TypeVar("T")
 
 PAGE = 500
+_NO_DISCOVERY = re.compile(r"version discovery document at (\S+),")
 REASON_HEADER = "X-Masakari-Reason"
 NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
@@ -129,6 +131,7 @@ class SdkMasakari:
 
     def __init__(self, access: auth.Access, endpoint: str | None) -> None:
         self._session = access.session
+        self._auth_url = access.auth_url
         self._config: dict[str, Any] = {  # Any: as openstacksdk wants it
             "region_name": access.region,
             "interface": access.interface,
@@ -145,7 +148,7 @@ class SdkMasakari:
             return list(_watched(api))
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
             self._proxy = None
-            raise Unanswered(_sentence(error)) from error
+            raise Unanswered(self._sentence(error)) from error
 
     def notify(self, notification: Notification) -> Answer:
         """The API's answer to the notification."""
@@ -154,7 +157,9 @@ class SdkMasakari:
             response = api.post("/notifications", json={"notification": dict(notification)})
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
             self._proxy = None
-            raise Unanswered(_sentence(error), maybe_heard=not _was_never_sent(error)) from error
+            raise Unanswered(
+                self._sentence(error), maybe_heard=not _was_never_sent(error)
+            ) from error
         if response.status_code not in (202, 400, 409):
             self._proxy = None
         return _answer(response)
@@ -170,8 +175,24 @@ class SdkMasakari:
                 self._proxy.get_endpoint()
             except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
                 self._proxy = None
-                raise Unanswered(_sentence(error), maybe_heard=False) from error
+                raise Unanswered(self._sentence(error), maybe_heard=False) from error
         return self._proxy
+
+    def _sentence(self, error: Exception) -> str:
+        """What went wrong, on one line."""
+        away = client.who_is_away(error, self._auth_url, "Masakari") or self._undiscovered(error)
+        return away or " ".join(str(error).split()) or type(error).__name__
+
+    def _undiscovered(self, error: Exception) -> str | None:
+        """The SDK does not say what went wrong with the discovery: it is found out again."""
+        found = _NO_DISCOVERY.search(str(error))
+        if found is None:
+            return None
+        try:
+            self._session.get(found[1], authenticated=False, redirect=False)
+        except ks_exceptions.ClientException as again:
+            return client.who_is_away(again, self._auth_url, "Masakari")
+        return None
 
 
 def _versioned(endpoint: str) -> str:
@@ -210,8 +231,3 @@ def _was_never_sent(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

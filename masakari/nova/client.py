@@ -372,15 +372,29 @@ def _translate(
     url = _requested(causes)
     certificate = causes_.refused_certificate(error)
     never_sent = certificate is not None or any(isinstance(cause, NEVER_SENT) for cause in causes)
-    if url is None:
-        detail = text or type(error).__name__
-    elif certificate is not None:
-        detail = f"the certificate of {_origin(url)} is refused ({certificate})"
-    else:
-        what = "no connection to" if never_sent else "no answer from"
-        detail = f"{what} {_origin(url)} ({_network_error(causes)})"
+    detail = _trouble(error, url) if url else text or type(error).__name__
     service = "Keystone" if url and url.startswith(auth_url) else "Nova"
     return retry.Transient(detail, fate_unknown=not never_sent, service=service)
+
+
+def who_is_away(error: BaseException, auth_url: str, service: str) -> str | None:
+    """A sentence, if a request to Keystone (*auth_url*), or else to *service*, had no answer."""
+    url = _requested(list(causes_.chain(error)))
+    if url is None:
+        return None
+    who = "Keystone" if url.startswith(auth_url) else service
+    return f"{who} is not available: {_trouble(error, url)}"
+
+
+def _trouble(error: BaseException, url: str) -> str:
+    """What went wrong on the way to *url*."""
+    causes = list(causes_.chain(error))
+    certificate = causes_.refused_certificate(error)
+    if certificate is not None:
+        return f"the certificate of {_origin(url)} is refused ({certificate})"
+    never_sent = any(isinstance(cause, NEVER_SENT) for cause in causes)
+    what = "no connection to" if never_sent else "no answer from"
+    return f"{what} {_origin(url)} ({_network_error(causes)})"
 
 
 def _requested(causes: Sequence[BaseException]) -> str | None:

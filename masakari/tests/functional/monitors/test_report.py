@@ -11,6 +11,7 @@ from masakari.monitors.report import Answer, Unanswered
 from masakari.sim import cloud as sim_cloud
 from masakari.sim import http as sim_http
 from masakari.sim.wire import Request, Response, WireServer
+from masakari.tests import certificates, servers
 
 NOTIFICATION = {
     "type": "COMPUTE_HOST",
@@ -177,8 +178,32 @@ def test_notify_after_an_outage_connects_again(api, client):
 def test_watched_api_away_is_unanswered(api, client):
     api.stop()
 
-    with pytest.raises(Unanswered, match="unavailable"):
+    with pytest.raises(Unanswered) as caught:
         client.watched()
+
+    assert str(caught.value) == (
+        f"Masakari is not available: no connection to {api.server.url} (Connection refused)"
+    )
+
+
+@pytest.mark.parametrize("service", ["Keystone", "Masakari"])
+def test_certificate_that_is_not_trusted_is_named_in_a_sentence(tmp_path, service):
+    authority = certificates.Authority(tmp_path, "nobody trusts it")
+    with servers.Gate(9, tls=certificates.context(authority.issue("server"))) as gate:
+        url = f"https://127.0.0.1:{gate.port}"
+        text = (
+            f"[api]\nauth_type = none\nendpoint_override = {url}\n"
+            if service == "Masakari"
+            else "[api]" + CREDENTIALS.format(auth_url=f"{url}/v3")
+        )
+
+        with pytest.raises(Unanswered) as caught:
+            report.connect(configuration(tmp_path, text)).watched()
+
+    assert str(caught.value) == (
+        f"{service} is not available: the certificate of {url} is refused "
+        "(unable to get local issuer certificate)"
+    )
 
 
 CREDENTIALS = """
