@@ -58,7 +58,8 @@ bench: $(VENV)/.tests
 # services that are away for half a minute.
 soak: $(VENV)/.tests
 	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto \
-		masakari/tests/scenarios/test_every_call.py masakari/tests/functional/outages
+		masakari/tests/scenarios/test_every_call.py masakari/tests/functional/outages \
+		masakari/tests/functional/engine/test_restarts.py
 	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:

@@ -18,6 +18,8 @@ QUIET = (
     "taskflow.engines.action_engine.engine=CRITICAL",
     # a traceback for each error that it raises as well
     "oslo_db.sqlalchemy.exc_filters=CRITICAL",
+    # a traceback for each connection that a restart of the database has cut
+    "sqlalchemy.pool=CRITICAL",
     # two lines for each look at the version; db sync says from where to where it went
     "alembic.runtime.migration=WARNING",
     # each of its connections, and a traceback each few seconds for a lock that was lost; of what

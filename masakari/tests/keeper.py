@@ -2,7 +2,8 @@
 
     python -m masakari.tests.keeper KIND OWNER WORKERS
 
-It prints where the server listens, and stops it when the process OWNER ends or SIGTERM comes.
+It prints where the server listens, and stops it when the process OWNER ends or SIGTERM comes.  At
+SIGHUP the server is restarted, as a service manager does it, and a second line is printed.
 """
 
 import contextlib
@@ -47,9 +48,15 @@ def main(kind: str, owner: int, workers: int) -> None:
     watched = os.pidfd_open(owner)
     read_end, write_end = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(write_end, b"x"))
+    signal.signal(signal.SIGHUP, lambda *_: os.write(write_end, b"r"))
     with directory_of(kind) as directory, START[kind](directory, workers) as port:
         print(json.dumps({"port": port, "keeper": os.getpid()}), flush=True)
-        select.select([watched, read_end], [], [])
+        while watched not in select.select([watched, read_end], [], [])[0]:
+            if os.read(read_end, 1) != b"r":
+                break
+            _RUNNING[-1].restart()
+            _await_port(port, greets=kind == "mariadb")
+            print("restarted", flush=True)
 
 
 @contextlib.contextmanager
@@ -62,31 +69,68 @@ def directory_of(kind: str) -> Iterator[pathlib.Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+class _Process:
+    """A program that runs (as *user*) and dies with this process."""
+
+    def __init__(
+        self, argv: Sequence[str], directory: pathlib.Path, user: str | None, env: dict[str, str]
+    ) -> None:
+        self._argv, self._directory, self._user, self._env = argv, directory, user, env
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        libc = ctypes.CDLL(None)
+        return subprocess.Popen(
+            self._argv,
+            cwd=self._directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "LANG": "C.UTF-8",
+                "HOME": str(self._directory),
+                **self._env,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            start_new_session=True,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+            # The keeper has no other thread.
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
+        )
+
+    def restart(self) -> None:
+        """As a service manager does it: it is asked to end, and started again."""
+        self._process.terminate()
+        try:
+            self._process.wait(START_TIMEOUT_S)
+        finally:
+            self.kill()
+        self._process = self._start()
+
+    def kill(self) -> None:
+        """With all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # the data are thrown away anyway
+        self._process.wait()
+
+
+_RUNNING: list[_Process] = []
+"""The server comes last."""
+
+
 @contextlib.contextmanager
 def _running(
     argv: Sequence[str], directory: pathlib.Path, user: str | None = None, **env: str
 ) -> Iterator[None]:
     """The program runs meanwhile (as *user*), and dies with this process."""
-    libc = ctypes.CDLL(None)
-    process = subprocess.Popen(
-        argv,
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(directory), **env},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        start_new_session=True,
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
-        # The keeper has no other thread.
-        preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
-    )
+    process = _Process(argv, directory, user, env)
+    _RUNNING.append(process)
     try:
         yield
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the data are thrown away anyway
-        process.wait()
+        _RUNNING.remove(process)
+        process.kill()
 
 
 def _await_port(port: int, greets: bool = False) -> None:

@@ -96,6 +96,48 @@ def _start_keeper(kind: str, owner: int, workers: int, log: pathlib.Path) -> str
     return line or json.dumps({"error": f"{kind} did not start:\n{log.read_text()[-2000:]}"})
 
 
+class Private:
+    """A server of one test, which can be restarted; a context manager."""
+
+    def __init__(self, kind: str, log: pathlib.Path) -> None:
+        """Start it; raises StartError."""
+        argv = [sys.executable, "-m", keeper.__name__, kind, str(os.getpid()), "1"]
+        with log.open("w") as output:
+            self._keeper = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                start_new_session=True,
+            )
+        self._log = log
+        self.port = int(json.loads(self._line())["port"])
+
+    def restart(self) -> None:
+        """As a service manager does it; it listens again."""
+        self._keeper.send_signal(signal.SIGHUP)
+        self._line()
+
+    def _line(self) -> str:
+        assert self._keeper.stdout is not None
+        line = self._keeper.stdout.readline()
+        if not line:
+            raise StartError(self._log.read_text()[-2000:])
+        return line
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self._keeper.terminate()
+        self._keeper.wait()
+        assert self._keeper.stdout is not None
+        self._keeper.stdout.close()
+
+
 def stop_all(directory: pathlib.Path) -> None:
     """No server of the test run is running any more."""
     for record in directory.glob("*.json"):
