@@ -54,7 +54,7 @@ def machine(tmp_path_factory):
         pytest.skip(reason)
     host = host_.Host(tmp_path_factory.mktemp("host"))
     with contextlib.ExitStack() as stack:
-        stack.callback(host.stop)
+        stack.callback(host.remove)
         host.start()
         host.install()
         host.run(

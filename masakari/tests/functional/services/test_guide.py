@@ -44,9 +44,11 @@ def bare(tmp_path):
     if reason := host_.missing():
         pytest.skip(reason)
     host = host_.Host(tmp_path)
-    host.start()
-    yield host
-    host.stop()
+    try:
+        host.start()
+        yield host
+    finally:
+        host.remove()
 
 
 @pytest.fixture
