@@ -8,7 +8,18 @@ from oslo_config import cfg
 from oslo_middleware import cors
 from oslo_middleware.healthcheck import opts as healthcheck
 
-from masakari.conf import alarms, api, database, engine, health, monitors, nova, paths, unused
+from masakari.conf import (
+    alarms,
+    api,
+    database,
+    engine,
+    health,
+    host_drivers,
+    monitors,
+    nova,
+    paths,
+    unused,
+)
 
 _SERVER = (paths, api, database, engine, nova, health, alarms)
 
@@ -23,6 +34,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def register_monitors(conf: cfg.ConfigOpts) -> None:
     """Declare the options of the monitors on *conf*; safe to repeat."""
+    host_drivers.register(conf)
     monitors.register(conf)
     health.register_monitors(conf)
     alarms.register_monitors(conf)
@@ -43,7 +55,12 @@ def list_recovery_flow_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All monitor options, for oslo-config-generator (namespace masakarimonitors.conf)."""
-    return [*monitors.list_opts(), *health.list_monitor_opts(), *alarms.list_monitor_opts()]
+    return [
+        *host_drivers.list_opts(),
+        *monitors.list_opts(),
+        *health.list_monitor_opts(),
+        *alarms.list_monitor_opts(),
+    ]
 
 
 def set_defaults() -> None:

@@ -46,7 +46,8 @@ HOST_OPTS: list[cfg.Opt] = [
         "monitoring_driver",
         default="default",
         help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
-        "nova: the state of Nova's compute services, together with a second opinion. The drivers "
+        "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
+        "requests on one or several networks. The drivers "
         "default and simple (pacemaker), consul and kubernetes are not here yet: nova stands in "
         "for them, with a warning at start.",
     ),

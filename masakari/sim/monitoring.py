@@ -12,7 +12,7 @@ from oslo_config import cfg
 
 from masakari.metrics import Meter
 from masakari.monitors import hostmonitor, report
-from masakari.monitors.hosts.second_opinion import Opinion, Sign
+from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.sim.clock import SimClock
 from masakari.sim.cloud import SimCloud
 from masakari.sim.processes import ApiServer, Response

@@ -27,7 +27,7 @@ from masakari import cloud as cloud_
 from masakari import errors, nova
 from masakari.monitors import core, judge, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
-from masakari.monitors.hosts.second_opinion import Opinion, Sign
+from masakari.monitors.hosts.opinions import Opinion, Sign
 
 LOG = logging.getLogger(__name__)
 

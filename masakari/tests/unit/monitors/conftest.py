@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 import masakari.conf
 from masakari.monitors import hostmonitor, report
-from masakari.monitors.hosts.second_opinion import Opinion, Sign
+from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.pulse import Pulse
 from masakari.sim import clock as sim_clock
 from masakari.sim import cloud as sim_cloud

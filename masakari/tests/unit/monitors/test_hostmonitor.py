@@ -7,7 +7,9 @@ import pytest
 
 from masakari import errors
 from masakari.monitors import hostmonitor
-from masakari.monitors.hosts.second_opinion import Addresses, Network, Opinion, Sign
+from masakari.monitors.hosts.addresses import Addresses
+from masakari.monitors.hosts.opinions import Opinion, Sign
+from masakari.monitors.hosts.second_opinion import OPTIONS, Network
 from masakari.monitors.report import Answer, Unanswered
 from masakari.sim.cloud import Fault
 
@@ -546,7 +548,7 @@ def test_death_after_a_return_that_was_rejected_is_told(three):
 
 def test_host_whose_name_makes_no_address_does_not_stop_the_watch(three):
     three.hosts("rack1:compute9")
-    address = Addresses("{host}", [f"compute{n}=127.0.0.1" for n in (1, 2, 3)], 22)
+    address = Addresses("{host}", [f"compute{n}=127.0.0.1" for n in (1, 2, 3)], 22, OPTIONS)
 
     def knock(_family, _where, _timeout_s):
         return Opinion(Sign.SILENT, "does not answer")

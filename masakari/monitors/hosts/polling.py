@@ -1,0 +1,108 @@
+"""Hosts as a poller finds them, on one or several networks.
+
+========================================  =======================================
+on the networks                           the host is
+========================================  =======================================
+online on some, on none anything worse    online
+online or doubtful on some, worse on one  doubtful: it lives, and something is ill
+offline on all                            offline
+anything else                             unknown: it could not be asked everywhere
+========================================  =======================================
+
+A network on which not one host shows a sign of life says more about the observer than about the
+hosts: nobody is offline there.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from masakari import clock as clock_
+from masakari.monitors import core, judge, watchlist
+from masakari.monitors.judge import SIGNS_OF_LIFE, State
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at one host on one network says, and what was seen, for people."""
+
+    state: State
+    detail: str
+
+
+Readings = Mapping[str, Mapping[str, Reading]]
+"""{network: {host: reading}}; a poller that has no networks calls its only one ''."""
+
+
+class Poller(Protocol):
+    """Who asks the hosts."""
+
+    def poll(self, hosts: Collection[str]) -> Readings:
+        """A reading of each of *hosts* on each network.  Raises Blind."""
+
+
+class PolledProbe:
+    """Looks at the watched hosts with a poller."""
+
+    def __init__(self, poller: Poller, hosts: watchlist.Watchlist, clock: clock_.Clock) -> None:
+        """Nobody has looked yet."""
+        self._poller = poller
+        self._hosts = hosts
+        self._clock = clock
+
+    def look(self) -> Sequence[judge.Sample]:
+        """One sample for each watched host.  Raises Blind."""
+        watched = sorted(self._hosts.read())
+        if not watched:
+            return []
+        readings = self._poller.poll(watched)
+        seeing = {name: found for name, found in readings.items() if is_seeing(found)}
+        if not seeing:
+            _suspect_observer(readings)
+        at = self._clock.now()
+        samples = []
+        for host in watched:
+            each = {
+                name: found[host] if name in seeing else _doubted(name, found[host])
+                for name, found in readings.items()
+            }
+            reading = weigh(each)
+            samples.append(judge.Sample(host, reading.state, at, reading.detail))
+        return samples
+
+
+def is_seeing(readings: Mapping[str, Reading]) -> bool:
+    """Whether some host shows a sign of life."""
+    return any(reading.state in SIGNS_OF_LIFE for reading in readings.values())
+
+
+def weigh(readings: Mapping[str, Reading]) -> Reading:
+    """What the readings of one host on all networks say together."""
+    found = list(readings.values())
+    states = {reading.state for reading in found}
+    if State.ONLINE in states and states <= {State.ONLINE, State.UNKNOWN}:
+        state = State.ONLINE
+    elif states & SIGNS_OF_LIFE:
+        state = State.DOUBTFUL
+    elif states == {State.OFFLINE}:
+        state = State.OFFLINE
+    else:
+        state = State.UNKNOWN
+    return Reading(state, "; ".join(dict.fromkeys(reading.detail for reading in found)))
+
+
+def _doubted(network: str, reading: Reading) -> Reading:
+    if reading.state is not State.OFFLINE:
+        return reading
+    return Reading(State.UNKNOWN, f"nobody answers on the network {network}; {reading.detail}")
+
+
+def _suspect_observer(readings: Readings) -> None:
+    """Nobody shows a sign of life, on whichever network.  Raises Blind if somebody is accused."""
+    found = [reading for network in readings.values() for reading in network.values()]
+    accused = [reading for reading in found if reading.state is State.OFFLINE]
+    if accused:
+        raise core.Blind(
+            f"not one of {len(next(iter(readings.values())))} hosts shows a sign of life "
+            f"(such as: {accused[0].detail}), so the observer's own network is suspected"
+        )

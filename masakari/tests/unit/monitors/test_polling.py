@@ -1,0 +1,98 @@
+"""What the readings of a poller on several networks make of a host."""
+
+import pytest
+
+from masakari.monitors import core
+from masakari.monitors.hosts import polling
+from masakari.monitors.hosts.polling import PolledProbe, Reading
+from masakari.monitors.judge import State
+from masakari.sim.clock import SimClock
+
+UP, DOWN, ODD, DARK = State.ONLINE, State.OFFLINE, State.DOUBTFUL, State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ([UP], UP),
+        ([DOWN], DOWN),
+        ([ODD], ODD),
+        ([DARK], DARK),
+        ([UP, UP], UP),
+        ([UP, DOWN], ODD),
+        ([UP, ODD], ODD),
+        ([UP, DARK], UP),
+        ([ODD, DOWN], ODD),
+        ([ODD, DARK], ODD),
+        ([DOWN, DOWN], DOWN),
+        ([DOWN, DARK], DARK),
+        ([UP, DOWN, DARK], ODD),
+    ],
+)
+def test_weigh_networks(states, state):
+    readings = {str(n): Reading(each, f"n{n}") for n, each in enumerate(states)}
+
+    assert polling.weigh(readings).state is state
+
+
+def test_weigh_tells_each_detail_once():
+    readings = {"a": Reading(UP, "x"), "b": Reading(DOWN, "y"), "c": Reading(UP, "x")}
+
+    assert polling.weigh(readings).detail == "x; y"
+
+
+class Watched:
+    def __init__(self, *hosts):
+        self._hosts = frozenset(hosts)
+
+    def read(self):
+        return self._hosts
+
+
+class Told:
+    """A poller that finds what it is told."""
+
+    def __init__(self, **networks):
+        self._networks = networks
+
+    def poll(self, hosts):
+        return {
+            name: {host: Reading(states[host], f"{name} {states[host]}") for host in hosts}
+            for name, states in self._networks.items()
+        }
+
+
+def look(*hosts, **networks):
+    with SimClock() as clock:
+        samples = PolledProbe(Told(**networks), Watched(*hosts), clock).look()
+    return {sample.subject: (sample.state, sample.detail) for sample in samples}
+
+
+def test_look_gives_one_sample_for_each_watched_host():
+    assert look("a", "b", manage={"a": UP, "b": DOWN}) == {
+        "a": (UP, "manage online"),
+        "b": (DOWN, "manage offline"),
+    }
+
+
+def test_look_nobody_is_watched_asks_nobody():
+    assert look() == {}
+
+
+def test_look_network_on_which_nobody_answers_accuses_nobody():
+    seen = look("a", "b", manage={"a": UP, "b": DOWN}, storage={"a": DOWN, "b": DOWN})
+
+    assert seen["a"][0] is UP
+    assert seen["b"] == (
+        DARK,
+        "manage offline; nobody answers on the network storage; storage offline",
+    )
+
+
+def test_look_nobody_answers_anywhere_is_blind():
+    with pytest.raises(core.Blind, match=r"not one of 2 hosts .* \(such as: manage offline\)"):
+        look("a", "b", manage={"a": DOWN, "b": DARK})
+
+
+def test_look_nobody_could_be_asked_is_no_blindness():
+    assert look("a", manage={"a": DARK})["a"][0] is DARK
