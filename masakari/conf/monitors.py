@@ -18,6 +18,7 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         help="Name of the monitor's own host, as Nova names its compute service; a host monitor "
         "never reports it.",
     ),
+    paths.STATE_PATH,
     paths.TEMPDIR,
 ]
 

@@ -21,6 +21,13 @@ TEMPDIR = cfg.StrOpt(
     "tempdir",
     help="Directory for the files of locks, where state_path cannot be written to.",
 )
+STATE_PATH = cfg.StrOpt(
+    "state_path",
+    default=default_state_path(),
+    sample_default=str(SYSTEM_STATE),
+    help="Directory of files that the service keeps, the default SQLite database among them. "
+    "For users who cannot write to the default: $XDG_STATE_HOME/masakari.",
+)
 OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "pybasedir",
@@ -34,13 +41,7 @@ OPTS: list[cfg.Opt] = [
         sample_default="<prefix>/local/bin",
         help="For other values in which $bindir stands.",
     ),
-    cfg.StrOpt(
-        "state_path",
-        default=default_state_path(),
-        sample_default=str(SYSTEM_STATE),
-        help="Directory of files that the service keeps, the default SQLite database among them. "
-        "For users who cannot write to the default: $XDG_STATE_HOME/masakari.",
-    ),
+    STATE_PATH,
     TEMPDIR,
 ]
 

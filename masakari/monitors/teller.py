@@ -1,0 +1,84 @@
+"""A thread that tells Masakari, so that who looks never waits for who listens."""
+
+import datetime
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from masakari import clock as clock_
+from masakari import pulse as pulse_
+from masakari.states import NotificationType
+
+LOG = logging.getLogger(__name__)
+
+LOOP = "reports"
+"""Its name where loops say that they get on."""
+PAUSE_S = 30.0
+STALLED_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One failure, or its end."""
+
+    subject: str
+    """whose reports are told one after the other"""
+    type: NotificationType
+    hostname: str
+    payload: Mapping[str, str]
+    generated_time: datetime.datetime
+    """UTC, naive: when it was noticed"""
+
+
+class Outbox(Protocol):
+    """What is kept on disk until Masakari has heard it."""
+
+    def add(self, reports: Iterable[Report]) -> object:
+        """They are kept; for any thread."""
+
+    def flush(self) -> object:
+        """What is due has been tried; for one thread."""
+
+    def next_try(self) -> float | None:
+        """When something is due, on the monotonic clock; None: nothing waits."""
+
+
+class Teller:
+    """The thread that flushes the outbox, and who wakes it."""
+
+    def __init__(self, outbox: Outbox, clock: clock_.Clock, pulse: pulse_.Pulse) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._pulse = pulse
+        self._wake = clock.event()
+
+    def tell(self, report: Report) -> None:
+        """It is kept, and Masakari will hear it; waits for the disk alone.  For any thread."""
+        self._outbox.add([report])
+        self._wake.set()
+
+    def run(self, stop: clock_.Event) -> None:
+        """Go on until *stop* is set; `wake` as well ends it at once."""
+        self._pulse.expect(LOOP, PAUSE_S + STALLED_S)
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                self._outbox.flush()
+            except Exception:
+                LOG.exception("reports could not be told; it is tried again")
+                stop.wait(1.0)
+            self._pulse.beat(LOOP)
+            if not stop.is_set():
+                self._wake.wait(self._pause_s())
+        self._pulse.rest(LOOP)
+
+    def wake(self) -> None:
+        """Look at once whether it is time to stop."""
+        self._wake.set()
+
+    def _pause_s(self) -> float:
+        next_try = self._outbox.next_try()
+        if next_try is None:
+            return PAUSE_S
+        return min(PAUSE_S, max(0.0, next_try - self._clock.monotonic()))
