@@ -1,0 +1,180 @@
+"""The states of systemd's units, told by systemd over D-Bus within milliseconds.
+
+No privileges are needed to watch.  While D-Bus is away nothing is known of the units.
+"""
+
+import collections
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jeepney import (
+    DBusAddress,
+    HeaderFields,
+    MatchRule,
+    Message,
+    Properties,
+    message_bus,
+    new_method_call,
+)
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.wrappers import DBusErrorResponse, unwrap_msg
+
+from masakari import clock as clock_
+from masakari.monitors.processes.judge import Look
+
+LOG = logging.getLogger(__name__)
+
+SYSTEMD = "org.freedesktop.systemd1"
+ROOT = "/org/freedesktop/systemd1"
+UNIT = f"{SYSTEMD}.Unit"
+MANAGER = DBusAddress(ROOT, bus_name=SYSTEMD, interface=f"{SYSTEMD}.Manager")
+PROPERTIES = "org.freedesktop.DBus.Properties"
+ANSWER_S = 10.0
+"""So long systemd may take to answer."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+TICK_S = 0.5
+"""So long a stop may take."""
+
+_LOOKS = {
+    "active": Look.UP,
+    "reloading": Look.UP,
+    "refreshing": Look.UP,
+    "inactive": Look.DOWN,
+    "failed": Look.DOWN,
+    "activating": Look.BETWEEN,
+    "deactivating": Look.BETWEEN,
+    "maintenance": Look.BETWEEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of one unit."""
+
+    look: Look
+    detail: str = "nothing is known of it yet"
+    deaths: int = 0
+    """how often it has ceased to be active since it was asked last"""
+
+
+class Units:
+    """The units in a table that a thread keeps; for many threads.  Owns it, under one lock."""
+
+    def __init__(self, clock: clock_.Clock, changed: Callable[[], None]) -> None:
+        """Call *changed*, in the thread, when something has."""
+        self._clock = clock
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._wanted: frozenset[str] = frozenset()
+        self._states: dict[str, str] = {}
+        self._deaths: dict[str, int] = {}
+        self._trouble: str | None = "nothing is known of it yet"
+
+    def watch(self, names: Collection[str]) -> None:
+        """From now on these units are watched, and no others."""
+        with self._lock:
+            self._wanted = frozenset(names)
+
+    def look(self) -> Mapping[str, Seen]:
+        """{unit: what is known of it}"""
+        with self._lock:
+            seen = {name: self._seen(name) for name in self._wanted}
+            self._deaths.clear()
+            return seen
+
+    def _seen(self, name: str) -> Seen:
+        state = self._states.get(name)
+        if self._trouble is not None or state is None:
+            return Seen(Look.UNKNOWN, self._trouble or "nothing is known of it yet")
+        return Seen(_LOOKS.get(state, Look.UNKNOWN), state, self._deaths.get(name, 0))
+
+    def run(self, stop: clock_.Event) -> None:
+        """Keep the table, until *stop* is set; D-Bus may go and come back."""
+        pause_s = FIRST_PAUSE_S
+        while not stop.is_set():
+            try:
+                with open_dbus_connection("SYSTEM") as connection:
+                    self._follow(connection, stop)
+            # whatever jeepney raises where the socket is away or talks nonsense
+            except Exception as e:
+                why = f"D-Bus is away ({' '.join(str(e).split()) or type(e).__name__})"
+                pause_s = FIRST_PAUSE_S if self._trouble is None else pause_s
+                self._lost(why)
+                stop.wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _lost(self, why: str) -> None:
+        with self._lock:
+            told, self._trouble = self._trouble, why
+            self._states.clear()
+        if why != told:
+            LOG.warning("the states of units are not known: %s; it is tried again", why)
+        self._changed()
+
+    def _follow(self, connection: DBusConnection, stop: clock_.Event) -> None:
+        """Ask for each unit's state, then hear of changes."""
+        rule = MatchRule(type="signal", interface=PROPERTIES, member="PropertiesChanged")
+        rule.add_arg_condition(0, UNIT)
+        heard: collections.deque[Message] = collections.deque()
+        with connection.filter(rule, queue=heard):
+            self._ask(connection, message_bus.AddMatch(rule))
+            self._ask(connection, new_method_call(MANAGER, "Subscribe"))
+            paths: dict[str, str] = {}
+            ask_again_at = self._clock.monotonic()
+            while not stop.is_set():
+                now = self._clock.monotonic()
+                if now >= ask_again_at or set(paths.values()) != self._wanted:
+                    self._ask_all(connection, paths)
+                    ask_again_at = now + LONGEST_PAUSE_S
+                with contextlib.suppress(TimeoutError):
+                    self._take(connection.recv_until_filtered(heard, timeout=TICK_S), paths)
+
+    def _ask_all(self, connection: DBusConnection, paths: dict[str, str]) -> None:
+        """The table has the state of each unit that is watched; *paths*: {object: unit}."""
+        with self._lock:
+            wanted = self._wanted
+        found: dict[str, str] = {}
+        for name in sorted(wanted):
+            (path,) = self._ask(connection, new_method_call(MANAGER, "LoadUnit", "s", (name,)))
+            found[path] = name
+        paths.clear()
+        paths.update(found)
+        for path, name in found.items():
+            address = DBusAddress(path, bus_name=SYSTEMD, interface=UNIT)
+            ((_, state),) = self._ask(connection, Properties(address).get("ActiveState"))
+            self._set(name, state)
+        with self._lock:
+            was, self._trouble = self._trouble, None
+            self._states = {name: self._states[name] for name in wanted}
+        if was is not None:
+            LOG.info("systemd tells the states of %d units", len(wanted))
+        self._changed()
+
+    def _ask(self, connection: DBusConnection, message: Message) -> Any:  # as D-Bus has it
+        """The answer's body."""
+        try:
+            return unwrap_msg(connection.send_and_get_reply(message, timeout=ANSWER_S))
+        except DBusErrorResponse as e:
+            raise OSError(f"refused: {e.name} {' '.join(map(str, e.data))}") from None
+
+    def _take(self, message: Message, paths: Mapping[str, str]) -> None:
+        """The unit of which the message tells may have changed."""
+        name = paths.get(message.header.fields[HeaderFields.path])
+        _, changed, _ = message.body
+        if name is not None and "ActiveState" in changed:
+            self._set(name, changed["ActiveState"][1])
+            self._changed()
+
+    def _set(self, name: str, state: str) -> None:
+        with self._lock:
+            before = self._states.get(name)
+            self._states[name] = state
+            if before is not None and _LOOKS.get(before) is Look.UP and state not in _UP:
+                self._deaths[name] = self._deaths.get(name, 0) + 1
+
+
+_UP = {state for state, look in _LOOKS.items() if look is Look.UP}

@@ -1,0 +1,54 @@
+"""Commands of the process list as real processes."""
+
+import logging
+import queue
+
+import pytest
+
+from masakari.monitors.processes.commands import Runner
+
+
+@pytest.fixture
+def run():
+    runner = Runner(timeout_s=0.5, as_root=("false",))
+
+    def run(*commands):
+        """Whether all went well."""
+        ended = queue.SimpleQueue()
+        runner.begin("x", commands, as_root=False, ended=ended.put)
+        return ended.get(timeout=30)
+
+    yield run
+    runner.close()
+
+
+def test_what_is_said_on_stderr_is_no_failure(run):
+    assert run(("sh", "-c", "echo trouble >&2"))
+
+
+def test_words_reach_the_command_as_they_are(run, tmp_path):
+    assert run(("touch", str(tmp_path / "a b; $HOME")))
+    assert (tmp_path / "a b; $HOME").exists()
+
+
+def test_first_failure_is_the_last_command(run, tmp_path, caplog):
+    assert not run(("sh", "-c", "echo no luck; exit 3"), ("touch", str(tmp_path / "x")))
+
+    assert not (tmp_path / "x").exists()
+    assert "x: sh failed with status 3: no luck" in caplog.text
+
+
+def test_command_that_is_not_there(run, caplog):
+    assert not run(("/nonexistent/command",))
+    assert "/nonexistent/command cannot be run: No such file or directory" in caplog.text
+
+
+def test_command_that_hangs_is_killed_with_its_children(run, caplog):
+    caplog.set_level(logging.INFO)
+    assert not run(("sh", "-c", "sleep 1000 & wait"))
+    assert "sh did not end within 0.5 s" in caplog.text
+
+
+def test_daemon_that_a_command_leaves_behind_is_not_waited_for(run, tmp_path):
+    assert run(("sh", "-c", f"sleep 5 & echo $! > {tmp_path}/pid"))
+    assert run(("sh", "-c", f"kill $(cat {tmp_path}/pid)"))
