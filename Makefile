@@ -26,6 +26,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/python -m masakari.sim demo $(DEMO)
 
 test: $(VENV)/.tests servers
+	@$(MAKE) -s $(VENV)/.libvirt
 	@$(BIN)/python -m pytest -q -rs -n auto $(TEST)
 
 # The servers of which functional tests start private ones: as root on Debian, they are installed.
@@ -38,6 +39,10 @@ servers:
 	elif ! tools/install-servers; then \
 		echo "tests that need them are skipped"; \
 	fi
+
+# compiled, so only where libvirt's headers are; without it tests of instance monitors are skipped
+$(VENV)/.libvirt: $(VENV)/.tests
+	@if pkg-config --exists libvirt 2>/dev/null; then $(PIP) 'libvirt-python>=9.0.0' && touch $@; fi
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check

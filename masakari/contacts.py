@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from masakari.clock import Clock
 
 DATABASE, BUS, KEYSTONE, NOVA, MASAKARI = "database", "bus", "Keystone", "Nova", "Masakari"
+LIBVIRT = "libvirt"
 
 
 @dataclass(frozen=True, slots=True)

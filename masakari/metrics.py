@@ -29,9 +29,15 @@ class Program(enum.StrEnum):
     API = "api"
     ENGINE = "engine"
     HOSTMONITOR = "hostmonitor"
+    INSTANCEMONITOR = "instancemonitor"
+    INTROSPECTIVEMONITOR = "introspectiveinstancemonitor"
+    PROCESSMONITOR = "processmonitor"
 
 
 API, ENGINE, MONITOR = (Program.API,), (Program.ENGINE,), (Program.HOSTMONITOR,)
+GUESTS_ = (Program.INSTANCEMONITOR, Program.INTROSPECTIVEMONITOR)
+PROCESSMONITOR = (Program.PROCESSMONITOR,)
+MONITORS = (*MONITOR, *GUESTS_, *PROCESSMONITOR)
 
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 STAGE_BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
@@ -83,7 +89,7 @@ BUILD_INFO = _gauge(
     "masakari_build_info",
     "Always 1; the labels tell which release runs, and which program it is.",
     *("version", "program"),
-    of=(*API, *ENGINE, *MONITOR),
+    of=(*API, *ENGINE, *MONITORS),
 )
 QUEUE = _gauge(
     "masakari_background_queue_length",
@@ -202,9 +208,10 @@ LEASES_LOST = _counter(
 
 ROUNDS = _counter(
     "masakari_monitor_rounds_total",
-    "Looks at all hosts, by outcome: ok, blind (nobody could be judged) or failed (a defect).",
+    "Looks at all that is watched, by outcome: ok, blind (nothing could be judged) or failed (a "
+    "defect).",
     "outcome",
-    of=MONITOR,
+    of=MONITORS,
 )
 LOOKED_AT = _gauge(
     "masakari_monitor_last_success_timestamp_seconds",
@@ -220,13 +227,58 @@ HOSTS = _gauge(
 OUTBOX = _gauge(
     "masakari_monitor_outbox_length",
     "Reports that Masakari has not accepted yet.",
-    of=MONITOR,
+    of=MONITORS,
 )
 REPORTS = _counter(
     "masakari_monitor_reports_total",
     "Tries to report, by outcome: delivered, postponed (409), rejected (400), unanswered.",
     "outcome",
-    of=MONITOR,
+    of=MONITORS,
+)
+
+# ---- instance and process monitors
+
+DOMAINS = _gauge(
+    "masakari_monitor_domains",
+    "Domains that libvirt knows, by state: active, inactive.",
+    "state",
+    of=GUESTS_,
+)
+EVENTS = _counter(
+    "masakari_monitor_libvirt_events_total",
+    "Events that libvirt has told, by kind: LIFECYCLE, REBOOT, WATCHDOG and others.",
+    "event",
+    of=GUESTS_,
+)
+FAILURES = _counter(
+    "masakari_monitor_instance_failures_total",
+    "Failures of VMs that were found and are reported, by the event in the notification.",
+    "event",
+    of=GUESTS_,
+)
+GUESTS = _gauge(
+    "masakari_monitor_guests",
+    "Guests whose agents are asked, by what is thought of them: discovery, healthy, error, "
+    "reported.",
+    "state",
+    of=GUESTS_,
+)
+GUEST_ANSWERS = _counter(
+    "masakari_monitor_guest_answers_total",
+    "How questions to guest agents have ended: good, missing, absent, paused, unknown.",
+    "answer",
+    of=GUESTS_,
+)
+PROCESSES = _gauge(
+    "masakari_monitor_processes",
+    "Watched processes by what was seen last: up, down, between, unknown.",
+    "state",
+    of=PROCESSMONITOR,
+)
+PROCESS_ATTEMPTS = _counter(
+    "masakari_monitor_process_attempts_total",
+    "Attempts to bring a process up.",
+    of=PROCESSMONITOR,
 )
 
 

@@ -15,9 +15,11 @@ from masakari.conf import (
     engine,
     health,
     host_drivers,
+    instances,
     monitors,
     nova,
     paths,
+    processes,
     unused,
 )
 
@@ -36,6 +38,8 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
     """Declare the options of the monitors on *conf*; safe to repeat."""
     host_drivers.register(conf)
     monitors.register(conf)
+    instances.register(conf)
+    processes.register(conf)
     health.register_monitors(conf)
     alarms.register_monitors(conf)
 
@@ -58,6 +62,8 @@ def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return [
         *host_drivers.list_opts(),
         *monitors.list_opts(),
+        *instances.list_opts(),
+        *processes.list_opts(),
         *health.list_monitor_opts(),
         *alarms.list_monitor_opts(),
     ]

@@ -46,6 +46,18 @@ MONITOR_OPTS: list[cfg.Opt] = [
         "hostmonitor_port",
         "masakari-hostmonitor answers /healthz/live, /healthz/ready and /metrics",
     ),
+    _port(
+        "instancemonitor_port",
+        "masakari-instancemonitor answers /healthz/live, /healthz/ready and /metrics",
+    ),
+    _port(
+        "introspectiveinstancemonitor_port",
+        "masakari-introspectiveinstancemonitor answers /healthz/live, /healthz/ready and /metrics",
+    ),
+    _port(
+        "processmonitor_port",
+        "masakari-processmonitor answers /healthz/live, /healthz/ready and /metrics",
+    ),
 ]
 
 

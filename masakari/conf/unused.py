@@ -46,13 +46,8 @@ PROXY_HEADERS = "[oslo_middleware] enable_proxy_headers_parsing does this"
 TLS = "the files of the API's TLS are [wsgi] ssl_cert_file, ssl_key_file and ssl_ca_file"
 PACEMAKER = "the drivers default and simple (pacemaker) are not here yet"
 CONSUL = "the driver consul is not here yet"
-PRIVILEGED = "a monitor that needs privileges"
+PRIVILEGED = "what needs privileges is run by [process] root_command"
 KUBERNETES = "the driver kubernetes is not here yet"
-
-
-def _later(monitor: str) -> dict[str, Any]:  # keywords of Unused
-    """For options of a program that is not here: a file may be shared with those that are."""
-    return {"instead": f"{monitor} is not here yet", "level": logging.INFO}
 
 
 MONKEY_PATCH_OPTS: list[cfg.Opt] = [
@@ -191,20 +186,20 @@ MONITOR_OPTS: dict[str, list[cfg.Opt]] = {
             "instancemonitor_manager",
             default="masakarimonitors.instancemonitor.instance.InstancemonitorManager",
             is_built_in=True,
-            **_later("masakari-instancemonitor"),
+            instead="there is one instance monitor",
         ),
         Unused(
             "introspectiveinstancemonitor_manager",
             default="masakarimonitors.introspectiveinstancemonitor.instance."
             "IntrospectiveInstanceMonitorManager",
             is_built_in=True,
-            **_later("masakari-introspectiveinstancemonitor"),
+            instead="there is one monitor of guests",
         ),
         Unused(
             "processmonitor_manager",
             default="masakarimonitors.processmonitor.process.ProcessmonitorManager",
             is_built_in=True,
-            **_later("masakari-processmonitor"),
+            instead="there is one process monitor",
         ),
     ],
     "api": [
@@ -245,55 +240,9 @@ MONITOR_OPTS: dict[str, list[cfg.Opt]] = {
         Unused("matrix_config_file", instead=CONSUL),
     ],
     "kubernetes": [Unused("monitoring_node_labels", default="", instead=KUBERNETES)],
-    "callback": [
-        Unused("retry_max", INTEGER, default=12, **_later("masakari-instancemonitor")),
-        Unused("retry_interval", INTEGER, default=10, **_later("masakari-instancemonitor")),
-    ],
-    "libvirt": [
-        Unused("connection_uri", default="qemu:///system", **_later("masakari-instancemonitor")),
-    ],
-    "introspectiveinstancemonitor": [
-        Unused(
-            "guest_monitoring_interval",
-            INTEGER,
-            default=10,
-            deprecated_name="guest_monitor_interval",
-            **_later("masakari-introspectiveinstancemonitor"),
-        ),
-        Unused(
-            "guest_monitoring_timeout",
-            INTEGER,
-            default=2,
-            deprecated_name="guest_monitor_timeout",
-            **_later("masakari-introspectiveinstancemonitor"),
-        ),
-        Unused(
-            "guest_monitoring_failure_threshold",
-            INTEGER,
-            default=3,
-            **_later("masakari-introspectiveinstancemonitor"),
-        ),
-        Unused(
-            "qemu_guest_agent_sock_path",
-            default=r"/var/lib/libvirt/qemu/org\.qemu\.guest_agent\..*\.instance-.*\.sock",
-            **_later("masakari-introspectiveinstancemonitor"),
-        ),
-    ],
-    "process": [
-        Unused("check_interval", INTEGER, default=5, **_later("masakari-processmonitor")),
-        Unused("restart_retries", INTEGER, default=3, **_later("masakari-processmonitor")),
-        Unused("restart_interval", INTEGER, default=5, **_later("masakari-processmonitor")),
-        Unused("api_retry_max", INTEGER, default=12, **_later("masakari-processmonitor")),
-        Unused("api_retry_interval", INTEGER, default=10, **_later("masakari-processmonitor")),
-        Unused(
-            "process_list_path",
-            default="/etc/masakarimonitors/process_list.yaml",
-            **_later("masakari-processmonitor"),
-        ),
-    ],
     "masakarimonitors_privileged": [
-        *(Unused(name, **_later(PRIVILEGED)) for name in ("user", "group", "helper_command")),
-        Unused("capabilities", LIST, default=[], **_later(PRIVILEGED)),
+        *(Unused(name, instead=PRIVILEGED) for name in ("user", "group", "helper_command")),
+        Unused("capabilities", LIST, default=[], instead=PRIVILEGED),
     ],
 }
 

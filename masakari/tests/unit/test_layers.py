@@ -63,7 +63,12 @@ LIBRARIES = {
     "prometheus_client": ["exposition"],
     "rich": ["sim", "cmd"],
     "tooz": ["locks"],
-    "yaml": ["engine.exclusions"],
+    "yaml": ["engine.exclusions", "monitors.processes.process_list"],
+    "libvirt": ["monitors.instances.hypervisor"],
+    "libvirt_qemu": ["monitors.instances.agents"],
+    "psutil": ["monitors.processes.table"],
+    "jeepney": ["monitors.processes.units"],
+    "sqlite3": ["db", "monitors.spool"],
 }
 
 

@@ -1,0 +1,103 @@
+"""Ask the agents in guests whether they live, and QEMU whether a guest moves anything.
+
+Agents need a connection that may write.  libvirt serves five requests of a connection at a time,
+and twenty in all, and an agent that hangs holds one of them for five seconds.  So there are two
+connections: for guests that have answered last time, and for those that have not.
+"""
+
+import json
+from typing import Any, Protocol
+
+from masakari.monitors.instances.heartbeat import Answer
+from masakari.monitors.instances.hypervisor import Away, Gone, Hypervisor, library
+
+PING = '{"execute": "guest-ping"}'
+LONGEST = 4096
+"""Characters of an answer to a ping; a good one has 13."""
+SYNC_S = 6.0
+"""libvirt first waits for an agent that has not answered before."""
+
+
+class Agents(Protocol):
+    """Who asks; for many threads."""
+
+    def ping(self, uuid: str, *, is_ill: bool) -> Answer:
+        """How the question to the guest's agent has ended; *is_ill*: it had not answered before."""
+
+    def activity(self, uuid: str) -> int | None:
+        """Bytes that its disks have moved and its networks have sent; None: QEMU is silent."""
+
+
+def is_good(text: object) -> bool:
+    """Whether that is the answer to a ping."""
+    if not isinstance(text, str) or len(text) > LONGEST:
+        return False
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "return" in found
+
+
+class LibvirtAgents:
+    """The agents behind libvirt."""
+
+    def __init__(self, well: Hypervisor, ill: Hypervisor, *, timeout_s: int) -> None:
+        """*well* and *ill* may write."""
+        import libvirt_qemu  # noqa: PLC0415  optional, as libvirt
+
+        self._libvirt = library()
+        self._qemu: Any = libvirt_qemu
+        self._well, self._ill = well, ill
+        self._timeout_s = timeout_s
+        error = self._libvirt
+        self._answers = {
+            error.VIR_ERR_AGENT_UNRESPONSIVE: Answer.MISSING,
+            error.VIR_ERR_AGENT_UNSYNCED: Answer.MISSING,
+            error.VIR_ERR_AGENT_COMMAND_FAILED: Answer.MISSING,
+            error.VIR_ERR_OPERATION_TIMEOUT: Answer.MISSING,
+            error.VIR_ERR_INTERNAL_ERROR: Answer.MISSING,  # it could not read the answer
+            error.VIR_ERR_OPERATION_INVALID: Answer.PAUSED,
+            error.VIR_ERR_ARGUMENT_UNSUPPORTED: Answer.ABSENT,
+        }
+
+    def ping(self, uuid: str, *, is_ill: bool) -> Answer:
+        """As Agents."""
+        lane = self._ill if is_ill else self._well
+
+        def ask(domain: Any) -> Answer:
+            try:
+                said = self._qemu.qemuAgentCommand(domain, PING, self._timeout_s, 0)
+            except self._libvirt.libvirtError as e:
+                if "not connected" in str(e):
+                    return Answer.ABSENT
+                answer = self._answers.get(e.get_error_code())
+                if answer is None:
+                    raise
+                return answer
+            return Answer.GOOD if is_good(said) else Answer.MISSING
+
+        try:
+            return lane.of_domain(uuid, "pinging an agent", ask, self._timeout_s + SYNC_S)
+        except Gone:
+            return Answer.ABSENT
+        except Away as e:
+            return Answer.MISSING if e.is_late else Answer.UNKNOWN
+
+    def activity(self, uuid: str) -> int | None:
+        """As Agents."""
+        libvirt = self._libvirt
+        kinds = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
+
+        def ask(domain: Any) -> int:
+            ((_, stats),) = domain.connect().domainListGetStats([domain], kinds, 0)
+            return sum(value for name, value in stats.items() if name.endswith(MOVED))
+
+        try:
+            return self._ill.of_domain(uuid, "asking for a guest's I/O", ask)
+        except (Away, Gone):
+            return None
+
+
+MOVED = (".rd.bytes", ".wr.bytes", ".tx.bytes")
+"""What a guest does itself: what its networks receive comes from others."""

@@ -1,0 +1,73 @@
+"""What the XML of a domain says that does not change while it runs."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+AGENT = "org.qemu.guest_agent.0"
+NOVA = re.compile(r"\{http://openstack\.org/xmlns/libvirt/nova/[\d.]+\}(\w+)")
+
+
+class Kind(StrEnum):
+    """How a guest is watched."""
+
+    OFF = "off"
+    HEARTBEAT = "heartbeat"
+    HEARTBEAT_IO = "heartbeat-io"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Of one domain."""
+
+    is_nova: bool
+    """Nova has made it"""
+    has_agent: bool
+    """it has a channel for a guest agent"""
+    kind: str | None
+    """what its metadata say of its watching; None: nothing"""
+
+
+def parse(text: str, key: str, agent_path: re.Pattern[str]) -> Facts:
+    """The facts in a domain's XML; *key* names the extra spec or image property of the kind.
+
+    A channel whose socket's path matches *agent_path* is an agent's, too.  Raises ValueError.
+    """
+    try:
+        root = ET.fromstring(text)  # noqa: S314  libvirt has written it
+    except ET.ParseError as e:
+        raise ValueError(f"its XML cannot be read: {e}") from None
+    metadata = root.find("metadata")
+    nova = None if metadata is None else next(_nova(metadata, "instance"), None)
+    return Facts(
+        nova is not None,
+        any(_is_agent(channel, agent_path) for channel in root.iterfind("devices/channel")),
+        None if nova is None else _kind(nova, key),
+    )
+
+
+def _nova(element: ET.Element, name: str) -> Iterator[ET.Element]:
+    """The elements of Nova's with that name, at any depth."""
+    for each in element.iter():
+        found = NOVA.fullmatch(each.tag)
+        if found is not None and found[1] == name:
+            yield each
+
+
+def _is_agent(channel: ET.Element, agent_path: re.Pattern[str]) -> bool:
+    target, source = channel.find("target"), channel.find("source")
+    if target is not None and target.get("name") == AGENT:
+        return True
+    path = None if source is None or source.get("mode") != "bind" else source.get("path")
+    return path is not None and agent_path.match(path) is not None
+
+
+def _kind(nova: ET.Element, key: str) -> str | None:
+    """The flavor's extra spec goes before the image's property."""
+    for name in ("extraSpec", "property"):
+        for element in _nova(nova, name):
+            if element.get("name") == key:
+                return (element.get("value") or element.text or "").strip().lower()
+    return None

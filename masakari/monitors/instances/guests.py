@@ -1,0 +1,126 @@
+"""Guest heartbeats: each agent is asked at its time, none waits for another that hangs."""
+
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Mapping
+
+from masakari import clock as clock_
+from masakari import metrics
+from masakari import pulse as pulse_
+from masakari.metrics import UNMETERED, Meter
+from masakari.monitors.instances.agents import Agents
+from masakari.monitors.instances.facts import Kind
+from masakari.monitors.instances.heartbeat import Answer, Limits, State, Track
+from masakari.monitors.instances.inbox import Inbox
+from masakari.monitors.instances.judge import Event
+from masakari.monitors.instances.words import AGENT_ERROR
+
+LOG = logging.getLogger(__name__)
+
+LOOP = "guests"
+"""Its name where loops say that they get on."""
+STALLED_S = 120.0
+ILL = 5
+"""Agents that have not answered, asked at a time: as many as one connection serves."""
+
+
+class Guests:
+    """Owns the tracks, under one lock; for many threads."""
+
+    def __init__(
+        self,
+        agents: Agents,
+        inbox: Inbox,
+        clock: clock_.Clock,
+        *,
+        limits: Limits,
+        parallel: int,
+        pulse: pulse_.Pulse,
+        meter: Meter = UNMETERED,
+    ) -> None:
+        """Put into *inbox* who has ceased to answer."""
+        self._agents = agents
+        self._inbox = inbox
+        self._clock = clock
+        self._limits = limits
+        self._pulse = pulse
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._tracks: dict[str, Track] = {}
+        self._busy: set[str] = set()
+        """guests that are being asked"""
+        self._well = concurrent.futures.ThreadPoolExecutor(parallel, "agent")
+        self._ill = concurrent.futures.ThreadPoolExecutor(ILL, "silent agent")
+
+    def watch(self, kinds: Mapping[str, Kind]) -> None:
+        """These guests, {uuid: kind}, are asked from now on, and no others."""
+        with self._lock:
+            for uuid, kind in kinds.items():
+                track = self._tracks.setdefault(uuid, Track(self._limits, kind))
+                track.kind = kind
+            for uuid in self._tracks.keys() - kinds.keys():
+                del self._tracks[uuid]
+
+    def begin(self, uuid: str) -> None:
+        """The guest was started or reset: what is known of it does not hold any more."""
+        with self._lock:
+            if uuid in self._tracks:
+                self._tracks[uuid].begin()
+
+    def run(self, stop: clock_.Event) -> None:
+        """Ask all, each interval, until *stop* is set."""
+        self._pulse.expect(LOOP, self._limits.interval_s + STALLED_S)
+        next_round = self._clock.monotonic()
+        while not stop.is_set():
+            self.ask_all()
+            self._pulse.beat(LOOP)
+            now = self._clock.monotonic()
+            next_round = max(next_round + self._limits.interval_s, now)
+            stop.wait(next_round - now)
+        self._pulse.rest(LOOP)
+        for pool in (self._well, self._ill):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def ask_all(self) -> list[concurrent.futures.Future[None]]:
+        """Questions to all guests that are not being asked already, on their way."""
+        with self._lock:
+            idle = {uuid: t.is_silent for uuid, t in self._tracks.items() if uuid not in self._busy}
+            self._busy.update(idle)
+            counts = [t.state for t in self._tracks.values()]
+        for state in State:
+            self._meter.set(metrics.GUESTS, counts.count(state), state)
+        return [
+            (self._ill if is_ill else self._well).submit(self._ask, uuid, is_ill)
+            for uuid, is_ill in idle.items()
+        ]
+
+    def _ask(self, uuid: str, is_ill: bool) -> None:
+        try:
+            answer = self._agents.ping(uuid, is_ill=is_ill)
+            activity = None
+            if answer is Answer.MISSING:
+                activity = self._agents.activity(uuid)
+            self._meter.count(metrics.GUEST_ANSWERS, answer)
+            self._take(uuid, answer, activity)
+        except Exception:
+            LOG.exception("%s: its agent could not be asked", uuid)
+        finally:
+            with self._lock:
+                self._busy.discard(uuid)
+
+    def _take(self, uuid: str, answer: Answer, activity: int | None) -> None:
+        with self._lock:
+            track = self._tracks.get(uuid)
+            if track is None:
+                return
+            before = track.state
+            is_failed = track.see(answer, self._clock.monotonic(), activity)
+            after = track.state
+        if after is State.ERROR and before is not State.ERROR:
+            LOG.warning("%s: the agent in the guest does not answer", uuid)
+        elif after is not before:
+            LOG.debug("%s: the agent: %s -> %s (%s)", uuid, before, after, answer)
+        if is_failed:
+            now = self._clock.monotonic()
+            self._inbox.put(Event(uuid, "", AGENT_ERROR, self._clock.now(), now))

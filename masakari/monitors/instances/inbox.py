@@ -1,0 +1,43 @@
+"""The events of libvirt on their way from its thread to ours: in order, and bounded."""
+
+import collections
+import threading
+from collections.abc import Callable, Sequence
+
+from masakari.monitors.instances.judge import Event
+
+MOST = 10_000
+
+
+class Inbox:
+    """Owns the queue, under one lock; for many threads."""
+
+    def __init__(self, wake: Callable[[], None], most: int = MOST) -> None:
+        """Call *wake* when there is something."""
+        self._wake = wake
+        self._most = most
+        self._lock = threading.Lock()
+        self._events: collections.deque[Event] = collections.deque()
+        self._lost = 0
+        self._last: Event | None = None
+
+    def put(self, event: Event) -> None:
+        """It is taken after all that are there; the same again in a row is one, as of resets."""
+        with self._lock:
+            last = self._last
+            if self._events and last and (last.uuid, last.words) == (event.uuid, event.words):
+                return
+            if len(self._events) >= self._most:
+                self._lost += 1
+            else:
+                self._events.append(event)
+                self._last = event
+        self._wake()
+
+    def take(self) -> tuple[Sequence[Event], int]:
+        """(all that are there, oldest first; how many had no room since the last time)"""
+        with self._lock:
+            found, lost = list(self._events), self._lost
+            self._events.clear()
+            self._lost = 0
+        return found, lost

@@ -1,0 +1,315 @@
+"""The loop of the instance monitor: hear, compare, tell."""
+
+import dataclasses
+import logging
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+from masakari import clock as clock_
+from masakari import contacts as contacts_
+from masakari import metrics
+from masakari import pulse as pulse_
+from masakari.metrics import UNMETERED, Meter
+from masakari.monitors import memory as memory_
+from masakari.monitors.instances import facts as facts_
+from masakari.monitors.instances.facts import Facts, Kind
+from masakari.monitors.instances.guests import Guests
+from masakari.monitors.instances.hypervisor import Away, Gone, Hypervisor, Listing
+from masakari.monitors.instances.inbox import Inbox
+from masakari.monitors.instances.judge import Event, Failure, Judge
+from masakari.monitors.instances.words import AGENT_ERROR
+from masakari.monitors.teller import Report, Teller
+from masakari.states import NotificationType
+
+LOG = logging.getLogger(__name__)
+
+LOOP = "instances"
+"""Its name where loops say that they get on."""
+STALLED_S = 120.0
+PAUSE_S = 5.0
+"""The longest time without a look at what is due."""
+FIRST_PAUSE_S = 0.5
+"""Before libvirt is tried again; doubles."""
+BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says."""
+
+    hostname: str
+    reconcile_s: float
+    reconnect_max_s: float
+    nova_only: bool
+    tells_events: bool
+    """False: only what guests' agents say"""
+    default_kind: Kind
+    metadata_key: str
+    agent_path: re.Pattern[str]
+
+
+class InstanceMonitor:
+    """Hears of all domains of one libvirt; its state belongs to the thread that runs it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hypervisors: Sequence[Hypervisor],
+        *,
+        inbox: Inbox,
+        judge: Judge,
+        guests: Guests | None,
+        teller: Teller,
+        memory: memory_.Memory,
+        clock: clock_.Clock,
+        wake: clock_.Event,
+        pulse: pulse_.Pulse,
+        contacts: contacts_.Contacts,
+        meter: Meter = UNMETERED,
+    ) -> None:
+        """The first of *hypervisors* hears events into *inbox*; all are kept connected."""
+        self._settings = settings
+        self._hypervisors = hypervisors
+        self._inbox = inbox
+        self._judge = judge
+        self._guests = guests
+        self._teller = teller
+        self._memory = memory
+        self._clock = clock
+        self._wake = wake
+        self._pulse = pulse
+        self._contacts = contacts
+        self._meter = meter
+        self._facts: dict[str, Facts] = {}
+        self._persistent: dict[str, bool] = {}
+        self._next_try = clock.monotonic()
+        self._pause_s = FIRST_PAUSE_S
+        self._next_comparison = clock.monotonic()
+        self._trouble: str | None = "it was not tried yet"
+        self._is_told_away = False
+        self._boot = _boot_id()
+        self._recall()
+
+    def run(self, stop: clock_.Event) -> None:
+        """Go on until *stop* is set; setting *wake* as well ends it at once."""
+        self._pulse.expect(LOOP, PAUSE_S + STALLED_S)
+        while not stop.is_set():
+            self._wake.clear()
+            try:
+                self.cycle()
+                self._meter.count(metrics.ROUNDS, "blind" if self._trouble else "ok")
+            except Exception:
+                self._meter.count(metrics.ROUNDS, "failed")
+                LOG.exception("this round of the monitor failed; it goes on with the next one")
+                stop.wait(FIRST_PAUSE_S)
+            self._pulse.beat(LOOP)
+            if not stop.is_set():
+                self._wake.wait(self._pause())
+        self._pulse.rest(LOOP)
+        for hypervisor in self._hypervisors:
+            hypervisor.disconnect()
+
+    def cycle(self) -> None:
+        """Be connected, take what was heard, compare if it is time, tell."""
+        self._connect()
+        events, lost = self._inbox.take()
+        if lost:
+            LOG.warning("%d events of libvirt had no room; all domains are compared", lost)
+            self._next_comparison = self._clock.monotonic()
+        for event in events:
+            self._hear(event)
+        if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
+            self._compare()
+        self._tell(self._judge.due(self._clock.monotonic()))
+        self._memory.keep({"boot": self._boot, "domains": self._judge.remember()})
+
+    # ---- the connection
+
+    def _is_connected(self) -> bool:
+        return all(hypervisor.is_connected for hypervisor in self._hypervisors)
+
+    def _connect(self) -> None:
+        if self._is_connected():
+            return
+        now = self._clock.monotonic()
+        if self._trouble is None:
+            self._lost("the connection was closed")
+        if now < self._next_try:
+            return
+        try:
+            for hypervisor in self._hypervisors:
+                if not hypervisor.is_connected:
+                    hypervisor.connect()
+        except Away as e:
+            self._lost(str(e))
+            self._next_try = self._clock.monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, self._settings.reconnect_max_s)
+            return
+        LOG.info("connected to libvirt; all domains are compared with what was known")
+        self._trouble, self._is_told_away = None, False
+        self._pause_s = FIRST_PAUSE_S
+        self._contacts.answered(contacts_.LIBVIRT)
+        self._next_comparison = now
+
+    def _lost(self, why: str) -> None:
+        self._contacts.failed(contacts_.LIBVIRT, why)
+        if not self._is_told_away:
+            LOG.warning("libvirt is away (%s); it is tried again until it is back", why)
+        elif self._trouble != why:
+            LOG.info("libvirt is still away (%s)", why)
+        self._is_told_away = True
+        self._trouble = why
+
+    # ---- what is heard and compared
+
+    def _hear(self, event: Event) -> None:
+        LOG.debug("%s (%s): %s %s", event.uuid, event.name, *event.words)
+        self._meter.count(metrics.EVENTS, event.words[0])
+        if self._guests is not None and _begins_anew(event):
+            self._guests.begin(event.uuid)
+        if _changes_facts(event):
+            self._facts.pop(event.uuid, None)
+            self._next_comparison = min(
+                self._next_comparison, self._clock.monotonic() + FIRST_PAUSE_S
+            )
+        self._tell(self._judge.hear(event))
+
+    def _compare(self) -> None:
+        first = self._hypervisors[0]
+        try:
+            listing = first.domains()
+            self._learn(listing)
+        except Away as e:
+            first.disconnect()
+            self._lost(str(e))
+            return
+        self._contacts.answered(contacts_.LIBVIRT)
+        self._next_comparison = self._clock.monotonic() + self._settings.reconcile_s
+        domains = [
+            dataclasses.replace(domain, is_persistent=self._persistent.get(domain.uuid, True))
+            for domain in listing.domains
+        ]
+        self._tell(self._judge.compare(domains, listing.began, listing.at))
+        self._meter.set(metrics.DOMAINS, sum(domain.is_active for domain in domains), "active")
+        self._meter.set(metrics.DOMAINS, sum(not d.is_active for d in domains), "inactive")
+        if self._guests is not None:
+            self._watch(listing)
+
+    def _learn(self, listing: Listing) -> None:
+        """Of each domain it is known whose it is, and how it is to be watched.  Raises Away."""
+        uuids = {domain.uuid for domain in listing.domains}
+        for known in (self._facts, self._persistent):
+            for uuid in known.keys() - uuids:
+                del known[uuid]
+        for domain in listing.domains:
+            if domain.uuid not in self._facts:
+                self._look_at(domain.uuid, domain.name)
+
+    def _look_at(self, uuid: str, name: str) -> None:
+        first = self._hypervisors[0]
+        try:
+            self._persistent[uuid] = first.is_persistent(uuid)
+            found = facts_.parse(
+                first.xml(uuid), self._settings.metadata_key, self._settings.agent_path
+            )
+        except Gone:
+            return
+        except ValueError as e:
+            LOG.warning("%s (%s): %s; it is taken for one of Nova's", uuid, name, e)
+            found = Facts(is_nova=True, has_agent=False, kind=None)
+        self._facts[uuid] = found
+        if self._settings.nova_only and not found.is_nova:
+            LOG.info("%s (%s): Nova has not made it; it is left alone", uuid, name)
+
+    def _watch(self, listing: Listing) -> None:
+        assert self._guests is not None  # noqa: S101  the caller has looked
+        kinds = {}
+        for domain in listing.domains:
+            found = self._facts.get(domain.uuid)
+            if found is None or not found.has_agent or not domain.is_active:
+                continue
+            if self._settings.nova_only and not found.is_nova:
+                continue
+            kind = self._kind(domain.uuid, found)
+            if kind is not Kind.OFF:
+                kinds[domain.uuid] = kind
+        self._guests.watch(kinds)
+
+    def _kind(self, uuid: str, found: Facts) -> Kind:
+        try:
+            return Kind(found.kind) if found.kind else self._settings.default_kind
+        except ValueError:
+            LOG.debug("%s: %s is no kind of heartbeat", uuid, found.kind)
+            return self._settings.default_kind
+
+    # ---- what is told
+
+    def _tell(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            if failure.words == AGENT_ERROR or self._settings.tells_events:
+                self._tell_one(failure)
+
+    def _tell_one(self, failure: Failure) -> None:
+        uuid, (event, detail) = failure.uuid, failure.words
+        if self._is_foreign(failure):
+            LOG.info("%s (%s): %s %s; it is none of Nova's", uuid, failure.name, event, detail)
+            return
+        LOG.warning("%s (%s): %s %s (%s)", uuid, failure.name, event, detail, failure.how)
+        self._meter.count(metrics.FAILURES, event)
+        self._teller.tell(
+            Report(
+                subject=uuid,
+                type=NotificationType.VM,
+                hostname=self._settings.hostname,
+                payload={"event": event, "instance_uuid": uuid, "vir_domain_event": detail},
+                generated_time=failure.at,
+            )
+        )
+
+    def _is_foreign(self, failure: Failure) -> bool:
+        """What cannot be told is taken for Nova's: the engine asks Nova."""
+        if not self._settings.nova_only:
+            return False
+        if failure.uuid not in self._facts:
+            try:
+                self._look_at(failure.uuid, failure.name)
+            except Away:
+                return False
+        found = self._facts.get(failure.uuid)
+        return found is not None and not found.is_nova
+
+    # ---- the rest
+
+    def _recall(self) -> None:
+        known = self._memory.recall()
+        try:
+            domains = known.get("domains", {})
+            self._judge.recall(domains, same_boot=known.get("boot") == self._boot)
+        except (TypeError, ValueError, KeyError, AttributeError) as e:
+            LOG.error("what was known of domains cannot be used: %r", e)
+
+    def _pause(self) -> float:
+        now = self._clock.monotonic()
+        due = self._judge.next_due()
+        moments = [now + PAUSE_S, self._next_comparison if self._is_connected() else self._next_try]
+        if due is not None:
+            moments.append(due)
+        return max(0.0, min(moments) - now)
+
+
+def _begins_anew(event: Event) -> bool:
+    kind, detail = event.words
+    return kind == "REBOOT" or (kind == "LIFECYCLE" and detail.startswith(("STARTED", "RESUMED")))
+
+
+def _changes_facts(event: Event) -> bool:
+    kind, detail = event.words
+    return kind == "LIFECYCLE" and detail.startswith(("STARTED", "DEFINED"))
+
+
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,319 @@
+"""The instance monitor in front of a real libvirtd with real QEMU processes."""
+
+import contextlib
+import signal
+import threading
+import uuid
+
+import pytest
+from oslo_config import cfg
+
+from masakari import conf as conf_
+from masakari.clock import SystemClock, wait_until
+from masakari.monitors import instancemonitor, report
+from masakari.pulse import Pulse
+from masakari.tests.functional.world import libvirtd as world
+
+pytestmark = pytest.mark.functional
+
+CLOCK = SystemClock()
+
+
+class Masakari:
+    """The API: keeps what it hears; `is_up` says whether it answers."""
+
+    def __init__(self):
+        self.heard = []
+        self.is_up = True
+
+    def watched(self):
+        return []
+
+    def notify(self, notification):
+        if not self.is_up:
+            raise report.Unanswered("connection refused", maybe_heard=False)
+        assert notification["type"] == "VM"
+        assert notification["hostname"] == "compute1"
+        self.heard.append(notification)
+        return report.Answer(202)
+
+    def told(self, uuid):
+        """[event/detail] that were told of the VM."""
+        payloads = [n["payload"] for n in self.heard]
+        return [
+            f"{p['event']}/{p['vir_domain_event']}" for p in payloads if p["instance_uuid"] == uuid
+        ]
+
+
+class Monitor:
+    """The threads of a monitor; `stop` ends them as a program does."""
+
+    def __init__(self, directory, uri, masakari, **options):
+        conf = cfg.ConfigOpts()
+        conf_.register_monitors(conf)
+        conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
+        for name, value in {
+            "hostname": "compute1",
+            "state_path": str(directory),
+            "libvirt.connection_uri": uri,
+            "callback.retry_interval": 0.2,
+            **options,
+        }.items():
+            group, _, option = name.rpartition(".")
+            conf.set_override(option, value, group or None)
+        self.pulse = Pulse(CLOCK)
+        name = options.get("name", instancemonitor.INSTANCES)
+        self._built = instancemonitor.build(conf, CLOCK, masakari, name=name, pulse=self.pulse)
+        self._running = []
+        for loop_name, loop in self._built.loops:
+            stop = CLOCK.event()
+            thread = threading.Thread(target=loop, args=(stop,), name=loop_name)
+            thread.start()
+            self._running.append((thread, stop))
+
+    def stop(self):
+        for thread, stop in self._running:
+            stop.set()
+            self._built.wake()
+            thread.join(30)
+            assert not thread.is_alive(), thread.name
+
+
+def wait(what, predicate, timeout_s=30):
+    assert wait_until(CLOCK, predicate, timeout_s, 0.05), f"timed out: {what}"
+
+
+def wait_for_log(caplog, text):
+    wait(f"log: {text}", lambda: any(text in r.getMessage() for r in list(caplog.records)))
+
+
+@pytest.fixture(scope="module")
+def libvirtd():
+    if reason := world.missing():
+        pytest.skip(reason)
+    directory = world.short_directory()
+    found = world.Libvirtd(directory)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+        world.remove(directory)
+
+
+@pytest.fixture
+def start(libvirtd, tmp_path):
+    """Starts monitors that are stopped at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(masakari, **options):
+            monitor = Monitor(tmp_path, libvirtd.uri, masakari, **options)
+            stack.callback(monitor.stop)
+            return monitor
+
+        yield start
+
+
+@pytest.fixture
+def guest(libvirtd):
+    """Starts guests, which are gone at the end."""
+    connection = libvirtd.connect()
+    domains = []
+
+    def guest(name="", **options):
+        domain = connection.defineXML(
+            world.xml(name or f"instance-{uuid.uuid4().hex[:8]}", **options)
+        )
+        domains.append(domain)
+        domain.create()
+        return domain
+
+    yield guest
+    for domain in domains:
+        with contextlib.suppress(Exception):
+            domain.destroy()
+        with contextlib.suppress(Exception):
+            domain.undefine()
+    connection.close()
+
+
+# ---- what is done to guests, and what is told of each
+
+
+def hmp(command):
+    """What the guest, or its devices, do: a port is written through QEMU's monitor."""
+
+    def act(_libvirtd, domain):
+        import libvirt
+        import libvirt_qemu
+
+        with contextlib.suppress(libvirt.libvirtError):  # it may end before it has answered
+            libvirt_qemu.qemuMonitorCommand(
+                domain, command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+            )
+
+    return act
+
+
+def kill(number):
+    return lambda libvirtd, domain: libvirtd.qemu(domain.UUIDString()).send_signal(number)
+
+
+def reset_often(_libvirtd, domain):
+    for _ in range(30):
+        domain.reset()
+
+
+PANIC, HUNG, OFF = hmp("o /b 0x505 1"), hmp("o /b 0x443 0xf"), hmp("o /w 0x604 0x2000")
+MATRIX = {
+    "killed": ({}, kill(signal.SIGKILL), ["LIFECYCLE/STOPPED_FAILED"]),
+    "segmentation fault": ({}, kill(signal.SIGSEGV), ["LIFECYCLE/STOPPED_FAILED"]),
+    "terminated": ({}, kill(signal.SIGTERM), []),
+    "frozen": ({}, kill(signal.SIGSTOP), []),
+    "destroyed": ({}, lambda _, domain: domain.destroy(), []),
+    "switched off inside": ({}, OFF, []),
+    "asked to shut down": ({}, lambda _, domain: domain.shutdown(), []),
+    "reset often": ({}, reset_often, []),
+    "paused and resumed": ({}, lambda _, domain: (domain.suspend(), domain.resume()), []),
+    "panic, destroyed": ({}, PANIC, ["LIFECYCLE/CRASHED_PANICKED"]),
+    "panic, restarted": ({"on_crash": "restart"}, PANIC, []),
+    "panic, preserved": ({"on_crash": "preserve"}, PANIC, ["LIFECYCLE/CRASHED_PANICKED"]),
+    "watchdog none": ({"watchdog": "none"}, HUNG, []),
+    "watchdog reset": ({"watchdog": "reset"}, HUNG, []),
+    "watchdog pause": ({"watchdog": "pause"}, HUNG, ["WATCHDOG/WATCHDOG_PAUSE"]),
+    "watchdog poweroff": ({"watchdog": "poweroff"}, HUNG, ["WATCHDOG/WATCHDOG_POWEROFF"]),
+    "watchdog shutdown": ({"watchdog": "shutdown"}, HUNG, ["WATCHDOG/WATCHDOG_SHUTDOWN"]),
+    "not Nova's": ({"nova": False}, kill(signal.SIGKILL), []),
+    "disk full": ({"disk": "write"}, lambda _libvirtd, _domain: None, []),
+}
+# libvirt may meet the end of QEMU before it has read what QEMU said
+OTHERWISE = {"watchdog poweroff": ["LIFECYCLE/STOPPED_FAILED"]}
+AFTERWARDS_S = 6.0
+"""libvirt tells of an end up to 2 s late, of a terminated one a bit later."""
+
+
+@pytest.fixture(scope="module")
+def told(libvirtd, tmp_path_factory):
+    """{case: what was told}; all at once, so that what goes wrong in one may harm another."""
+    masakari = Masakari()
+    monitor = Monitor(tmp_path_factory.mktemp("monitor"), libvirtd.uri, masakari)
+    connection = libvirtd.connect()
+    domains = {}
+    try:
+        for n, (case, (options, _, _)) in enumerate(MATRIX.items()):
+            disk = libvirtd.image_on_full_disk(options["disk"]) if "disk" in options else None
+            text = world.xml(f"instance-{n:08x}", **{**options, "disk": disk})
+            domains[case] = connection.defineXML(text)
+            domains[case].create()
+        for case, (_, act, _) in MATRIX.items():
+            act(libvirtd, domains[case])
+        acted_at = CLOCK.monotonic()
+        wait("all is over", lambda: CLOCK.monotonic() - acted_at > AFTERWARDS_S)
+        found = {case: masakari.told(domain.UUIDString()) for case, domain in domains.items()}
+        assert monitor.pulse.stalled() == []
+    finally:
+        monitor.stop()
+        libvirtd.qemu(domains["frozen"].UUIDString()).kill()
+        for domain in domains.values():
+            with contextlib.suppress(Exception):
+                domain.destroy()
+            domain.undefine()
+        connection.close()
+    return found
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_what_ends_a_guest_is_told_once_and_what_people_do_is_not(told, case):
+    expected = MATRIX[case][2]
+
+    assert told[case] in (expected, OTHERWISE.get(case, expected))
+
+
+# ---- libvirtd, or we, away
+
+
+def test_deaths_while_libvirtd_was_away_are_told(libvirtd, start, guest, caplog):
+    caplog.set_level("INFO")
+    masakari = Masakari()
+    dies, lives, again = guest(), guest(), guest()
+    start(masakari)
+    wait_for_log(caplog, "all domains are compared with what was known")
+
+    libvirtd.kill_daemon()
+    libvirtd.qemu(dies.UUIDString()).kill()
+    wait_for_log(caplog, "libvirt is away")
+    libvirtd.start_daemon()
+
+    wait("the death is told", lambda: masakari.told(dies.UUIDString()))
+    libvirtd.qemu(again.UUIDString()).kill()
+    wait("events are heard again", lambda: masakari.told(again.UUIDString()))
+    assert masakari.told(dies.UUIDString()) == ["LIFECYCLE/STOPPED_FAILED"]
+    assert masakari.told(lives.UUIDString()) == []
+
+
+def test_deaths_while_the_monitor_was_away_are_told_once(libvirtd, start, guest, caplog):
+    caplog.set_level("INFO")
+    masakari = Masakari()
+    early, late, owners = guest(), guest(), guest()
+    first = start(masakari)
+    wait_for_log(caplog, "all domains are compared with what was known")
+    libvirtd.qemu(early.UUIDString()).kill()
+    wait("it is told", lambda: masakari.told(early.UUIDString()))
+
+    first.stop()
+    libvirtd.qemu(late.UUIDString()).kill()
+    owners.destroy()
+    wait("libvirt knows", lambda: not late.isActive())
+    start(masakari)
+
+    wait("the death is told", lambda: masakari.told(late.UUIDString()))
+    assert len(masakari.heard) == 2
+
+
+def test_libvirtd_that_hangs_wedges_nobody(libvirtd, start, guest, caplog):
+    caplog.set_level("INFO")
+    masakari = Masakari()
+    domain = guest()
+    monitor = start(masakari, **{"libvirt.timeout": 0.5, "libvirt.reconcile_interval": 1})
+    wait_for_log(caplog, "all domains are compared with what was known")
+    qemu = libvirtd.qemu(domain.UUIDString())
+
+    libvirtd.signal_daemon(signal.SIGSTOP)
+    try:
+        wait_for_log(caplog, "no answer within 0.5 s")
+        wait_for_log(caplog, "libvirt is still away (connecting to")
+        qemu.kill()
+    finally:
+        libvirtd.signal_daemon(signal.SIGCONT)
+
+    wait("the death is told", lambda: masakari.told(domain.UUIDString()))
+    assert masakari.told(domain.UUIDString()) == ["LIFECYCLE/STOPPED_FAILED"]
+    assert monitor.pulse.stalled() == []
+
+
+def test_what_masakari_did_not_hear_is_told_in_order_by_the_next_monitor(
+    libvirtd, start, guest, caplog
+):
+    caplog.set_level("INFO")
+    masakari = Masakari()
+    masakari.is_up = False
+    domain = guest()
+    first = start(masakari)
+    wait_for_log(caplog, "all domains are compared with what was known")
+    for n in (1, 2, 3):
+        libvirtd.qemu(domain.UUIDString()).kill()
+        wait("it died", lambda n=n: len(deaths(caplog, domain)) == n)
+        domain.create()
+    first.stop()
+
+    masakari.is_up = True
+    start(masakari)
+
+    wait("all are told", lambda: len(masakari.heard) == 3)
+    times = [notification["generated_time"] for notification in masakari.heard]
+    assert times == sorted(times)
+
+
+def deaths(caplog, domain):
+    text = f"{domain.UUIDString()} ({domain.name()}): LIFECYCLE STOPPED_FAILED (told by libvirt)"
+    return [r for r in list(caplog.records) if r.getMessage() == text]
