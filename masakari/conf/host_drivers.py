@@ -33,7 +33,108 @@ PING_OPTS: list[cfg.Opt] = [
     ),
 ]
 
-GROUPS: dict[str, list[cfg.Opt]] = {"ping": PING_OPTS}
+SSH_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "address",
+        default="{host}",
+        help="Where a host is asked: a name or an address in which {host} stands for the host's "
+        "name in Nova, with or without :port.",
+    ),
+    cfg.ListOpt(
+        "addresses",
+        default=[],
+        help="Hosts that are asked elsewhere, such as compute1=10.0.0.1:22,compute2=[fd00::2].",
+    ),
+    cfg.PortOpt("port", default=22, min=1, help="Port of the SSH servers."),
+    cfg.IntOpt(
+        "logins_per_look",
+        default=20,
+        min=0,
+        help="So many hosts are logged in to in each look, in turn, and those whose last login "
+        "failed first; the others have to send their SSH banner. 0: nobody is logged in to.",
+    ),
+    cfg.StrOpt("user", default="masakari", help="Who logs in. It needs no right but that."),
+    cfg.StrOpt(
+        "key_file",
+        help="File of the private key with which we log in, without passphrase. Others must not "
+        "be able to read it.",
+    ),
+    cfg.BoolOpt(
+        "verify_host_keys",
+        default=True,
+        help="Whether a host that is logged in to must show a key of known_hosts_file.",
+    ),
+    cfg.StrOpt(
+        "known_hosts_file",
+        default="/etc/masakarimonitors/known_hosts",
+        help="File of the hosts' keys, in OpenSSH's format; it is read in each look.",
+    ),
+    cfg.FloatOpt(
+        "timeout",
+        default=5,
+        min=0.1,
+        max=60,
+        help="Seconds after which a host that was asked is silent.",
+    ),
+    cfg.IntOpt(
+        "parallel",
+        default=16,
+        min=1,
+        max=1000,
+        help="Hosts asked at a time. Too many for the CPU make hosts time out that are well; they "
+        "are unknown then.",
+    ),
+    cfg.StrOpt(
+        "hung",
+        default="doubtful",
+        choices=[
+            ("doubtful", "it is not reported: its kernel lives, and its VMs may run"),
+            ("offline", "it is reported; something has to switch it off before its VMs move"),
+        ],
+        help="What a host is that accepts the connection and then says nothing.",
+    ),
+]
+
+
+def _controllers(example: str) -> list[cfg.Opt]:
+    return [
+        cfg.StrOpt(
+            "hosts_file",
+            help=f"YAML file with the management controller of each host, such as {example}. "
+            "Others must not be able to read it; changes are noticed.",
+        ),
+        cfg.FloatOpt(
+            "timeout",
+            default=5,
+            min=1,
+            max=60,
+            help="Seconds after which a controller that was asked does not answer.",
+        ),
+        cfg.IntOpt("parallel", default=8, min=1, max=100, help="Controllers asked at a time."),
+    ]
+
+
+IPMI_OPTS = _controllers("hosts: {compute1: {address: 10.0.9.1, username: U, password: P}}")
+REDFISH_OPTS = [
+    *_controllers("hosts: {compute1: {url: 'https://10.0.9.1', username: U, password: P}}"),
+    cfg.StrOpt(
+        "ca_file",
+        help="File of the CA certificates that the controllers' certificates are checked with. "
+        "Default: those that the library requests comes with.",
+    ),
+    cfg.BoolOpt(
+        "verify",
+        default=True,
+        help="Whether certificates are checked. Without it passwords go to whoever answers.",
+    ),
+]
+
+GROUPS: dict[str, list[cfg.Opt]] = {
+    "ping": PING_OPTS,
+    "ssh": SSH_OPTS,
+    "ipmi": IPMI_OPTS,
+    "redfish": REDFISH_OPTS,
+}
 
 
 def register(conf: cfg.ConfigOpts) -> None:

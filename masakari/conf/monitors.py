@@ -48,7 +48,8 @@ HOST_OPTS: list[cfg.Opt] = [
         default="default",
         help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
         "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
-        "requests on one or several networks. The drivers "
+        "requests on one or several networks. ssh: SSH servers. ipmi, redfish: the power, as the "
+        "management controllers tell it. The drivers "
         "default and simple (pacemaker), consul and kubernetes are not here yet: nova stands in "
         "for them, with a warning at start.",
     ),

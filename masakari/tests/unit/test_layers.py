@@ -63,12 +63,13 @@ LIBRARIES = {
     "prometheus_client": ["exposition"],
     "rich": ["sim", "cmd"],
     "tooz": ["locks"],
-    "yaml": ["engine.exclusions", "monitors.processes.process_list"],
+    "yaml": ["engine.exclusions", "monitors"],
     "libvirt": ["monitors.instances.hypervisor"],
     "libvirt_qemu": ["monitors.instances.agents"],
     "psutil": ["monitors.processes.table"],
     "jeepney": ["monitors.processes.units"],
     "sqlite3": ["db", "monitors.spool"],
+    "asyncssh": ["monitors.hosts.ssh"],
 }
 
 
