@@ -114,8 +114,35 @@ BLIND = Alarm(
     "A host monitor has judged no host for long: hosts die unnoticed.",
     "A round of the monitor has judged the hosts.",
 )
+REJECTED = Alarm(
+    "MSK-402",
+    "report-rejected",
+    Severity.CRITICAL,
+    Cause.MONITOR,
+    "Masakari rejects the report of a dead host (400): its VMs are not recovered.",
+    "The registered hosts, or the state of the host, have changed.",
+)
+SILENT = Alarm(
+    "MSK-403",
+    "hosts-silent",
+    Severity.CRITICAL,
+    Cause.MONITOR,
+    "So many hosts look dead at once that the observer is suspected: none of them is reported.",
+    "Enough hosts look alive.",
+)
 
-ALARMS = (WAITING, FAILING, GIVEN_UP, NO_SEGMENT, NO_SERVICE, REFUSED, CLOCK, BLIND)
+ALARMS = (
+    WAITING,
+    FAILING,
+    GIVEN_UP,
+    NO_SEGMENT,
+    NO_SERVICE,
+    REFUSED,
+    CLOCK,
+    BLIND,
+    REJECTED,
+    SILENT,
+)
 
 PAYLOAD = Kind(
     "AlarmPayload",

@@ -11,6 +11,7 @@ from masakari.cmd import common, health
 from masakari.cmd.systemd import Systemd
 from masakari.metrics import Program
 from masakari.monitors import hostmonitor
+from masakari.monitors.core import Monitor
 
 
 def main() -> int:
@@ -35,8 +36,14 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         conf, vitals, "masakari-hostmonitor", (Program.HOSTMONITOR,), "hostmonitor_port"
     )
     monitor = hostmonitor.build(
-        conf, clock, pulse=vitals.pulse, contacts=vitals.contacts, meter=vitals.meter
+        conf,
+        clock,
+        pulse=vitals.pulse,
+        contacts=vitals.contacts,
+        kept=hostmonitor.state_file(conf),
+        meter=vitals.meter,
     )
+    vitals.tell = lambda: [memory_check(monitor)]
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
     thread.start()
@@ -46,3 +53,9 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     clock.interrupt()
     thread.join()
     watched.close()
+
+
+def memory_check(monitor: Monitor) -> health.Check:
+    """Whether a restart would forget something."""
+    trouble = monitor.memory.trouble if monitor.memory else "nothing is kept"
+    return health.Check("memory", trouble is None, trouble or "kept", is_needed=False)

@@ -12,6 +12,7 @@ from masakari.api import paste
 from masakari.clock import SystemClock
 from masakari.cmd import api, common, engine, health, server, tls, workers
 from masakari.cmd import database as database_
+from masakari.cmd.hostmonitor import memory_check
 from masakari.cmd.systemd import Systemd
 from masakari.engine.service import Engine
 from masakari.errors import ConfigInvalid
@@ -73,6 +74,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         ),
         masakari=report.connect(conf, endpoint=own_url(conf)),
         driver=DRIVER,
+        kept=hostmonitor.state_file(conf),
         pulse=vitals.pulse,
         contacts=vitals.contacts,
         meter=vitals.meter,
@@ -85,7 +87,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         database_.wait_for(database, clock, systemd)
         db.migration.sync(conf)
     recovery = Engine(world)
-    vitals.tell = lambda: [engine.held_leases(recovery)]
+    vitals.tell = lambda: [engine.held_leases(recovery), memory_check(monitor)]
     application = api.make_application(
         conf,
         clock,

@@ -100,6 +100,54 @@ HOST_OPTS: list[cfg.Opt] = [
         "nothing. Longer than [DEFAULT] duplicate_notification_detection_interval of the Masakari "
         "API (180 s), which takes anything sooner for the same report.",
     ),
+    cfg.FloatOpt(
+        "death_delay",
+        default=0,
+        min=0,
+        max=86400,
+        help="Seconds for which a host must look dead without interruption before it is reported.",
+    ),
+    cfg.IntOpt(
+        "flapping_changes",
+        default=6,
+        min=0,
+        max=1000,
+        help="A host that turns more often than this between dead and alive within "
+        "flapping_window is flapping: that is logged, and it is not reported dead until it turns "
+        "less often; 0: nobody flaps.",
+    ),
+    cfg.FloatOpt(
+        "flapping_window",
+        default=600,
+        min=1,
+        max=86400,
+        help="Seconds within which the turns of a host are counted.",
+    ),
+    cfg.IntOpt(
+        "alive_share_min",
+        default=20,
+        min=0,
+        max=100,
+        help="Percent of the hosts of which something is known that must look alive; while fewer "
+        "do, the monitor suspects its own network, reports no death and raises MSK-403. If not one "
+        "looks alive, that is so with any value.",
+    ),
+    cfg.IntOpt(
+        "new_deaths_max",
+        default=10,
+        min=0,
+        max=100000,
+        help="If more hosts than this look dead at once that were not reported before, none of "
+        "them is reported, and MSK-403 is raised; 0: without limit.",
+    ),
+    cfg.FloatOpt(
+        "late_after",
+        default=30,
+        min=1,
+        max=3600,
+        help="A round that begins so many seconds late, or looks at the hosts for so long, "
+        "decides nothing: the monitor itself was stalled, or what it saw is old.",
+    ),
     cfg.StrOpt(
         "second_opinion",
         default="tcp",

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from masakari import clock as clock_
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import judge as judge_
+from masakari.monitors import memory as memory_
 from masakari.monitors import outbox as outbox_
 
 LOG = logging.getLogger(__name__)
@@ -50,8 +52,14 @@ class Monitor:
         pulse: pulse_.Pulse,
         interval_s: float,
         silent_s: float,
+        late_s: float = math.inf,
+        memory: memory_.Memory | None = None,
         meter: Meter = UNMETERED,
     ) -> None:
+        """A round that begins *late_s* late, or looks for so long, counts nothing.
+
+        With *memory*, what Masakari has heard and what waits is known from earlier processes.
+        """
         self._probe = probe
         self._judge = judge
         self._outbox = outbox
@@ -62,9 +70,17 @@ class Monitor:
         self._seen_at = clock.monotonic()
         """When hosts were last judged."""
         self._is_silent = False
+        self._late_s = late_s
+        self._overslept_s = 0.0
         self._interval_s = interval_s
         self._trouble: str | None = None
+        self._is_silence = False
+        self._rejected: list[str] = []
         self._summary = ""
+        self.memory = memory
+        """What survives a restart; None: nothing."""
+        if memory is not None:
+            self._recall(memory)
 
     def run(self, stop: clock_.Event) -> None:
         """Go on until *stop* is set; reports that were not answered are sent between two looks."""
@@ -82,18 +98,20 @@ class Monitor:
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
             self._pulse.beat(LOOP)
             self._alarm()
+            self._alarm_rejected()
             now = self._clock.monotonic()
             next_look = max(next_look, now)
             next_try = self._outbox.next_try()
             wake_at = next_look if next_try is None else min(next_look, next_try)
             stop.wait(max(0.0, wake_at - now))
+            self._overslept_s = max(self._overslept_s, self._clock.monotonic() - max(now, wake_at))
         self._pulse.rest(LOOP)
 
     def cycle(self) -> str:
         """Look, decide and tell once; the sentence says what was seen."""
         until = self._clock.monotonic() + self._interval_s
         try:
-            findings = self._judge.see(self._probe.look())
+            findings = self._judge.see(self._look())
         except Blind as error:
             findings = self._judge.see_nothing(str(error), self._clock.now(), error.alive)
         self._log(findings)
@@ -101,10 +119,24 @@ class Monitor:
             self._judge.maybe_told(subject)
         self._outbox.drop(findings.gone)
         self._outbox.add(findings.events)
+        self._keep()
         self.tell()
         self._take_in(self._outbox.remind(findings.reminders, until))
-        self._count(is_blind=findings.trouble is not None)
+        self._count(is_blind=findings.trouble is not None and not findings.is_silence)
         return self._judge.summary()
+
+    def _look(self) -> Sequence[judge_.Sample]:
+        """What the probe sees.  Raises Blind, also where we ourselves were stalled."""
+        overslept_s, self._overslept_s = self._overslept_s, 0.0
+        if overslept_s > self._late_s:
+            raise Blind(f"this round began {overslept_s:.0f} s late: the monitor was stalled")
+        began = self._clock.monotonic()
+        samples = self._probe.look()
+        took_s = self._clock.monotonic() - began
+        if took_s > self._late_s:
+            alive = [s.subject for s in samples if s.state in judge_.SIGNS_OF_LIFE]
+            raise Blind(f"looking took {took_s:.0f} s: what was seen may not hold any more", alive)
+        return samples
 
     def _count(self, *, is_blind: bool) -> None:
         self._meter.count(metrics.ROUNDS, "blind" if is_blind else "ok")
@@ -131,9 +163,38 @@ class Monitor:
         elif was_silent and not self._is_silent:
             LOG.info("%s is over: hosts are judged again", alarms.BLIND.code)
 
+    def _alarm_rejected(self) -> None:
+        """MSK-402 is raised while a report is rejected."""
+        was, self._rejected = self._rejected, self._judge.rejections()
+        code = alarms.REJECTED.code
+        self._meter.set(metrics.ALARM, bool(self._rejected), code)
+        if set(self._rejected) - set(was):
+            LOG.error(
+                "%s Masakari does not know the hosts %s, or not by these names: their failure is "
+                "not recovered; they are reported again when the registered hosts change",
+                code,
+                ", ".join(self._rejected),
+            )
+        elif was and not self._rejected:
+            LOG.info("%s is over: Masakari rejects no report", code)
+
     def tell(self) -> None:
         """Masakari has heard what is due, or it is kept."""
         self._take_in(self._outbox.flush())
+        self._keep()
+
+    def _keep(self) -> None:
+        if self.memory is not None:
+            self.memory.keep({"told": self._judge.known(), "waiting": self._outbox.known()})
+
+    def _recall(self, memory: memory_.Memory) -> None:
+        known = memory.recall()
+        try:
+            self._outbox.restore(known.get("waiting", {}))
+            self._judge.restore(known.get("told", {}))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            memory.set_aside(f"{type(error).__name__}: {error}")
+            self._outbox.restore({})
 
     def _take_in(self, deliveries: Iterable[outbox_.Delivery]) -> None:
         """The judge knows what Masakari has said."""
@@ -147,11 +208,16 @@ class Monitor:
         """What has changed since the last round."""
         for change in findings.changes:
             LOG.log(_level(change), "%s", change)
-        if findings.trouble and not self._trouble:
+        self._meter.set(metrics.ALARM, findings.is_silence, alarms.SILENT.code)
+        if findings.is_silence and not self._is_silence:
+            LOG.error("%s nobody is accused: %s", alarms.SILENT.code, findings.trouble)
+        elif findings.trouble and not self._trouble:
             LOG.warning("nobody is judged: %s", findings.trouble)
         elif self._trouble and not findings.trouble:
             LOG.info("the observer can see again")
-        self._trouble = findings.trouble
+        if self._is_silence and not findings.is_silence:
+            LOG.info("%s is over", alarms.SILENT.code)
+        self._trouble, self._is_silence = findings.trouble, findings.is_silence
         summary = self._judge.summary()
         # trouble has just been told of
         quiet = findings.trouble or summary == self._summary

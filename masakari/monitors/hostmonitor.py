@@ -1,6 +1,7 @@
 """The host monitor, put together."""
 
 import datetime
+import pathlib
 from typing import Any, Protocol
 
 import stevedore
@@ -12,7 +13,7 @@ from masakari import contacts as contacts_
 from masakari import errors, nova
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
-from masakari.monitors import core, judge, outbox, report, watchlist
+from masakari.monitors import core, judge, memory, outbox, report, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.states import ClusterStatus, HostStatus, NotificationType
 from masakari.states import Event as EventWord
@@ -45,13 +46,14 @@ def build(
     driver: str | None = None,
     pulse: pulse_.Pulse | None = None,
     contacts: contacts_.Contacts | None = None,
+    kept: memory.Memory | None = None,
     meter: Meter = UNMETERED,
 ) -> core.Monitor:
     """The host monitor that *conf* describes; what is given replaces what is configured.
 
     *conf* needs the options of `conf.monitors.register`.  Nothing is sent yet.  Its rounds beat in
     *pulse*, or in one of which nobody knows; likewise *contacts*.
-    Raises ConfigInvalid.
+    What must survive a restart is *kept*.  Raises ConfigInvalid.
     """
     maker = _load(driver or conf.host.monitoring_driver)
     if masakari is None:
@@ -77,15 +79,30 @@ def build(
         judge.Judge(
             conf.host.monitoring_samples,
             myself=conf.hostname,
-            reminder_s=conf.host.reminder_interval,
+            rules=judge.Rules(
+                reminder_s=conf.host.reminder_interval,
+                delay_s=conf.host.death_delay,
+                flapping_changes=conf.host.flapping_changes,
+                flapping_s=conf.host.flapping_window,
+                alive_share_min=conf.host.alive_share_min / 100,
+                new_deaths_max=conf.host.new_deaths_max,
+            ),
+            monotonic=clock.monotonic,
         ),
         box,
         clock,
         pulse=pulse or pulse_.Pulse(clock),
+        late_s=conf.host.late_after,
+        memory=kept,
         meter=meter,
         silent_s=conf.alarms.silent_age,
         interval_s=conf.host.monitoring_interval,
     )
+
+
+def state_file(conf: cfg.ConfigOpts) -> memory.Memory:
+    """What a host monitor keeps over a restart."""
+    return memory.Memory(pathlib.Path(conf.state_path, "hostmonitor.json"))
 
 
 def notification(event: judge.Event, generated_time: datetime.datetime) -> report.Notification:

@@ -6,15 +6,21 @@ it (`told`), so an event is asked for again in each round until then.  A death t
 again now and then: whoever recovered the host may have found it alive, and given up, between two
 samples that did not show it.
 
-The observer is suspected before the observed: while no subject at all looks alive, nobody is
-accused, and the samples of that round do not count.  The observer's own host is never accused.
+The observer is suspected before the observed: while no subject at all looks alive, or too small a
+share, nobody is accused, and the samples of that round do not count; where too many die at once,
+none of them is told.  The observer's own host is never accused, nor one that flaps until it is
+quiet.  Durations are measured on the monotonic clock: one that is set changes nothing.
 """
 
 import collections
+import dataclasses
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 NAMES_IN_SUMMARY = 10
 
@@ -95,6 +101,25 @@ class Findings:
     changes: Sequence[Change] = ()
     trouble: str | None = None
     """Why the observer is suspected instead."""
+    is_silence: bool = False
+    """The trouble is that so many look dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator demands beyond N equal samples."""
+
+    reminder_s: float = 0
+    """After so long a death that stands is told again; 0: never."""
+    delay_s: float = 0
+    """So long a death must stand before it is told."""
+    flapping_changes: int = 0
+    """Who turns more often between dead and alive within `flapping_s` is not accused; 0: off."""
+    flapping_s: float = 600
+    alive_share_min: float = 0
+    """At least this share, of 1, of those of whom something is known must look alive."""
+    new_deaths_max: int = 0
+    """If more than so many die at once, none of them is told; 0: without limit."""
 
 
 @dataclass(slots=True)
@@ -107,6 +132,16 @@ class _Track:
     """What Masakari has heard: None nothing, UNKNOWN something that may not hold any more."""
     told_at: datetime.datetime = datetime.datetime.min
     """When the sample was taken that Masakari heard of last."""
+    quiet_since: float = -math.inf
+    """Masakari has not heard of it since, on the monotonic clock."""
+    seen_at: float = -math.inf
+    """When the last sample was taken, on the monotonic clock."""
+    dead_since: float | None = None
+    """All samples since then call it dead, on the monotonic clock."""
+    turns: list[float] = field(default_factory=list)
+    """When it turned from alive to dead or back, on the monotonic clock."""
+    definite: State | None = None
+    """The last sample that called it alive or dead."""
     again: bool = False
     rejected: bool = False
 
@@ -117,9 +152,18 @@ class _Track:
         states = {sample.state for sample in self.samples}
         return states.pop() if len(states) == 1 else None
 
-    def add(self, sample: Sample) -> None:
-        """Take one more sample into account."""
+    def add(self, sample: Sample, now: float) -> None:
+        """Take one more sample into account, taken at *now* on the monotonic clock."""
         self.samples.append(sample)
+        self.seen_at = now
+        if sample.state is not State.OFFLINE:
+            self.dead_since = None
+        elif self.dead_since is None:
+            self.dead_since = now
+        if sample.state in (State.ONLINE, State.OFFLINE):
+            if self.definite not in (None, sample.state):
+                self.turns.append(now)
+            self.definite = sample.state
         if sample.state is State.ONLINE and self.told is State.OFFLINE:
             # Whoever recovers it may have seen this too and given up: a death after this one is
             # another death, even if N samples never call it online in between.
@@ -145,8 +189,8 @@ class Judge:
     myself: str = ""
     """Name of the observer's own host."""
     noun: str = "host"
-    reminder_s: float = 0
-    """After so long a death that stands is told again; 0: never."""
+    rules: Rules = Rules()
+    monotonic: Callable[[], float] = time.monotonic
     _tracks: dict[str, _Track] = field(default_factory=dict)
     _trouble: str | None = None
 
@@ -158,7 +202,7 @@ class Judge:
         self._trouble = self._suspicion(taken)
         if self._trouble:
             self._count_nothing(taken[0].at)
-            return Findings(alive=alive, gone=gone, trouble=self._trouble)
+            return Findings(alive=alive, gone=gone, trouble=self._trouble, is_silence=True)
         changes, events = [], []
         for sample in taken:
             if sample.witness:
@@ -166,7 +210,12 @@ class Judge:
             change, event = self._weigh(self._tracks[sample.subject], self._admit(sample))
             changes += [change] if change else []
             events += [event] if event else []
-        return Findings(events, self._reminders(), alive, gone, changes)
+        self._trouble = self._too_many(events)
+        if self._trouble:
+            events = [event for event in events if event.state is not State.OFFLINE]
+        return Findings(
+            events, self._reminders(), alive, gone, changes, self._trouble, bool(self._trouble)
+        )
 
     def see_nothing(
         self, why: str, at: datetime.datetime, alive: frozenset[str] = frozenset()
@@ -182,6 +231,7 @@ class Judge:
         if track is not None:
             track.told = event.state
             track.told_at = event.at
+            track.quiet_since = track.seen_at
 
     def maybe_told(self, subject: str) -> None:
         """Masakari may have heard that *subject* is dead, or not."""
@@ -195,6 +245,33 @@ class Judge:
         track = self._tracks.get(subject)
         if track is not None:
             track.rejected = True
+
+    def known(self) -> Mapping[str, Any]:
+        """What Masakari has heard, as JSON can hold it: {subject: {told, at, again}}."""
+        return {
+            subject: {"told": str(t.told), "at": t.told_at.isoformat(), "again": t.again}
+            for subject, t in self._tracks.items()
+            if t.told is not None
+        }
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Masakari has heard from an earlier process what `known` has given to it.
+
+        Raises LookupError, TypeError or ValueError if it has another form.
+        """
+        restored = {}
+        for subject, row in known.items():
+            track = _Track(collections.deque(maxlen=self.samples_needed))
+            track.told = State(row["told"])
+            track.told_at = datetime.datetime.fromisoformat(row["at"])
+            track.again = bool(row["again"])
+            track.quiet_since = self.monotonic()
+            restored[subject] = track
+        self._tracks = restored
+
+    def rejections(self) -> list[str]:
+        """Subjects of which Masakari does not want to hear although there is something to tell."""
+        return sorted(subject for subject, track in self._tracks.items() if track.rejected)
 
     def summary(self) -> str:
         """One sentence on what was seen last."""
@@ -234,15 +311,29 @@ class Judge:
     def _suspicion(self, samples: Sequence[Sample]) -> str | None:
         """Why the observer is to be suspected, if it is."""
         states = collections.Counter(sample.state for sample in samples)
-        if states[State.ONLINE] or not states[State.OFFLINE] + states[State.DOUBTFUL]:
+        alive, dead = states[State.ONLINE] + states[State.DOUBTFUL], states[State.OFFLINE]
+        if alive < self.rules.alive_share_min * (alive + dead) and states[State.ONLINE]:
+            share = f"{alive} of {alive + dead} {self.noun}s"
+            return f"only {share} look alive, so the observer is suspected"
+        if states[State.ONLINE] or not alive + dead:
             return None
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return f"not one {self.noun} is online ({seen}), so the observer is suspected"
 
+    def _too_many(self, events: Sequence[Event]) -> str | None:
+        """Why none of the deaths is told, if so many are new."""
+        new = sum(event.state is State.OFFLINE for event in events)
+        if not 0 < self.rules.new_deaths_max < new:
+            return None
+        return (
+            f"{new} {self.noun}s have died at once, more than {self.rules.new_deaths_max}, so the "
+            "observer is suspected"
+        )
+
     def _count_nothing(self, at: datetime.datetime) -> None:
         """No sample of this round counts, and runs of equal ones are broken."""
         for subject, track in self._tracks.items():
-            track.add(Sample(subject, State.UNKNOWN, at))
+            track.add(Sample(subject, State.UNKNOWN, at), self.monotonic())
 
     def _admit(self, sample: Sample) -> Sample:
         """The sample as far as it may count."""
@@ -253,8 +344,13 @@ class Judge:
 
     def _weigh(self, track: _Track, sample: Sample) -> tuple[Change | None, Event | None]:
         """What one more sample of one subject changes, and what is to be told now."""
-        track.add(sample)
+        now = self.monotonic()
+        track.add(sample, now)
         state = track.stable()
+        if self._flaps(track, now) and state is not State.ONLINE:
+            state = State.DOUBTFUL
+            why = f"flapping, {len(track.turns)} turns in {self.rules.flapping_s:g} s"
+            sample = dataclasses.replace(sample, detail=f"{why}; {sample.detail}")
         if state is None:
             return None, None
         change = None
@@ -263,24 +359,36 @@ class Judge:
             track.judged = state
             track.rejected = False
         event = None
-        if track.owes(state):
+        if track.owes(state) and not self._is_too_early(track, state, now):
             event = Event(sample.subject, state, sample.at, sample.detail, track.again)
         return change, event
 
+    def _flaps(self, track: _Track, now: float) -> bool:
+        """Whether it has turned too often of late."""
+        if not self.rules.flapping_changes:
+            return False
+        track.turns = [at for at in track.turns if now - at < self.rules.flapping_s]
+        return len(track.turns) > self.rules.flapping_changes
+
+    def _is_too_early(self, track: _Track, state: State, now: float) -> bool:
+        """Whether the death has not stood for long enough."""
+        since = now if track.dead_since is None else track.dead_since
+        return state is State.OFFLINE and now - since < self.rules.delay_s
+
     def _reminders(self) -> list[Event]:
         """The deaths that are to be told again now."""
-        if not self.reminder_s:
+        if not self.rules.reminder_s:
             return []
-        pause = datetime.timedelta(seconds=self.reminder_s)
+        now = self.monotonic()
         due = [
-            (track.told_at, track.samples[-1])
+            (track.quiet_since, track.told_at, track.samples[-1])
             for track in self._tracks.values()
             if track.told is track.stable() is State.OFFLINE
             and not track.rejected
-            and track.samples[-1].at - track.told_at >= pause
+            and now - track.quiet_since >= self.rules.reminder_s
         ]
-        due.sort(key=lambda pair: pair[0])
-        return [Event(last.subject, last.state, last.at, last.detail) for _, last in due]
+        due.sort(key=lambda found: found[:2])
+        return [Event(last.subject, last.state, last.at, last.detail) for *_, last in due]
 
     def _describe(self, track: _Track) -> str:
         last = track.samples[-1]

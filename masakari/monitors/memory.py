@@ -27,7 +27,7 @@ class Memory:
         """What was kept last; nothing, if there is no such file or it cannot be read."""
         try:
             found = json.loads(self._path.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as e:
             self.set_aside(str(e))

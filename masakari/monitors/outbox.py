@@ -9,9 +9,12 @@ back that was not delivered.  In short, what each answer of the API does:
 409 duplicate                          delivered (another monitor was faster); the report of a
                                        *second* death is asked again, as the first may hide it
 409 maintenance                        asked again from time to time, while the state lasts
-400                                    rejected: an error is logged once
+400                                    rejected: MSK-402, see `core`
 anything else, and no answer at all    sent again after a pause that grows; nothing is dropped
 =====================================  ==========================================================
+
+What waits can be kept over a restart (`known`, `restore`).  What an earlier process has left is
+sent only when the judge still says so.
 
 Reminders of deaths that were delivered are not kept: each is tried once, after everything else,
 and 409 is their usual answer.
@@ -20,8 +23,10 @@ and 409 is their usual answer.
 import dataclasses
 import datetime
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum, auto
+from typing import Any
 
 from masakari import clock as clock_
 from masakari import metrics
@@ -107,6 +112,8 @@ class Outbox:
             old = self._pending.get(event.subject)
             if old is not None and old.event.state is event.state:
                 old.event = event
+                if old.due == math.inf:
+                    old.due = self._clock.monotonic()
                 continue
             maybe_heard = old is not None and old.maybe_heard
             self._pending[event.subject] = _Pending(
@@ -134,9 +141,35 @@ class Outbox:
 
     def next_try(self) -> float | None:
         """When `flush` has something to do, on the monotonic clock; None: nothing is waiting."""
-        if not self._pending:
-            return None
-        return max(self._resume_at, min(p.due for p in self._pending.values()))
+        due = min((p.due for p in self._pending.values()), default=math.inf)
+        return None if due == math.inf else max(self._resume_at, due)
+
+    def known(self) -> Mapping[str, Any]:
+        """What waits, as JSON can hold it: {subject: {state, at, generated_time, …}}."""
+        return {
+            subject: {
+                "state": str(pending.event.state),
+                "at": pending.event.at.isoformat(),
+                "detail": pending.event.detail,
+                "again": pending.event.again,
+                "generated_time": pending.generated_time.isoformat(),
+                "maybe_heard": pending.maybe_heard,
+            }
+            for subject, pending in self._pending.items()
+        }
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """What `known` has given to an earlier process waits; `add` says that it still holds.
+
+        Raises LookupError, TypeError or ValueError if it has another form.
+        """
+        restored = {}
+        for subject, row in known.items():
+            at = datetime.datetime.fromisoformat(row["at"])
+            event = Event(subject, State(row["state"]), at, str(row["detail"]), bool(row["again"]))
+            generated = datetime.datetime.fromisoformat(row["generated_time"])
+            restored[subject] = _Pending(event, generated, math.inf, bool(row["maybe_heard"]))
+        self._pending = restored
 
     def flush(self) -> Sequence[Delivery]:
         """Send all that is due, oldest first, until the API does not answer."""
@@ -270,7 +303,7 @@ class Outbox:
 
 
 def _log_rejection(event: Event, answer: report.Answer) -> None:
-    LOG.error(
+    LOG.warning(
         "%s: Masakari rejects the report that it is %s (%s); it is asked again when the registered "
         "hosts or its state change",
         event.subject,

@@ -119,6 +119,7 @@ policy_file = policy.yaml
     "etc/masakari/policy.yaml": POLICY,
     "etc/masakari-monitors/masakari-monitors.conf": """\
 [DEFAULT]
+state_path = $ROOT/var/lib/masakari-monitors
 debug = False
 log_dir = $ROOT/var/log/kolla/masakari
 
@@ -225,6 +226,7 @@ thunder-lock = true
 """,
     "etc/masakarimonitors/masakarimonitors.conf": """\
 [DEFAULT]
+state_path = $ROOT/var/lib/masakari-monitors
 use_journal = True
 
 [api]
@@ -328,6 +330,7 @@ class = oslo_log.formatters.ContextFormatter
 """,
     "etc/masakari/masakarimonitors.conf": """\
 [DEFAULT]
+state_path = $ROOT/var/lib/masakari-monitors
 debug = false
 
 [api]
@@ -390,6 +393,7 @@ password = secret
 """,
     "home/.masakari-monitors/masakari-monitors.conf": """\
 [DEFAULT]
+state_path = $ROOT/var/lib/masakari-monitors
 log_dir = $ROOT/var/log/masakari
 [api]
 auth_url = $KEYSTONE

@@ -29,6 +29,7 @@ CONFIG = """
 [DEFAULT]
 auth_strategy = keystone
 hostname = controller
+state_path = {directory}
 [database]
 connection = sqlite:///{directory}/masakari.sqlite
 [keystone_authtoken]
@@ -270,6 +271,50 @@ def test_program_watches_until_it_is_asked_to_stop(world):
     assert process.returncode == 0
     assert "compute1: offline reported (202)" in log
     assert "Traceback" not in log
+
+
+def run_until(world, done):
+    """A program that is killed as soon as *done*; what it has written."""
+    log = world.config_file.with_suffix(".log")
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [PROGRAM, "--config-file", world.config_file], stdout=file, stderr=file
+        )
+    try:
+        assert clock_.wait_until(CLOCK, lambda: done(log.read_text()), 30, 0.05), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    return log.read_text()
+
+
+def test_killed_program_remembers_what_was_heard_and_what_was_not(world):
+    hosts = world.register_hosts()
+    one, two = hosts["compute1"].uuid, hosts["compute2"].uuid
+    world.cloud.power_off("compute1")
+    run_until(world, lambda log: "compute1: offline reported (202)" in log)
+    world.stop_api()
+    # both happen while nobody looks
+    world.cloud.power_on("compute1")
+    world.cloud.power_off("compute2")
+    world.start_api()
+
+    run_until(world, lambda _: len(world.told()) == 3)
+
+    assert world.told()[0] == ("STOPPED", one)
+    assert sorted(world.told()[1:]) == sorted([("STARTED", one), ("STOPPED", two)])
+
+
+def test_memory_that_is_broken_is_set_aside(world):
+    world.register_hosts()
+    file = world.config_file.with_name("hostmonitor.json")
+    file.write_text('{"told": {"compute1":')
+
+    said = run_until(world, lambda log: "3 of 3 hosts online" in log)
+
+    assert f"{file} cannot be used" in said
+    assert "Traceback" not in said
+    assert file.with_suffix(".broken").read_text() == '{"told": {"compute1":'
 
 
 @pytest.mark.parametrize(

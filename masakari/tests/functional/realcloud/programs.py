@@ -76,7 +76,12 @@ class Deployment:
             "service_type = instance-ha",
         )
         monitor = self._write(
-            "masakarimonitors.conf", "[api]", *keystone(env), *host_monitor(bed.hosts)
+            "masakarimonitors.conf",
+            "[DEFAULT]",
+            f"state_path = {directory}",
+            "[api]",
+            *keystone(env),
+            *host_monitor(bed.hosts),
         )
         empty(env["REALCLOUD_DB_URL"])
         self.manage("db", "sync")

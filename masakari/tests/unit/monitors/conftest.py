@@ -9,7 +9,7 @@ import pytest
 from oslo_config import cfg
 
 import masakari.conf
-from masakari.monitors import hostmonitor, report
+from masakari.monitors import hostmonitor, memory, report
 from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.pulse import Pulse
 from masakari.sim import clock as sim_clock
@@ -109,6 +109,7 @@ class World:
         self.masakari = ScriptedMasakari(clock)
         self.opinion = SiteOpinion(self.cloud)
         self.pulse = Pulse(clock)
+        self.kept: memory.Memory | None = None
         self.conf = cfg.ConfigOpts()
         masakari.conf.register_monitors(self.conf)
         self.conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
@@ -140,6 +141,7 @@ class World:
             masakari=self.masakari,
             second_opinion=self.opinion,
             pulse=self.pulse,
+            kept=self.kept,
         )
         stop = self.clock.event()
         self.clock.spawn(lambda: monitor.run(stop), name="main", group=group)

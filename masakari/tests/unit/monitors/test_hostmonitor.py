@@ -153,8 +153,8 @@ def test_all_services_down_suspects_the_observer_once(three, caplog):
 
     assert three.masakari.asked == []
     assert warnings(caplog) == [
-        "nobody is judged: not one host is online (2 doubtful, 1 offline), so the observer is "
-        "suspected"
+        "MSK-403 nobody is accused: not one host is online (2 doubtful, 1 offline), so the "
+        "observer is suspected"
     ]
 
 
@@ -617,6 +617,8 @@ def test_network_cut_and_healed_is_told(three):
 
 
 def test_many_hosts_die_together_are_told_in_one_round(world):
+    world.option("alive_share_min", 0, "host")
+    world.option("new_deaths_max", 0, "host")
     names = [f"compute{i:03}" for i in range(100)]
     world.hosts(*names)
     world.start()
@@ -740,3 +742,38 @@ def test_monitor_that_judges_nobody_for_long_raises_an_alarm_until_it_does(three
     three.run(400)
     assert caplog.text.count("MSK-401") == 2
     assert "MSK-401 is over" in caplog.text
+
+
+# ---- the monitor itself is late
+
+
+def test_round_that_began_late_decides_nothing(three, caplog):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(12)
+    three.clock.freeze("monitor-1")
+    three.run(60)
+    three.clock.thaw("monitor-1")
+    three.run(1)
+
+    assert three.masakari.asked == []
+    assert any("s late: the monitor was stalled" in line for line in warnings(caplog))
+    three.run(20)
+    assert three.masakari.told == [DEATH]
+
+
+def test_look_that_took_long_decides_nothing(three, caplog):
+    three.option("monitoring_samples", 1, "host")
+    three.option("late_after", 5, "host")
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(8)
+    three.cloud.add_fault(Fault("compute_services", latency_s=6))
+    three.run(10)
+
+    assert three.masakari.asked == []
+    assert any(line.startswith("nobody is judged: looking took 6 s") for line in warnings(caplog))
+    three.run(20)
+    assert three.masakari.told == [DEATH]

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from masakari.monitors.judge import Event, Judge, Sample, State, is_same_host
+from masakari.monitors.judge import Event, Judge, Rules, Sample, State, is_same_host
 
 NOW = datetime.datetime(2026, 1, 1)
 LETTERS = {
@@ -213,6 +213,8 @@ def test_see_rejected_return_does_not_hide_the_next_death():
 def reminded(judge: Judge, letters: str, *, step_s: float = 100) -> str:
     """The seconds, in hundreds, at which compute1's death is reported (D) and reminded of (r)."""
     told = ""
+    number = 0
+    judge.monotonic = lambda: number * step_s
     for number, letter in enumerate(letters):
         at = NOW + datetime.timedelta(seconds=number * step_s)
         findings = judge.see([sample("compute1", letter, at), witness()])
@@ -238,19 +240,21 @@ def reminded(judge: Judge, letters: str, *, step_s: float = 100) -> str:
     ],
 )
 def test_see_death_that_stands_is_reminded_of(reminder_s, samples, seen, expected):
-    assert reminded(Judge(samples, reminder_s=reminder_s), seen) == expected
+    assert reminded(Judge(samples, rules=Rules(reminder_s=reminder_s)), seen) == expected
 
 
 def test_see_return_is_never_reminded_of():
-    judge = Judge(1, reminder_s=300)
+    judge = Judge(1, rules=Rules(reminder_s=300))
 
     assert reminded(judge, "duuuuuuu") == "DD------"
 
 
 def test_see_reminder_not_heard_is_asked_for_again():
-    judge = Judge(1, reminder_s=300)
+    judge = Judge(1, rules=Rules(reminder_s=300))
+    judge.monotonic = lambda: 0
     said(judge, "d")
     late = NOW + datetime.timedelta(seconds=300)
+    judge.monotonic = lambda: 300
 
     rounds = [judge.see([sample("compute1", "d", late), witness()]) for _ in range(3)]
 
@@ -259,7 +263,7 @@ def test_see_reminder_not_heard_is_asked_for_again():
 
 
 def test_see_rejected_death_is_not_reminded_of():
-    judge = Judge(1, reminder_s=300)
+    judge = Judge(1, rules=Rules(reminder_s=300))
     said(judge, "d")
 
     judge.rejected("compute1")
@@ -268,11 +272,13 @@ def test_see_rejected_death_is_not_reminded_of():
 
 
 def test_see_longest_ago_is_reminded_of_first():
-    judge = Judge(1, reminder_s=300)
+    judge = Judge(1, rules=Rules(reminder_s=300))
+    judge.monotonic = lambda: 0
     judge.see([sample("compute1", "d"), sample("compute2", "d"), witness()])
     judge.told(Event("compute2", State.OFFLINE, NOW))
     judge.told(Event("compute1", State.OFFLINE, NOW + datetime.timedelta(seconds=1)))
     late = NOW + datetime.timedelta(seconds=400)
+    judge.monotonic = lambda: 400
 
     findings = judge.see([sample("compute1", "d", late), sample("compute2", "d", late), witness()])
 
@@ -327,3 +333,126 @@ def test_summary_without_hosts_says_so():
     judge.see([])
 
     assert judge.summary() == "no host is watched: none is registered in an enabled segment"
+
+
+# ---- rules
+
+
+def over_time(rules: Rules, letters: str, *, step_s: float = 100) -> str:
+    """As `said`, by a judge of one sample, each *step_s* after the one before."""
+    judge = Judge(1, rules=rules)
+    told = ""
+    for number, letter in enumerate(letters):
+        judge.monotonic = lambda number=number: number * step_s
+        told += "".join(said(judge, letter))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "seen", "expected"),
+    [
+        (0, "ud", "-D"),
+        (100, "uddd", "--D-"),
+        (250, "udddd", "----D"),
+        (250, "uddudddd", "-------D"),
+        (250, "udd?dddd", "-------D"),
+        # a return is told at once
+        (250, "ddddu", "---DU"),
+    ],
+)
+def test_death_is_told_when_it_has_stood_for_the_delay(delay_s, seen, expected):
+    assert over_time(Rules(delay_s=delay_s), seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "window_s", "seen", "expected"),
+    [
+        (0, 1000, "ududud", "-DUDUD"),
+        (2, 1000, "udud", "-DU-"),
+        (2, 1000, "ududddddddddddd", "-DU--------D---"),
+        (2, 150, "ududu", "-DUDU"),
+        (2, 1000, "ud?u!d", "-D-U--"),
+        # that it is alive is told
+        (2, 1000, "ududu", "-DU--"),
+        (1, 1000, "dud", "DU-"),
+    ],
+)
+def test_host_that_flaps_is_not_accused_until_it_is_quiet(changes, window_s, seen, expected):
+    rules = Rules(flapping_changes=changes, flapping_s=window_s)
+
+    assert over_time(rules, seen) == expected
+
+
+def test_host_that_flaps_is_told_to_people():
+    judge = Judge(1, rules=Rules(flapping_changes=1))
+    changes = []
+    for letter in "udud":
+        changes += judge.see([sample("compute1", letter), witness()]).changes
+
+    assert changes[-1].new is State.DOUBTFUL
+    assert changes[-1].detail.startswith("flapping, ")
+
+
+def crowd(letters: str) -> list[Sample]:
+    return [sample(f"compute{number}", letter) for number, letter in enumerate(letters)]
+
+
+@pytest.mark.parametrize(
+    ("share", "seen", "deaths"),
+    [
+        (0, "uddd", 3),
+        (0.25, "uddd", 3),
+        (0.26, "uddd", 0),
+        (0.5, "uudd", 2),
+        (0.5, "u!dd", 2),
+        (0.5, "u??d", 1),
+        (0.5, "udd?", 0),
+        (0, "dddd", 0),
+    ],
+)
+def test_too_small_a_share_alive_accuses_nobody(share, seen, deaths):
+    findings = Judge(1, rules=Rules(alive_share_min=share)).see(crowd(seen))
+
+    assert len(findings.events) == deaths
+    assert findings.is_silence == (deaths == 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "seen", "deaths"),
+    [(0, "uddd", 3), (3, "uddd", 3), (2, "uddd", 0), (2, "uuuu", 0)],
+)
+def test_too_many_deaths_at_once_are_not_told(most, seen, deaths):
+    findings = Judge(1, rules=Rules(new_deaths_max=most)).see(crowd(seen))
+
+    assert len(findings.events) == deaths
+    assert findings.is_silence == ("d" in seen and not deaths)
+
+
+def test_too_many_deaths_are_told_when_fewer_are_left():
+    judge = Judge(1, rules=Rules(new_deaths_max=2))
+    judge.see(crowd("uddd"))
+
+    findings = judge.see(crowd("uddu"))
+
+    assert [event.subject for event in findings.events] == ["compute1", "compute2"]
+    assert not findings.is_silence
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clock_that_jumps_changes_nothing(hours):
+    judge = Judge(2, rules=Rules(reminder_s=300, delay_s=50))
+    jumped = NOW + datetime.timedelta(hours=hours)
+    judge.monotonic = lambda: 0
+    judge.see([sample("compute1", "d"), witness()])
+    judge.monotonic = lambda: 49
+
+    findings = judge.see([sample("compute1", "d", jumped), witness()])
+
+    assert (findings.events, findings.reminders) == ([], [])
+    judge.monotonic = lambda: 50
+    (event,) = judge.see([sample("compute1", "d", jumped), witness()]).events
+    judge.told(event)
+    judge.monotonic = lambda: 349
+    assert judge.see([sample("compute1", "d", NOW), witness()]).reminders == []
+    judge.monotonic = lambda: 350
+    assert len(judge.see([sample("compute1", "d", NOW), witness()]).reminders) == 1
