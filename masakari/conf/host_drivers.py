@@ -129,11 +129,27 @@ REDFISH_OPTS = [
     ),
 ]
 
+KUBERNETES_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "monitoring_node_labels",
+        default="",
+        help="Selector of the labels of the nodes that are looked at, such as "
+        "openstack-compute-node=enabled. Empty: all nodes.",
+    ),
+    cfg.StrOpt(
+        "kubeconfig",
+        help="File that says how the Kubernetes API is reached, with a token or a certificate. "
+        "Default: as a pod of the cluster reaches it.",
+    ),
+    cfg.StrOpt("context", help="Context of the kubeconfig. Default: its current one."),
+]
+
 GROUPS: dict[str, list[cfg.Opt]] = {
     "ping": PING_OPTS,
     "ssh": SSH_OPTS,
     "ipmi": IPMI_OPTS,
     "redfish": REDFISH_OPTS,
+    "kubernetes": KUBERNETES_OPTS,
 }
 
 

@@ -49,9 +49,9 @@ HOST_OPTS: list[cfg.Opt] = [
         help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
         "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
         "requests on one or several networks. ssh: SSH servers. ipmi, redfish: the power, as the "
-        "management controllers tell it. The drivers "
-        "default and simple (pacemaker), consul and kubernetes are not here yet: nova stands in "
-        "for them, with a warning at start.",
+        "management controllers tell it. kubernetes: the nodes' conditions. The drivers default "
+        "and simple (pacemaker) and consul are not here yet: nova stands in for them, with a "
+        "warning at start.",
     ),
     cfg.FloatOpt(
         "monitoring_interval",

@@ -47,7 +47,6 @@ TLS = "the files of the API's TLS are [wsgi] ssl_cert_file, ssl_key_file and ssl
 PACEMAKER = "the drivers default and simple (pacemaker) are not here yet"
 CONSUL = "the driver consul is not here yet"
 PRIVILEGED = "what needs privileges is run by [process] root_command"
-KUBERNETES = "the driver kubernetes is not here yet"
 
 
 MONKEY_PATCH_OPTS: list[cfg.Opt] = [
@@ -239,7 +238,6 @@ MONITOR_OPTS: dict[str, list[cfg.Opt]] = {
         Unused("agent_storage", instead=CONSUL),
         Unused("matrix_config_file", instead=CONSUL),
     ],
-    "kubernetes": [Unused("monitoring_node_labels", default="", instead=KUBERNETES)],
     "masakarimonitors_privileged": [
         *(Unused(name, instead=PRIVILEGED) for name in ("user", "group", "helper_command")),
         Unused("capabilities", LIST, default=[], instead=PRIVILEGED),
