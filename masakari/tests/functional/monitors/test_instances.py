@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import threading
-import uuid
 
 import pytest
 from oslo_config import cfg
@@ -87,20 +86,6 @@ def wait_for_log(caplog, text):
     wait(f"log: {text}", lambda: any(text in r.getMessage() for r in list(caplog.records)))
 
 
-@pytest.fixture(scope="module")
-def libvirtd():
-    if reason := world.missing():
-        pytest.skip(reason)
-    directory = world.short_directory()
-    found = world.Libvirtd(directory)
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-        world.remove(directory)
-
-
 @pytest.fixture
 def start(libvirtd, tmp_path):
     """Starts monitors that are stopped at the end."""
@@ -112,29 +97,6 @@ def start(libvirtd, tmp_path):
             return monitor
 
         yield start
-
-
-@pytest.fixture
-def guest(libvirtd):
-    """Starts guests, which are gone at the end."""
-    connection = libvirtd.connect()
-    domains = []
-
-    def guest(name="", **options):
-        domain = connection.defineXML(
-            world.xml(name or f"instance-{uuid.uuid4().hex[:8]}", **options)
-        )
-        domains.append(domain)
-        domain.create()
-        return domain
-
-    yield guest
-    for domain in domains:
-        with contextlib.suppress(Exception):
-            domain.destroy()
-        with contextlib.suppress(Exception):
-            domain.undefine()
-    connection.close()
 
 
 # ---- what is done to guests, and what is told of each
