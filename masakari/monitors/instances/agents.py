@@ -17,6 +17,18 @@ LONGEST = 4096
 SYNC_S = 6.0
 """libvirt first waits for an agent that has not answered before."""
 
+_ANSWERS = {
+    "AGENT_UNRESPONSIVE": Answer.MISSING,
+    "AGENT_UNSYNCED": Answer.MISSING,
+    "AGENT_COMMAND_TIMEOUT": Answer.MISSING,
+    "AGENT_COMMAND_FAILED": Answer.MISSING,
+    "OPERATION_TIMEOUT": Answer.MISSING,
+    "INTERNAL_ERROR": Answer.MISSING,  # libvirt could not read the answer
+    "OPERATION_INVALID": Answer.PAUSED,
+    "ARGUMENT_UNSUPPORTED": Answer.ABSENT,
+}
+"""What errors of libvirt, VIR_ERR_…, mean."""
+
 
 class Agents(Protocol):
     """Who asks; for many threads."""
@@ -50,15 +62,10 @@ class LibvirtAgents:
         self._qemu: Any = libvirt_qemu
         self._well, self._ill = well, ill
         self._timeout_s = timeout_s
-        error = self._libvirt
         self._answers = {
-            error.VIR_ERR_AGENT_UNRESPONSIVE: Answer.MISSING,
-            error.VIR_ERR_AGENT_UNSYNCED: Answer.MISSING,
-            error.VIR_ERR_AGENT_COMMAND_FAILED: Answer.MISSING,
-            error.VIR_ERR_OPERATION_TIMEOUT: Answer.MISSING,
-            error.VIR_ERR_INTERNAL_ERROR: Answer.MISSING,  # it could not read the answer
-            error.VIR_ERR_OPERATION_INVALID: Answer.PAUSED,
-            error.VIR_ERR_ARGUMENT_UNSUPPORTED: Answer.ABSENT,
+            getattr(self._libvirt, f"VIR_ERR_{name}"): answer
+            for name, answer in _ANSWERS.items()
+            if hasattr(self._libvirt, f"VIR_ERR_{name}")  # some are of newer releases
         }
 
     def ping(self, uuid: str, *, is_ill: bool) -> Answer:

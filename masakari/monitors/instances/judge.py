@@ -11,7 +11,7 @@ nothing about a domain of which an event was heard since the comparison began.
 
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from masakari.monitors.instances.words import (
@@ -162,6 +162,8 @@ class Judge:
 
     def _judge(self, track: _Track, event: Event) -> Sequence[Failure]:
         failure = Failure(event.uuid, track.name, event.words, event.at)
+        if event.words == AGENT_ERROR:
+            failure = replace(failure, how="its agent is silent")
         if event.words in self._also:
             is_again = event.heard - track.repeated.get(event.words, float("-inf")) < REPEATED_S
             track.repeated[event.words] = event.heard

@@ -47,21 +47,20 @@ class Masakari:
 class Monitor:
     """The threads of a monitor; `stop` ends them as a program does."""
 
-    def __init__(self, directory, uri, masakari, **options):
+    def __init__(self, directory, uri, masakari, name=instancemonitor.INSTANCES, **options):
         conf = cfg.ConfigOpts()
         conf_.register_monitors(conf)
         conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
-        for name, value in {
+        for path, value in {
             "hostname": "compute1",
             "state_path": str(directory),
             "libvirt.connection_uri": uri,
             "callback.retry_interval": 0.2,
             **options,
         }.items():
-            group, _, option = name.rpartition(".")
+            group, _, option = path.rpartition(".")
             conf.set_override(option, value, group or None)
         self.pulse = Pulse(CLOCK)
-        name = options.get("name", instancemonitor.INSTANCES)
         self._built = instancemonitor.build(conf, CLOCK, masakari, name=name, pulse=self.pulse)
         self._running = []
         for loop_name, loop in self._built.loops:

@@ -1,0 +1,115 @@
+"""Guest heartbeats with a real Linux guest and its real agent."""
+
+import contextlib
+import signal
+
+import pytest
+
+from masakari.monitors import instancemonitor
+from masakari.tests.functional.monitors.test_instances import CLOCK, Masakari, Monitor, wait
+from masakari.tests.functional.world import libvirtd as world
+from masakari.tests.functional.world import linux_guest
+
+pytestmark = pytest.mark.functional
+
+AGENT_ERROR = ["QEMU_GUEST_AGENT_ERROR/STOPPED_FAILED"]
+PANIC = "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger"
+
+
+def inside(command):
+    return lambda _libvirtd, domain: linux_guest.execute(domain, command)
+
+
+MATRIX = {
+    "panicked": ("heartbeat-io", inside(PANIC), AGENT_ERROR),
+    "agent frozen": ("heartbeat", inside("kill -STOP $(pidof qemu-ga)"), AGENT_ERROR),
+    "agent frozen, not watched": ("off", inside("kill -STOP $(pidof qemu-ga)"), []),
+    "agent stopped": ("heartbeat", inside("kill $(pidof qemu-ga)"), []),
+    "reboots": ("heartbeat-io", inside("reboot -f"), []),
+    "paused": ("heartbeat", lambda _, domain: domain.suspend(), []),
+    "QEMU frozen": (
+        "heartbeat-io",
+        lambda libvirtd, domain: libvirtd.qemu(domain.UUIDString()).send_signal(signal.SIGSTOP),
+        AGENT_ERROR,
+    ),
+    "lives": ("heartbeat", lambda _libvirtd, _domain: None, []),
+}
+OPTIONS = {
+    "introspectiveinstancemonitor.guest_monitoring_interval": 1,
+    "introspectiveinstancemonitor.guest_monitoring_timeout": 2,
+    "introspectiveinstancemonitor.guest_monitoring_failure_threshold": 2,
+    "introspectiveinstancemonitor.io_silence": 5,
+    "libvirt.timeout": 3,
+    "libvirt.reconcile_interval": 2,
+}
+REPORTED_WITHIN_S = 90
+QUIET_S = 6.0
+
+
+@pytest.fixture(scope="module")
+def told(libvirtd, tmp_path_factory):
+    """{case: what was told}, all at once."""
+    if reason := linux_guest.missing():
+        pytest.skip(reason)
+    kernel, initrd = linux_guest.build(tmp_path_factory.mktemp("guest"))
+    masakari = Masakari()
+    connection = libvirtd.connect()
+    domains = {}
+    monitor = None
+    try:
+        for n, (case, (kind, _, _)) in enumerate(MATRIX.items()):
+            domains[case] = connection.defineXML(
+                world.xml(
+                    f"instance-{n:08x}",
+                    mem=linux_guest.MEMORY_MIB,
+                    kernel=(kernel, initrd, "quiet"),
+                    agent=True,
+                    panic=False,
+                    kind=kind,
+                )
+            )
+            domains[case].create()
+        monitor = Monitor(
+            tmp_path_factory.mktemp("monitor"),
+            libvirtd.uri,
+            masakari,
+            name=instancemonitor.GUESTS,
+            **OPTIONS,
+        )
+        for domain in domains.values():
+            wait("its agent answers", lambda domain=domain: answers(domain), 120)
+        asked_at = CLOCK.monotonic()
+        wait("all were asked", lambda: CLOCK.monotonic() - asked_at > 5)
+        for case, (_, act, _) in MATRIX.items():
+            act(libvirtd, domains[case])
+        expected = sum(bool(events) for _, _, events in MATRIX.values())
+        wait("the dead are told", lambda: len(masakari.heard) >= expected, REPORTED_WITHIN_S)
+        told_at = CLOCK.monotonic()
+        wait("nobody else is", lambda: CLOCK.monotonic() - told_at > QUIET_S)
+        found = {case: masakari.told(domain.UUIDString()) for case, domain in domains.items()}
+        assert monitor.pulse.stalled() == []
+    finally:
+        if monitor is not None:
+            monitor.stop()
+        for domain in domains.values():
+            with contextlib.suppress(AssertionError):
+                libvirtd.qemu(domain.UUIDString()).kill()
+        for domain in domains.values():
+            domain.undefine()
+        connection.close()
+    return found
+
+
+def answers(domain):
+    import libvirt
+    import libvirt_qemu
+
+    with contextlib.suppress(libvirt.libvirtError):
+        libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', 2, 0)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_guest_that_is_dead_is_told_and_no_other(told, case):
+    assert told[case] == MATRIX[case][2]
