@@ -2,6 +2,7 @@
 
     python bench/api.py                     10k, 100k and 1M notifications, MariaDB, Keystone
     python bench/api.py --quick             about three minutes: 100k, shorter loads
+    python bench/api.py --server uwsgi      under uWSGI instead of masakari-api
     python bench/api.py --driver mysqldb    with mysqlclient instead of PyMySQL
     python bench/api.py --profile           besides, what the CPU time went to (needs py-spy)
     python bench/api.py --url URL --token-file FILE --pid PID
@@ -383,7 +384,7 @@ def bench_ours(arguments: argparse.Namespace) -> list[str]:
     runs: list[Run] = []
     with (
         Stack(database="mariadb", bus="fake", standalone=False, sim_port=0) as stack,
-        stack.api(arguments.driver) as masakari,
+        stack.api(arguments.driver, arguments.server) as masakari,
     ):
         stack.execute(
             "SET GLOBAL general_log = 0", f"SET GLOBAL innodb_buffer_pool_size = {BUFFER}"
@@ -392,7 +393,8 @@ def bench_ours(arguments: argparse.Namespace) -> list[str]:
         bench = Bench(masakari, stack, stack.directory, arguments.seconds)
         for statements, rows in stages(arguments.quick):
             stack.execute(*statements)
-            runs += [bench.measure(row, arguments.profile) for row in rows]
+            chosen = [row for row in rows if arguments.only in row.name]
+            runs += [bench.measure(row, arguments.profile) for row in chosen]
         rss = masakari.engine.memory_info().rss / MIB if masakari.engine else None
         peak = (peak_rss(masakari.engine) or 0) / MIB
         print(f"worker: {rss:.0f} MiB resident, {peak:.0f} MiB at its peak")
@@ -426,6 +428,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="no million of notifications, loads of 2 s")
     add("--seconds", type=int, help="of each load; default: 4, or 2 with --quick")
+    add("--only", default="", help="rows with this in their name", metavar="TEXT")
+    add("--server", choices=("masakari-api", "uwsgi"), default="masakari-api")
     add("--driver", choices=("pymysql", "mysqldb"), default="pymysql", help="of MariaDB")
     add("--profile", action="store_true", help="what the CPU time went to (needs py-spy)")
     add("--url", help="of a server that runs already, with /v1")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import secrets
 import shutil
 import subprocess
 
@@ -68,7 +69,11 @@ def put(
     """Ask *url* as fast as it answers; with *body*, POST it with a new uuid for each INSTANCE."""
     script = directory / "load.lua"
     script.touch(mode=0o600)  # the token is nobody else's business
-    values = {"token": token, "body": json.dumps(body) if body else "nil", "seed": id(script)}
+    values = {
+        "token": token,
+        "body": json.dumps(body) if body else "nil",
+        "seed": secrets.randbits(31),
+    }
     script.write_text(SCRIPT % values)
     command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     done = subprocess.run(

@@ -28,6 +28,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 PR_SET_PDEATHSIG = 1
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""The environment that the systemd units set, too."""
 USERS = ("engine", "taskflow", "api")
 """MariaDB users, one for each kind of statements that is counted."""
 
@@ -134,6 +136,7 @@ class Stack(contextlib.ExitStack):
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=ROOT,
+                env={**os.environ, **MEMORY},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -173,17 +176,22 @@ class Stack(contextlib.ExitStack):
                 raise Unusable("\n".join((str(e), *(p.tail() for p in programs)))) from e
 
     @contextlib.contextmanager
-    def api(self, driver: str) -> Iterator[Masakari]:
-        """One worker process of our API, which asks Keystone; that process is its `engine`."""
+    def api(self, driver: str, server: str) -> Iterator[Masakari]:
+        """One worker process of our API, which asks Keystone; that process is its `engine`.
+
+        *server* is masakari-api or uwsgi, which has one thread and its own router before it.
+        """
         port = free_port()
         options = self._options(port)
         options["DEFAULT"]["auth_strategy"] = "keystone"
         url = self._database("api").replace("pymysql", driver)
         config = self._write("api", options | {"database": {"connection": url}}, "api")
         self._sync(config)
-        with self.program("api", command("api", config), port) as program:
+        arguments = uwsgi(config, port) if server == "uwsgi" else command("api", config)
+        with self.program("api", arguments, port) as program:
             await_true("the API", lambda: program.runs() and is_serving(port), START_TIMEOUT_S)
-            (worker,) = psutil.Process(program.process.pid).children()
+            process = psutil.Process(program.process.pid)
+            worker = process if server == "uwsgi" else process.children()[0]
             with requests.Session() as session:
                 session.headers["X-Auth-Token"] = self.simulation.token()
                 yield Masakari(session, f"http://127.0.0.1:{port}/v1", worker, program.log)
@@ -305,6 +313,26 @@ def command(program: str, config: str) -> list[str]:
     """Arguments of Python to run one of our programs."""
     code = f"import sys; from masakari.cmd.{program} import main; sys.exit(main())"
     return ["-c", code, "--config-file", config]
+
+
+def uwsgi(config: str, port: int) -> list[str]:
+    """Arguments of Python to run the API under uWSGI: one process, one thread, an HTTP router."""
+    directory = pathlib.Path(config).parent / "uwsgi"
+    directory.mkdir()
+    (directory / "masakari.conf").symlink_to(config)
+    options = {
+        "module": "masakari.wsgi.api:application",
+        "http": f"127.0.0.1:{port}",
+        "http-keepalive": "60",
+        "buffer-size": "65535",
+    }
+    flags = ["--need-app", "--enable-threads", "--disable-logging", "--die-on-term"]
+    given = [f"--{name}={value}" for name, value in options.items()]
+    code = (
+        f"import os, pyuwsgi; os.environ['OS_MASAKARI_CONFIG_DIR'] = {str(directory)!r}; "
+        "pyuwsgi.run()"
+    )
+    return ["-c", code, *flags, *given]
 
 
 def free_port() -> int:

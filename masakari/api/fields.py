@@ -135,11 +135,9 @@ def time(text: str) -> datetime.datetime:
         raise ValueError(str(exc)) from exc
 
 
-def stamp(moment: datetime.datetime | str | None) -> str | None:
-    """As in replies: microseconds always, UTC, no zone; a text is so already."""
-    if moment is None or isinstance(moment, str):
-        return moment
-    return moment.isoformat(timespec="microseconds")
+def stamp(moment: datetime.datetime | None) -> str | None:
+    """As in replies: microseconds always, UTC, no zone."""
+    return None if moment is None else moment.isoformat(timespec="microseconds")
 
 
 # ---- formats

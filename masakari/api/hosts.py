@@ -11,7 +11,6 @@ from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.api.versions import Version
 from masakari.db.models import Host
-from masakari.db.query import Shown
 from masakari.errors import (
     CloudForbidden,
     CloudUnavailable,
@@ -68,7 +67,7 @@ FILTERS = {
 _OF_NOVA = (ComputeServiceNotFound, CloudForbidden, CloudUnavailable)
 
 
-def shape(row: Host | Shown, segment: Json) -> Json:
+def shape(row: Host, segment: Json) -> Json:
     """A host as replies show it, with its whole segment inside."""
     return {
         "id": row.id,
@@ -100,8 +99,8 @@ def index(req: Request, wanted: Json, segment_id: str) -> Json:
     """List the hosts of a segment."""
     page = req.page()
     segment, rows = db.hosts.page(req.database, segment_id, page, **wanted)
-    shown = segments.shape(segment, req.version)  # of all of them
-    return req.collection("hosts", page, [shape(row, shown) for row in rows])
+    of_all = {"failover_segment": segments.shape(segment, req.version)}
+    return req.collection("hosts", page, [row | of_all for row in rows])
 
 
 @operation(

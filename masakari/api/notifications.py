@@ -11,7 +11,6 @@ from masakari.api.operation import REPORT, Action, operation
 from masakari.api.request import Request
 from masakari.db import steps
 from masakari.db.models import Notification
-from masakari.db.query import Shown
 from masakari.errors import (
     DuplicateNotification,
     HostNameUnknown,
@@ -128,7 +127,7 @@ FILTERS = {
 }
 
 
-def shape(row: Notification | Shown) -> Json:
+def shape(row: Notification) -> Json:
     """A notification as replies show it."""
     return {
         "id": row.id,
@@ -159,7 +158,7 @@ def index(req: Request, wanted: Json) -> Json:
     """List notifications."""
     page = req.page()
     rows = db.notifications.page(req.database, page, **wanted)
-    return req.collection("notifications", page, [shape(row) for row in rows])
+    return req.collection("notifications", page, rows)
 
 
 @operation(

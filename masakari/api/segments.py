@@ -12,7 +12,6 @@ from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.api.versions import Version
 from masakari.db.models import Segment
-from masakari.db.query import Shown
 from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import RecoveryMethod
 
@@ -64,7 +63,7 @@ FILTERS = {
 }
 
 
-def shape(row: Segment | Shown, version: Version) -> Json:
+def shape(row: Segment, version: Version) -> Json:
     """A segment as replies of the version show it."""
     observed = {"observe_only": row.observe_only} if version >= (1, 4) else {}
     return {
@@ -95,7 +94,10 @@ def index(req: Request, wanted: Json) -> Json:
     """List failover segments."""
     page = req.page()
     rows = db.segments.page(req.database, page, **wanted)
-    return req.collection("segments", page, [shape(row, req.version) for row in rows])
+    if req.version < (1, 4):
+        for row in rows:
+            del row["observe_only"]
+    return req.collection("segments", page, rows)
 
 
 @operation(

@@ -6,7 +6,6 @@ from masakari.api.fields import Json
 from masakari.api.operation import operation
 from masakari.api.request import Request
 from masakari.db.models import VMove
-from masakari.db.query import Shown
 from masakari.errors import NotificationNotFound, VMoveNotFound
 from masakari.states import VMoveStatus, VMoveType
 
@@ -33,7 +32,7 @@ VMOVE = replies.record(
 FILTERS = {"status": filters.TEXT, "type": filters.TEXT}
 
 
-def shape(row: VMove | Shown) -> Json:
+def shape(row: VMove) -> Json:
     """A VM move as replies show it."""
     return {
         "id": row.id,
@@ -68,7 +67,7 @@ def index(req: Request, wanted: Json, notification_id: str) -> Json:
     """List the VM moves of a COMPUTE_HOST notification."""
     page = req.page()
     rows = db.vmoves.page(req.database, notification_id, page, **wanted)
-    return req.collection("vmoves", page, [shape(row) for row in rows])
+    return req.collection("vmoves", page, rows)
 
 
 @operation(

@@ -5,7 +5,7 @@ a VM has landed there: not reserved any more; else it is *given back*.
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement
 
 from masakari.db import models, query, segments
 from masakari.db.models import Host, Segment
-from masakari.db.query import Page, Shown
+from masakari.db.packed import Shown
+from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import HostExists, HostNameUnknown, HostNotFound, HostUnderRecovery
 from masakari.states import OPEN_STATUSES, Event, NotificationType
@@ -100,7 +101,7 @@ def page(
     reserved: bool | None = None,
     name: str | None = None,
     control_attributes: str | None = None,
-) -> tuple[Segment, Sequence[Shown]]:
+) -> tuple[Segment, list[Shown]]:
     """The segment (uuid or id) and its live hosts, filtered by what is not None.
 
     Raises SegmentNotFound, Invalid and MarkerNotFound.

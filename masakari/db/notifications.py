@@ -1,7 +1,7 @@
 """Notifications: reported failures, as the API stores and shows them."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,7 +10,8 @@ from oslo_utils import uuidutils
 
 from masakari.db import models, query, side_by_side
 from masakari.db.models import Notification
-from masakari.db.query import Page, Shown
+from masakari.db.packed import Shown
+from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import (
     DuplicateNotification,
@@ -215,7 +216,7 @@ def page(
     source_host_uuid: str | None = None,
     type: str | None = None,
     generated_since: datetime.datetime | None = None,
-) -> Sequence[Shown]:
+) -> list[Shown]:
     """Notifications, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
     conditions = query.equals(T, status=status, source_host_uuid=source_host_uuid, type=type)
     if generated_since is not None:

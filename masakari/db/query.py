@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
-from masakari.db import sqltext, sqltime
+from masakari.db.packed import Packing, Shown, packing
 from masakari.db.session import Transaction
 from masakari.errors import Invalid, MarkerNotFound
 
@@ -28,16 +28,12 @@ class Page:
     sort_dirs: tuple[str, ...] = ()
 
 
-Shown = sa.Row[Any]
-"""A row as answers show it: not what is ours alone, times as text, no flag and no object null."""
-
-
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What can be listed: a select of live rows, and the table that is sorted and paged."""
+    """What can be listed: how live rows are shown, and the table that is sorted and paged."""
 
     table: sa.Table
-    rows: "sa.Select[Any]"
+    packing: Packing
     sortable: frozenset[str]
     uuid: str = "uuid"
     """Name of the column with the uuid that clients know a row by."""
@@ -56,26 +52,13 @@ def listing(
     By those that are *unsorted* nobody can sort.
     """
     columns = [column for column in table.c if column.name not in hidden]
-    shown = [_shown(column, is_object=column.name in objects) for column in columns]
-    rows = sa.select(*shown).where(table.c.deleted == 0)
-    return Listing(table, rows, frozenset(column.name for column in columns) - unsorted, uuid)
-
-
-def _shown(column: "sa.Column[Any]", *, is_object: bool) -> ColumnElement[Any]:
-    """The column as the database can show it: to do that here takes as long as all the rest."""
-    if is_object:
-        return sa.type_coerce(column, sqltext.StoredObject).label(column.name)
-    if isinstance(column.type, sa.DateTime):
-        return sqltime.Text(column).label(column.name)
-    if isinstance(column.type, sa.Boolean):
-        default = column.default.arg  # type: ignore[union-attr]  # what shows has one
-        return sa.func.coalesce(column, default).label(column.name)
-    return column
+    sortable = frozenset(column.name for column in columns) - unsorted
+    return Listing(table, packing(columns, objects=objects), sortable, uuid)
 
 
 def fetch(
     tx: Transaction, listing: Listing, page: Page, conditions: Sequence[ColumnElement[bool]]
-) -> Sequence[Shown]:
+) -> list[Shown]:
     """The rows of *page* among those that meet all *conditions*.
 
     Raises Invalid for an unknown sort key or direction and for more directions than keys, and
@@ -89,14 +72,16 @@ def fetch(
         conditions = [*conditions, _behind(order, _marked_row(tx, listing, page.marker))]
     if conditions:
         query = query.where(*conditions)
-    return tx.connection.execute(query, {"rows_at_most": page.limit}).all()
+    texts = tx.connection.execute(query, {"rows_at_most": page.limit}).scalars()
+    return listing.packing.unpack(texts)
 
 
 @functools.lru_cache(maxsize=256)
 def _ordered(listing: Listing, keys: "Sorting", dialect: str) -> "tuple[Order, sa.Select[Any]]":
     """A statement is made once: SQLAlchemy takes longer to recognize it than to run it."""
     order = [(_sortable(listing.table.c[name]), ascends) for name, ascends in keys]
-    query = listing.rows.order_by(*_order_by(order, dialect))
+    rows = sa.select(listing.packing.text).where(listing.table.c.deleted == 0)
+    query = rows.order_by(*_order_by(order, dialect))
     return order, query.limit(sa.bindparam("rows_at_most", type_=sa.Integer))
 
 

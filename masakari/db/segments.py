@@ -1,6 +1,6 @@
 """Failover segments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +9,8 @@ from oslo_utils import uuidutils
 
 from masakari.db import models, query
 from masakari.db.models import Segment
-from masakari.db.query import Page, Shown
+from masakari.db.packed import Shown
+from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import SegmentExists, SegmentNotFound, SegmentUnderRecovery
 from masakari.states import OPEN_STATUSES
@@ -72,7 +73,7 @@ def page(
     service_type: str | None = None,
     enabled: bool | None = None,
     observe_only: bool | None = None,
-) -> Sequence[Shown]:
+) -> list[Shown]:
     """Live segments, filtered by what is not None.  Raises Invalid and MarkerNotFound."""
     conditions = query.equals(
         T,

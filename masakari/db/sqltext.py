@@ -3,7 +3,6 @@
 Columns hold the Basic Multilingual Plane only (MySQL's utf8).
 """
 
-import json
 import re
 import uuid
 from typing import Any
@@ -47,15 +46,3 @@ class ForeignText(ForeignString):
 
     impl = Text
     cache_ok = True
-
-
-class StoredObject(TypeDecorator[dict[str, Any]]):
-    """A text that holds a JSON object; null is an empty one."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: str | None, dialect: Any) -> dict[str, Any]:
-        """After it was read."""
-        found: dict[str, Any] = json.loads(value) if value else {}
-        return found

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement
 
 from masakari.db import models, notifications, query
 from masakari.db.models import VMove
-from masakari.db.query import Page, Shown
+from masakari.db.packed import Shown
+from masakari.db.query import Page
 from masakari.db.session import Transaction, reader, writer
 from masakari.errors import Invalid, VMoveNotFound
 from masakari.states import NotificationStatus, NotificationType, VMoveStatus, VMoveType
@@ -249,7 +250,7 @@ def page(
     *,
     status: str | None = None,
     type: str | None = None,
-) -> Sequence[Shown]:
+) -> list[Shown]:
     """Moves of the notification (uuid or id) in all attempts, filtered by what is not None.
 
     Raises NotificationNotFound, Invalid (also if it is not of a host) and MarkerNotFound.

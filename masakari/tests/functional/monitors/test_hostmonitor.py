@@ -138,7 +138,7 @@ class World:
         """(event, host uuid) of the stored notifications, oldest first."""
         page = db.query.Page(1000, None, ("created_at", "id"), ("asc", "asc"))
         rows = db.notifications.page(self.database, page)
-        return [(row.payload["event"], row.source_host_uuid) for row in rows]
+        return [(row["payload"]["event"], row["source_host_uuid"]) for row in rows]
 
     def wait_until_told(self, *events):
         assert clock_.wait_until(CLOCK, lambda: self.told() == list(events), 20, 0.05), self.told()

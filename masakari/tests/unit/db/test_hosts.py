@@ -93,7 +93,7 @@ def test_page_hosts_filters(database: Database, wanted: dict[str, object], expec
     db.hosts.delete(database, s.uuid, gone.uuid)
 
     _, found = db.hosts.page(database, s.uuid, ALL, **wanted)
-    assert "".join(sorted(h.name for h in found)) == expected
+    assert "".join(sorted(h["name"] for h in found)) == expected
 
 
 def test_page_hosts_segment_unknown_raises(database: Database) -> None:
@@ -109,7 +109,7 @@ def test_page_hosts_marker_of_another_segment_is_a_place_in_the_order(database: 
 
     page = Page(limit=9, marker=str(elsewhere.id), sort_keys=("name",), sort_dirs=("asc",))
 
-    assert [h.name for h in db.hosts.page(database, s.uuid, page)[1]] == ["c"]
+    assert [h["name"] for h in db.hosts.page(database, s.uuid, page)[1]] == ["c"]
 
 
 def test_update_host_changes_fields_and_time(database: Database) -> None:
@@ -181,7 +181,7 @@ def test_delete_host_frees_its_name(database: Database) -> None:
     again = rows.host(database, "compute1", of=s)
 
     _, there = db.hosts.page(database, s.uuid, ALL)
-    assert [h.uuid for h in there] == [again.uuid]
+    assert [h["uuid"] for h in there] == [again.uuid]
 
 
 @pytest.mark.parametrize("reserved", [True, False])

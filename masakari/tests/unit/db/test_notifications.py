@@ -69,7 +69,7 @@ def test_report_of_the_first_or_last_year_is_a_time_like_any(
     rows.report(database, at=at, payload=STOPPED)
 
     (shown,) = db.notifications.page(database, ALL, generated_since=at)
-    assert shown.generated_time == at.isoformat(timespec="microseconds")
+    assert shown["generated_time"] == at.isoformat(timespec="microseconds")
     with pytest.raises(errors.DuplicateNotification):
         rows.report(database, at=at, payload=STOPPED)
 
@@ -368,7 +368,7 @@ def test_page_notifications_filters(database: Database) -> None:
     assert claim(database, n2.notification_uuid)
 
     def found(**wanted: object) -> set[str]:
-        return {n.notification_uuid for n in db.notifications.page(database, ALL, **wanted)}
+        return {n["notification_uuid"] for n in db.notifications.page(database, ALL, **wanted)}
 
     assert found() == {n1.notification_uuid, n2.notification_uuid}
     assert found(status="new") == {n1.notification_uuid}
@@ -388,7 +388,7 @@ def test_page_notifications_marker_by_uuid(database: Database) -> None:
     page = Page(limit=5, marker=second.notification_uuid)
 
     (found,) = db.notifications.page(database, page)
-    assert found.notification_uuid == first.notification_uuid
+    assert found["notification_uuid"] == first.notification_uuid
 
 
 # ---- claim, renew, settle

@@ -1,6 +1,8 @@
 import pytest
+import sqlalchemy as sa
 
 from masakari import db, errors
+from masakari.db.packed import Shown
 from masakari.db.query import Page
 from masakari.db.session import Database
 from masakari.tests.unit.db import rows
@@ -22,8 +24,11 @@ def seven(database: Database) -> list[db.models.Segment]:
     ]
 
 
+ALL = Page(limit=1000)
+
+
 def listed(database: Database, page: Page) -> list[str]:
-    return [s.name for s in db.segments.page(database, page)]
+    return [s["name"] for s in db.segments.page(database, page)]
 
 
 def test_page_default_order_is_newest_first(
@@ -91,9 +96,9 @@ def test_page_by_page_gives_each_row_once_in_order(
     order = {"sort_keys": (key,), "sort_dirs": (direction,)}
     whole = db.segments.page(database, Page(limit=1000, **order))
 
-    paged: list[db.models.Segment] = []
+    paged: list[Shown] = []
     while page := db.segments.page(
-        database, Page(limit=2, marker=str(paged[-1].id) if paged else None, **order)
+        database, Page(limit=2, marker=str(paged[-1]["id"]) if paged else None, **order)
     ):
         paged += page
 
@@ -139,3 +144,66 @@ def test_page_vmoves_sort_key_of_ours_is_unknown(database: Database, key: str) -
 
     with pytest.raises(errors.Invalid, match=key):
         db.vmoves.page(database, n.notification_uuid, Page(limit=1, sort_keys=(key,)))
+
+
+TEXTS = [
+    '"',
+    "\\",
+    "'",
+    "\n\r\t",
+    "\x01\x1f\x7f",
+    "%s %(a)s :b",
+    "\u00e4\u2028\uffee",
+    "[1, null]",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_page_shows_every_text_as_it_is(database: Database, text: str) -> None:
+    host = rows.host(database, of=rows.segment(database, "rack1", description=text))
+    rows.report(database, payload={"event": text, "number": 1.5, "deep": [{"a": None}]})
+
+    (segment,) = db.segments.page(database, ALL)
+    (notification,) = db.notifications.page(database, ALL)
+
+    assert segment["description"] == text
+    assert notification["payload"] == {"event": text, "number": 1.5, "deep": [{"a": None}]}
+    assert notification["source_host_uuid"] == host.uuid
+
+
+def test_page_shows_the_types_of_the_columns(database: Database) -> None:
+    created = rows.segment(database, "rack1", enabled=False, description=None)
+    host = rows.host(database, of=created)
+
+    (segment,) = db.segments.page(database, ALL)
+    _, (found,) = db.hosts.page(database, created.uuid, ALL)
+
+    assert segment == {
+        "id": created.id,
+        "uuid": created.uuid,
+        "name": "rack1",
+        "service_type": created.service_type,
+        "enabled": False,
+        "description": None,
+        "recovery_method": created.recovery_method,
+        "observe_only": False,
+        "created_at": created.created_at.isoformat(timespec="microseconds"),
+        "updated_at": None,
+        "deleted_at": None,
+        "deleted": False,
+    }
+    assert {type(name) for name in found} == {str}  # with keys of a subclass, JSON is slow
+    assert (found["uuid"], found["reserved"], found["on_maintenance"]) == (host.uuid, False, False)
+
+
+def test_page_payload_that_only_python_reads(database: Database) -> None:
+    rows.host(database)
+    n = rows.report(database)
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE notifications SET payload = '{\"event\": NaN}'"))
+
+    (shown,) = db.notifications.page(database, ALL)
+
+    assert shown["notification_uuid"] == n.notification_uuid
+    assert repr(shown["payload"]) == "{'event': nan}"

@@ -162,4 +162,5 @@ def test_page_segments_filters(
     rows.segment(database, "c", recovery_method="reserved_host")
     db.segments.delete(database, rows.segment(database, "d").uuid)
 
-    assert "".join(sorted(names(db.segments.page(database, ALL, **wanted)))) == expected
+    found = db.segments.page(database, ALL, **wanted)
+    assert "".join(sorted(s["name"] for s in found)) == expected

@@ -163,7 +163,7 @@ def test_abandon_and_page_know_all_chapters(database: Database, n: Notification)
 
     assert db.vmoves.abandon(database, n.notification_uuid, message="it came back") == 2
     moves = db.vmoves.page(database, n.notification_uuid, ALL)
-    assert [m.status for m in moves] == ["ignored", "ignored"]
+    assert [m["status"] for m in moves] == ["ignored", "ignored"]
 
 
 # ---- start, finish, abandon
@@ -381,7 +381,7 @@ def test_page_vmoves_filters_and_sorts(database: Database, n: Notification) -> N
 
     def found(**wanted: str) -> list[str]:
         page = Page(limit=9, sort_keys=("instance_name",), sort_dirs=("asc",))
-        return [m.uuid for m in db.vmoves.page(database, uuid, page, **wanted)]
+        return [m["uuid"] for m in db.vmoves.page(database, uuid, page, **wanted)]
 
     assert found() == [first, second]
     assert found(status="pending") == [first]
