@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 SUBJECT ?= recovery
 BIN := $(VENV)/bin
+# one more than CPUs: a third of the time tests wait for servers, and some are long
+WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 METADATA := setup.cfg setup.py pyproject.toml requirements.txt
 DOCS := doc/source
@@ -27,7 +29,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.tests servers
 	@$(MAKE) -s $(VENV)/.libvirt
-	@$(BIN)/python -m pytest -q -rs -n auto $(TEST)
+	@$(BIN)/python -m pytest -q -rs -n $(WORKERS) --dist worksteal $(TEST)
 
 # The servers of which functional tests start private ones: as root on Debian, they are installed.
 servers:
