@@ -65,7 +65,7 @@ def connect(conf: cfg.ConfigOpts, clock: Clock) -> "ToozLocks":
     """
     url = conf.coordination.backend_url or f"file://{_directory(conf)}"
     member = f"{conf.DEFAULT.host}:{os.getpid()}"
-    return ToozLocks(_coordinator(url, member), clock, secrets=_secrets(url))
+    return ToozLocks(coordinator(url, member, group="coordination"), clock, secrets=secrets_of(url))
 
 
 class ToozLocks:
@@ -219,19 +219,7 @@ class ToozLocks:
         return None if dies_after_s is None else dies_after_s / 2
 
     def _text(self, error: BaseException) -> str:
-        """What the error says, and its cause, without what must not be seen."""
-        if certificate := causes.refused_certificate(error):
-            return f"its certificate is refused ({certificate})"
-        said = str(error) or getattr(error, "detail_text", "")  # where etcd3gw has it
-        if "ConnectionPool(" in said and (trouble := causes.of_network(error)):
-            return f"no answer ({trouble})"  # instead of urllib3's objects
-        text = f"{type(error).__name__}: {said}"
-        if error.__cause__ is not None and str(error.__cause__) not in text:
-            text += f": {error.__cause__}"
-        text = " ".join(text.split())
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return explain(error, self._secrets)
 
 
 class MemoryLocks:
@@ -296,8 +284,11 @@ def _is_usable(path: pathlib.Path) -> bool:
     return os.access(path, os.W_OK | os.X_OK)
 
 
-def _coordinator(url: str, member: str) -> coordination.CoordinationDriver:
-    """The coordinator of the URL, which nobody is told.  Raises ConfigInvalid."""
+def coordinator(url: str, member: str, *, group: str) -> coordination.CoordinationDriver:
+    """The coordinator of the URL, which nobody is told, and which backend_url of *group* has.
+
+    It is not started.  Raises ConfigInvalid.
+    """
     known = {e.name for e in entry_points(group=coordination.TOOZ_BACKENDS_NAMESPACE)}
     try:
         parts = urllib.parse.urlsplit(url)
@@ -315,7 +306,7 @@ def _coordinator(url: str, member: str) -> coordination.CoordinationDriver:
         problem = f"the library {e.name} that its backend needs is not installed"
     except Exception as e:  # whatever the backend's library raises; its text may have the password
         problem = f"its backend does not understand it ({type(e).__name__})"
-    raise ConfigInvalid(group="coordination", option="backend_url", problem=problem)
+    raise ConfigInvalid(group=group, option="backend_url", problem=problem)
 
 
 def _ignore_environment(coordinator: coordination.CoordinationDriver) -> None:
@@ -325,9 +316,25 @@ def _ignore_environment(coordinator: coordination.CoordinationDriver) -> None:
         session.trust_env = False
 
 
-def _secrets(url: str) -> frozenset[str]:
+def secrets_of(url: str) -> frozenset[str]:
     """What of the URL must not be seen: itself, and its passwords."""
     parts = urllib.parse.urlsplit(url)
     options = urllib.parse.parse_qs(parts.query)
     passwords = [v for name, values in options.items() if "password" in name for v in values]
     return frozenset(filter(None, [url, parts.password, *passwords]))
+
+
+def explain(error: BaseException, secrets: frozenset[str]) -> str:
+    """What the error says, and its cause, without what must not be seen."""
+    if certificate := causes.refused_certificate(error):
+        return f"its certificate is refused ({certificate})"
+    said = str(error) or getattr(error, "detail_text", "")  # where etcd3gw has it
+    if "ConnectionPool(" in said and (trouble := causes.of_network(error)):
+        return f"no answer ({trouble})"  # instead of urllib3's objects
+    text = f"{type(error).__name__}: {said}"
+    if error.__cause__ is not None and str(error.__cause__) not in text:
+        text += f": {error.__cause__}"
+    text = " ".join(text.split())
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -129,6 +129,24 @@ REDFISH_OPTS = [
     ),
 ]
 
+HEARTBEAT_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "backend_url",
+        secret=True,
+        help="Coordination backend in which compute hosts are members of a group, as tooz takes "
+        "it: etcd3+http://HOST:2379, zookeeper://HOST:2181 or redis://:PASSWORD@HOST:6379, with "
+        "?membership_timeout=SECONDS after which a host that is not heard of is no member (10).",
+    ),
+    cfg.StrOpt("group", default="masakari-hosts", help="Name of the group."),
+    cfg.FloatOpt(
+        "interval",
+        default=2,
+        min=0.1,
+        max=60,
+        help="Seconds between two heartbeats of masakari-heartbeat: less than half of the "
+        "membership timeout.",
+    ),
+]
 KUBERNETES_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "monitoring_node_labels",
@@ -149,6 +167,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "ssh": SSH_OPTS,
     "ipmi": IPMI_OPTS,
     "redfish": REDFISH_OPTS,
+    "heartbeat": HEARTBEAT_OPTS,
     "kubernetes": KUBERNETES_OPTS,
 }
 

@@ -49,7 +49,8 @@ HOST_OPTS: list[cfg.Opt] = [
         help="Who knows which hosts are alive: a name in the entry points hostmonitor.driver. "
         "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
         "requests on one or several networks. ssh: SSH servers. ipmi, redfish: the power, as the "
-        "management controllers tell it. kubernetes: the nodes' conditions. The drivers default "
+        "management controllers tell it. kubernetes: the nodes' conditions. coordination: who is "
+        "in a group, as masakari-heartbeat keeps hosts there. The drivers default "
         "and simple (pacemaker) and consul are not here yet: nova stands in for them, with a "
         "warning at start.",
     ),

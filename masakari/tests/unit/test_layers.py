@@ -62,7 +62,7 @@ LIBRARIES = {
     "cotyledon": ["cmd"],
     "prometheus_client": ["exposition"],
     "rich": ["sim", "cmd"],
-    "tooz": ["locks"],
+    "tooz": ["locks", "monitors.groups"],
     "yaml": ["engine.exclusions", "monitors"],
     "libvirt": ["monitors.instances.hypervisor"],
     "libvirt_qemu": ["monitors.instances.agents"],

@@ -17,7 +17,7 @@ class Watched:
         return self._hosts
 
 
-def configured(group, **options):
+def configured(group, /, **options):
     """The options of the monitors, these of *group* set."""
     conf = cfg.ConfigOpts()
     masakari.conf.register_monitors(conf)

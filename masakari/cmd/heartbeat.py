@@ -1,0 +1,42 @@
+"""masakari-heartbeat: says for this compute host that it lives."""
+
+import threading
+
+from oslo_config import cfg
+
+import masakari.conf
+from masakari.clock import SystemClock
+from masakari.cmd import common
+from masakari.cmd.systemd import Systemd
+from masakari.monitors import groups, heartbeat
+from masakari.pulse import Pulse
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    return common.run(
+        "masakari-heartbeat",
+        serve,
+        project="masakarimonitors",
+        register=masakari.conf.register_monitors,
+        description=__doc__,
+    )
+
+
+def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
+    """Beat until a signal ends it; then the host leaves the group."""
+    common.hold_signals()
+    clock = SystemClock()
+    pulse = Pulse(clock)
+    group = groups.connect(conf, conf.hostname)
+    stop = clock.event()
+    thread = threading.Thread(
+        target=heartbeat.run,
+        args=(group, clock, pulse, stop, conf.heartbeat.interval),
+        name="heartbeat",
+    )
+    thread.start()
+    systemd.watch(pulse.stalled)
+    common.wait_for_signal(conf, systemd, "saying that this host lives")
+    stop.set()
+    thread.join()

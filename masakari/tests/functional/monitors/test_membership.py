@@ -1,0 +1,111 @@
+"""The driver coordination: hosts that are members of a group, on real backends."""
+
+import signal
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from masakari.clock import SystemClock, wait_until
+from masakari.monitors import core
+from masakari.monitors.hosts.coordination import CoordinationProbe
+from masakari.monitors.hosts.opinions import Opinion, Sign
+from masakari.monitors.judge import State
+from masakari.tests import servers
+from masakari.tests.unit.monitors.drivers import Watched, configured, seen
+
+pytestmark = pytest.mark.functional
+CLOCK = SystemClock()
+URLS = {
+    "etcd": "etcd3+http://127.0.0.1:{port}?timeout=5&membership_timeout=2",
+    "redis": f"redis://:{servers.PASSWORD}@127.0.0.1:{{port}}?timeout=5&membership_timeout=2",
+    "zookeeper": "zookeeper://127.0.0.1:{port}?timeout=2",
+}
+BOTH = {"compute1": State.ONLINE, "compute2": State.ONLINE}
+
+
+class Hosts:
+    """A second opinion: hosts in `silent` do not answer."""
+
+    def __init__(self):
+        self.silent = set()
+
+    def ask(self, hosts):
+        return {h: Opinion(Sign.SILENT if h in self.silent else Sign.ALIVE, "") for h in hosts}
+
+
+@pytest.fixture(params=[*URLS])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def gate(server, kind):
+    with servers.Gate(server(kind).port) as made:
+        yield made
+
+
+@pytest.fixture
+def options(gate, kind):
+    return {
+        "backend_url": URLS[kind].format(port=gate.port),
+        "group": f"hosts-{uuid.uuid4()}",
+    }
+
+
+@pytest.fixture
+def heartbeats(options, tmp_path):
+    """{host: the process that says that it lives}"""
+    made = {}
+    for name in BOTH:
+        text = f"[DEFAULT]\nhostname = {name}\n[heartbeat]\ninterval = 0.3\n"
+        text += "".join(f"{option} = {value}\n" for option, value in options.items())
+        (tmp_path / name).write_text(text)
+        program = "import sys\nfrom masakari.cmd.heartbeat import main\nsys.exit(main())"
+        log = (tmp_path / f"{name}.log").open("w")
+        argv = [sys.executable, "-c", program, "--config-file", str(tmp_path / name)]
+        made[name] = subprocess.Popen(argv, stdout=log, stderr=log)
+        log.close()
+    yield made
+    for process in made.values():
+        process.kill()
+        process.wait(10)
+
+
+def becomes(probe, expected):
+    def is_so():
+        try:
+            return {h: state for h, (state, _) in seen(probe).items()} == expected
+        except core.Blind:
+            return False
+
+    assert wait_until(CLOCK, is_so, 40, 0.2), seen(probe)
+
+
+def test_member_that_is_killed_is_no_member_any_more(gate, options, heartbeats, tmp_path):
+    hosts = Hosts()
+    probe = CoordinationProbe.from_conf(
+        configured("heartbeat", **options), Watched(*BOTH), CLOCK, second_opinion=hosts
+    )
+    becomes(probe, BOTH)
+
+    heartbeats["compute1"].kill()
+    becomes(probe, BOTH | {"compute1": State.DOUBTFUL})
+    hosts.silent = {"compute1"}
+    becomes(probe, BOTH | {"compute1": State.OFFLINE})
+
+    gate.shut()
+    with pytest.raises(core.Blind, match="the coordination backend does not answer: "):
+        for _ in range(3):
+            probe.look()
+    gate.open()
+    becomes(probe, BOTH | {"compute1": State.OFFLINE})
+
+    heartbeats["compute2"].send_signal(signal.SIGTERM)
+    assert heartbeats["compute2"].wait(30) == 0
+    with pytest.raises(core.Blind, match="not one of 2 hosts is a member of the group"):
+        probe.look()
+    said = (tmp_path / "compute2.log").read_text()
+    assert "heartbeats reach the backend" in said
+    assert servers.PASSWORD not in said
