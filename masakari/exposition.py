@@ -6,6 +6,7 @@ must be named before the library is loaded: that is why it is not loaded at the 
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,43 @@ def _tell_build(registry: prometheus_client.CollectorRegistry, name: str, versio
     registry.register(Build())
 
 
-def _text(registry: prometheus_client.CollectorRegistry) -> tuple[str, bytes]:
-    import prometheus_client as library  # noqa: PLC0415
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LABELS_KEPT = 65536
+"""Sets of labels, and numbers, whose text is kept: most are the same at each scrape."""
 
-    return library.CONTENT_TYPE_LATEST, library.generate_latest(registry)
+
+def _text(registry: prometheus_client.CollectorRegistry) -> tuple[str, bytes]:
+    """As the library's `generate_latest`, in a third of its time, without `_created`.
+
+    Our names need no escaping.
+    """
+    lines: list[str] = []
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        meaning = family.documentation.replace("\\", r"\\").replace("\n", r"\n")
+        lines += (f"# HELP {name} {meaning}", f"# TYPE {name} {family.type}")
+        lines += (
+            f"{sample.name}{_labels(tuple(sample.labels.items()))} {_number(sample.value)}"
+            for sample in family.samples
+            if not sample.name.endswith("_created")
+        )
+    return CONTENT_TYPE, "\n".join([*lines, ""]).encode()
+
+
+@functools.lru_cache(LABELS_KEPT)
+def _number(value: float) -> str:
+    from prometheus_client import utils  # noqa: PLC0415
+
+    return str(utils.floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+@functools.lru_cache(LABELS_KEPT)
+def _labels(labels: tuple[tuple[str, str], ...]) -> str:
+    """Of a sample, in the order of their names."""
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(labels)) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

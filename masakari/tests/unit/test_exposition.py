@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import prometheus_client
 from prometheus_client.parser import text_string_to_metric_families
 
 from masakari import exposition, metrics
@@ -103,3 +104,29 @@ def test_workers_are_added_up_and_dead_ones_keep_only_what_they_have_counted(tmp
         for process in (one, two):
             process.kill()
             process.communicate()
+
+
+def test_text_is_that_of_the_library():
+    registry = prometheus_client.CollectorRegistry()
+    labels = {"labelnames": ["b", "a"], "registry": registry}
+    histogram = prometheus_client.Histogram("h_seconds", "of\nlines, \\ and all", **labels)
+    histogram.labels('quoted "x"', "back\\slash").observe(0.3)
+    histogram.labels("new\nline", "ö").observe(1e9)
+    prometheus_client.Counter("c", "counts", registry=registry).inc(2.5)
+    gauge = prometheus_client.Gauge("g", "is", ["of"], registry=registry)
+    for n, value in enumerate((float("inf"), float("-inf"), float("nan"), 1e16, -0.1)):
+        gauge.labels(str(n)).set(value)
+    prometheus_client.ProcessCollector(registry=registry)
+    volatile = ("process_cpu", "process_open", "process_res", "process_virt")
+
+    def lines(text):
+        return [
+            line
+            for line in text.decode().splitlines()
+            if "_created" not in line and not line.startswith(volatile)
+        ]
+
+    _, text = exposition._text(registry)
+
+    assert lines(text) == lines(prometheus_client.generate_latest(registry))
+    assert text.endswith(b"\n")
