@@ -17,7 +17,7 @@ from oslo_messaging import opts as messaging_opts
 
 from masakari import background
 from masakari.clock import Clock
-from masakari.context import admin_context
+from masakari.context import admin_context, current_request_id
 from masakari.errors import ConfigInvalid
 from masakari.metrics import UNMETERED, Meter
 from masakari.outage import Outage
@@ -141,7 +141,7 @@ class EngineClient:
 
     def recover(self, uuid: str) -> None:
         """Some engine looks at the notification soon; returns at once, never raises."""
-        if not self._sender.put(uuid):
+        if not self._sender.put((uuid, current_request_id())):
             LOG.warning("notification %s: not announced on the bus, the sweep finds it", uuid)
 
     def close(self) -> None:
@@ -149,9 +149,11 @@ class EngineClient:
         if self._sender.close(FLUSH_S):
             LOG.warning("the bus does not take messages: the sweep finds what they were about")
 
-    def _send(self, uuid: str) -> None:
+    def _send(self, what: tuple[str, str | None]) -> None:
+        uuid, request_id = what
         try:
-            self._client.cast(admin_context().to_dict(), "recover", notification_uuid=uuid)
+            ctxt = admin_context(request_id).to_dict()
+            self._client.cast(ctxt, "recover", notification_uuid=uuid)
         except Exception as e:  # whatever the bus's driver raises: it is only a hint
             LOG.debug("notification %s: not announced on the bus: %s", uuid, e)
             self._outage.failed(str(e))

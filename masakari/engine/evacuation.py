@@ -86,13 +86,10 @@ def evacuate_all(
     with job.world.pool(threads + 1, "evacuation") as pool:
         futures: list[Future[None]] = []
         try:
-            pool.submit(watcher.run)
+            pool.submit(job.do, watcher.run)
             for move in moves:
-                futures.append(
-                    pool.submit(
-                        Evacuation(job, watcher, slots, move, move.instance_uuid in asked).run
-                    )
-                )
+                one = Evacuation(job, watcher, slots, move, move.instance_uuid in asked)
+                futures.append(pool.submit(job.do, one.run))
             _follow(job.world.clock, futures, say)
         except BaseException:
             job.lease.lose()  # nobody begins anything more

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from oslo_log import log
 
-from masakari import alarms, db, metrics
+from masakari import alarms, context, db, metrics
 from masakari.db.models import Host, Notification
 from masakari.engine import (
     announcements,
@@ -51,6 +51,13 @@ def recover(world: World, leases: Leases, uuid: str) -> None:
     n = db.leases.claim(world.database, uuid, owner=world.owner, lease_s=leases.lease_s)
     if n is None:
         return
+    with context.acting_for(n.request_id):
+        _carry_out(world, leases, n, asked_at)
+
+
+def _carry_out(world: World, leases: Leases, n: Notification, asked_at: float) -> None:
+    """The notification, claimed at monotonic *asked_at*, is settled, or left to be continued."""
+    uuid = n.notification_uuid
     announcements.begun(world, n)
     stages.claimed(world, n)
     LOG.info("notification %s: claimed (attempt %d)", uuid, n.attempt)

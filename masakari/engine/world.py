@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from oslo_config import cfg
 
+from masakari import context
 from masakari.clock import Clock
 from masakari.cloud import Cloud
 from masakari.contacts import Contacts
@@ -25,6 +26,9 @@ from masakari.pulse import Pulse
 if TYPE_CHECKING:
     from masakari.engine.flows import Flows
     from masakari.engine.reserved import Spare
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Job:
     def uuid(self) -> str:
         """Of the notification."""
         return self.notification.notification_uuid
+
+    def do(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Act for the request that has asked for the recovery, in a thread of its own."""
+        with context.acting_for(self.notification.request_id):
+            return act(*args, **kwargs)
 
     @property
     def vm(self) -> str:

@@ -20,7 +20,7 @@ from keystoneauth1 import exceptions as ks_exceptions
 
 from masakari import causes as causes_
 from masakari import clock as clock_
-from masakari import cloud, contacts, errors, metrics, retry
+from masakari import cloud, contacts, context, errors, metrics, retry
 from masakari.metrics import UNMETERED, Meter
 from masakari.nova.auth import NOWHERE, Access
 from masakari.outage import Outage
@@ -39,6 +39,7 @@ TIMED_OUT = (requests.Timeout, TimeoutError)
 NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
+REQUEST_ID = "X-OpenStack-Request-ID"
 REFUSED = "it refuses our credentials (HTTP 401)"
 """Of Keystone."""
 _ID = re.compile(r"/(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}|\d+)(?=/|$)")
@@ -194,7 +195,12 @@ class Client:
             adapter, version = self._ready()
             with errors_in_our_words(self._access):
                 response = adapter.request(
-                    path, method, json=body, microversion=_text(version), raise_exc=False
+                    path,
+                    method,
+                    json=body,
+                    microversion=_text(version),
+                    raise_exc=False,
+                    headers=_on_behalf(),
                 )
         except (retry.Transient, errors.CloudUnavailable) as error:
             self._meter.count(metrics.NOVA_ERRORS, call, "unanswered")
@@ -267,6 +273,12 @@ class Client:
                 self._version = _negotiate(self._adapter)
                 LOG.info("Nova: microversion %s is used", _text(self._version))
             return self._adapter, self._version
+
+
+def _on_behalf() -> dict[str, str]:
+    """Nova's log has the id of the request that has asked for this one, too."""
+    request_id = context.current_request_id()
+    return {} if request_id is None else {REQUEST_ID: request_id}
 
 
 def _call(method: str, path: str, body: Json) -> str:

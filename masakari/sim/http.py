@@ -13,7 +13,7 @@ import email.utils
 import re
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +43,8 @@ class SimServer:
         self.cloud = cloud
         self.stats = Stats()
         self.listeners = Listeners(cloud, host, listener_port)
+        self.overheard: Callable[[Request], None] = lambda _: None
+        """Is called with each request."""
         self._wire = WireServer(self._answer, host, port)
         self.url = self._wire.url
         self.keystone = Keystone(cloud.clock.now, self.url, ha_url)
@@ -85,6 +87,7 @@ class SimServer:
         self.stop()
 
     def _answer(self, request: Request) -> Response:
+        self.overheard(request)
         if request.path.startswith("/sim/"):
             return self.control.answer(request)
         kind = _kind(request)
