@@ -1,14 +1,12 @@
 """Our units under a real systemd: start, reload, stop, and what is done when something dies."""
 
-import http.client
-import itertools
 import socket
-import threading
 import time
 
 import pytest
 
 from masakari.tests.conftest import TOLD_AT_THE_END
+from masakari.tests.functional.load import RATE, Load, get
 
 pytestmark = pytest.mark.functional
 
@@ -22,19 +20,6 @@ SERVES = {
 LARGEST_MIB = {"API worker": 110, "engine": 125, "host monitor": 110}
 """Most of it is what is imported; the engine has TaskFlow, too."""
 IDLE_S = 10.0
-RATE = 200
-
-
-def get(port, path="/v1/segments"):
-    """The status of the answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        response.read()
-        return response.status
-    finally:
-        connection.close()
 
 
 def workers(host):
@@ -80,39 +65,6 @@ def test_mutable_options_are_read_again_at_reload(host, name):
     assert host.show(name, "NRestarts") == "0"
 
 
-class Load:
-    """Requests, RATE in a second, each on a connection of its own."""
-
-    def __init__(self, port):
-        self.answers, self.failures, self.refused = [], [], []
-        self._port = port
-        self._numbers = itertools.count()
-        self._stop = threading.Event()
-        self._began = time.monotonic()
-        self._threads = [threading.Thread(target=self._run) for _ in range(16)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self):
-        while not self._stop.wait(self._pause_s()):
-            try:
-                self.answers.append(get(self._port, "/"))
-            except ConnectionRefusedError:
-                self.refused.append(time.monotonic())
-            except OSError as e:
-                self.failures.append(repr(e))
-            except http.client.HTTPException as e:
-                self.failures.append(repr(e))
-
-    def _pause_s(self):
-        return max(0, self._began + next(self._numbers) / RATE - time.monotonic())
-
-    def end(self):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
 @pytest.mark.parametrize("verb", ["stop", "reload"])
 def test_no_request_fails_under_load(host, verb, record_property):
     host.systemctl("start", "masakari-api")
@@ -123,9 +75,7 @@ def test_no_request_fails_under_load(host, verb, record_property):
     if verb == "reload":
         count = len(load.answers)
         host.wait("more load", lambda: len(load.answers) > count + 3 * RATE, 30)
-    load.end()
-
-    took = len(load.answers) / (time.monotonic() - load._began)
+    took = load.end()
     record_property(
         TOLD_AT_THE_END,
         f"{verb} under {RATE} requests/s: {len(load.answers)} answered, "
