@@ -14,7 +14,7 @@ from oslo_log import log
 from oslo_service import opts as service_opts
 
 import masakari.conf
-from masakari.cmd import files, libraries, logs
+from masakari.cmd import files, libraries, logs, secrets
 from masakari.cmd.checks import check, problem
 from masakari.cmd.systemd import Systemd
 from masakari.conf import review
@@ -103,15 +103,18 @@ def configure(
                 default_config_dirs=places.directories,
             )
         check(conf)
+        secrets.check(conf)
     logs.setup(conf, project, program)
     say_what_was_held()
     return conf
 
 
 def tell(conf: cfg.ConfigOpts) -> None:
-    """The log says what in the configuration has no effect, each once."""
+    """The log says what in the configuration has no effect or is open to all, each once."""
     for finding in findings(conf):
         LOG.log(finding.level, "%s", finding.text)
+    for sentence in secrets.check(conf):
+        LOG.warning("%s", sentence)
 
 
 def findings(conf: cfg.ConfigOpts) -> list[review.Finding]:

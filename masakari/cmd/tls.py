@@ -9,6 +9,7 @@ from cheroot.ssl import builtin
 from oslo_config import cfg
 
 from masakari.clock import SystemClock
+from masakari.cmd import secrets
 from masakari.errors import ConfigInvalid
 
 OLDEST = ssl.TLSVersion.TLSv1_2
@@ -82,6 +83,7 @@ def _check_pair(certificate: str, key: str) -> None:
     """
     if b"PRIVATE KEY" not in _read(KEY, key):
         raise _invalid(KEY, f"{key} has no private key in PEM")
+    secrets.check_key(key, "wsgi", KEY)
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
             certificate, key, password=_no_passphrase

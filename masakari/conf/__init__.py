@@ -20,10 +20,11 @@ from masakari.conf import (
     nova,
     paths,
     processes,
+    secrets,
     unused,
 )
 
-_SERVER = (paths, api, database, engine, nova, health, alarms)
+_SERVER = (paths, secrets, api, database, engine, nova, health, alarms)
 
 
 def register(conf: cfg.ConfigOpts) -> None:
@@ -42,6 +43,7 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
     processes.register(conf)
     health.register_monitors(conf)
     alarms.register_monitors(conf)
+    secrets.register(conf)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -66,6 +68,7 @@ def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
         *processes.list_opts(),
         *health.list_monitor_opts(),
         *alarms.list_monitor_opts(),
+        *secrets.list_opts(),
     ]
 
 

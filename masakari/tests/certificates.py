@@ -38,6 +38,7 @@ class Authority:
         key = certificate.with_suffix(".key")
         certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))
+        key.chmod(0o600)
         return certificate, key
 
 

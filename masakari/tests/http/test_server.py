@@ -24,6 +24,7 @@ def pem(tmp_path_factory):
     path = tmp_path_factory.mktemp("tls") / "localhost.pem"
     issued = ca.issue_cert("localhost", "127.0.0.1")
     issued.private_key_and_cert_chain_pem.write_to_path(str(path))
+    path.chmod(0o600)
     ca.cert_pem.write_to_path(str(path), append=True)
     return path
 
