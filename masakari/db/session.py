@@ -41,6 +41,13 @@ POSTGRESQL = "postgresql+psycopg2"
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
+_POSTGRESQL_IS_ALIVE = {
+    "tcp_user_timeout": ANSWER_TIMEOUT_S * 1000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
+"""libpq does not limit an answer: a server that has vanished is noticed by the kernel, in 30 s."""
 MEANWHILE = "it is asked again and again"
 TRUSTED_S = 5.0
 """So long after its last use a connection is taken to be alive."""
@@ -247,6 +254,8 @@ def _with_timeouts(url: URL, answer_timeout_s: int | None) -> URL:
         limits = {"connect_timeout": CONNECT_TIMEOUT_S}
     if backend in ("mysql", "mariadb") and answer_timeout_s is not None:
         limits |= {"read_timeout": answer_timeout_s, "write_timeout": answer_timeout_s}
+    if backend == "postgresql":
+        limits |= _POSTGRESQL_IS_ALIVE
     defaults = {name: str(seconds) for name, seconds in limits.items()}
     return url.update_query_dict({**defaults, **url.query})
 

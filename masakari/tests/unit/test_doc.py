@@ -33,7 +33,7 @@ def value(conf, group, name):
     return conf[name] if group == "DEFAULT" else conf[group][name]
 
 
-@pytest.mark.parametrize("page", ["installation", "timeouts"])
+@pytest.mark.parametrize("page", ["installation", "timeouts", "connections"])
 def test_options_that_a_page_names_exist(declared, page):
     named = NAMED.findall((ADMIN / f"{page}.rst").read_text())
 

@@ -256,10 +256,15 @@ def test_statements_of_a_report_are_four(database: Database, statements: list[st
             30,
             {"connect_timeout": 5, "read_timeout": 7, "write_timeout": 30, "charset": "utf8mb4"},
         ),
+        (
+            "postgresql+psycopg2://m@h/m?keepalives_idle=7",
+            30,
+            {"connect_timeout": "5", "tcp_user_timeout": "30000", "keepalives_idle": "7"},
+        ),
     ],
-    ids=["default", "sync", "operator"],
+    ids=["default", "sync", "operator", "postgresql"],
 )
-def test_mysql_connection_has_time_limits(
+def test_connection_has_time_limits(
     conf: cfg.ConfigOpts, url: str, timeout_s: int | None, expected: dict[str, object]
 ) -> None:
     conf.set_override("connection", url, group="database")
