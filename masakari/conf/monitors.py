@@ -50,9 +50,15 @@ HOST_OPTS: list[cfg.Opt] = [
         "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
         "requests on one or several networks. ssh: SSH servers. ipmi, redfish: the power, as the "
         "management controllers tell it. kubernetes: the nodes' conditions. coordination: who is "
-        "in a group, as masakari-heartbeat keeps hosts there. The drivers default "
-        "and simple (pacemaker) and consul are not here yet: nova stands in for them, with a "
-        "warning at start.",
+        "in a group, as masakari-heartbeat keeps hosts there. default, simple: Pacemaker's "
+        "cluster. The driver consul is not here yet: nova stands in for it, with a warning at "
+        "start. Several names, separated by commas, are weighed as matrix_file says.",
+    ),
+    cfg.StrOpt(
+        "matrix_file",
+        help="YAML file that says which signals of several drivers together mean that a host is "
+        "dead, with the names of drivers as its sequence. Default: it is dead when all drivers "
+        "that can tell say so, and at least one can.",
     ),
     cfg.FloatOpt(
         "monitoring_interval",
@@ -148,6 +154,27 @@ HOST_OPTS: list[cfg.Opt] = [
         max=3600,
         help="A round that begins so many seconds late, or looks at the hosts for so long, "
         "decides nothing: the monitor itself was stalled, or what it saw is old.",
+    ),
+    cfg.BoolOpt(
+        "disable_ipmi_check",
+        default=False,
+        deprecated_name="disable_ipmi_checks",
+        help="A host that is offline in Pacemaker's cluster, was not stopped in order and was not "
+        "fenced either is reported dead without a BMC that says that its power is off. Then it may "
+        "be alive.",
+    ),
+    cfg.BoolOpt(
+        "restrict_to_remotes",
+        default=False,
+        help="Only Pacemaker's remote nodes are watched.",
+    ),
+    cfg.FloatOpt(
+        "ipmi_timeout",
+        default=5,
+        min=1,
+        max=300,
+        help="Seconds within which the BMC of a host that is offline in Pacemaker's cluster must "
+        "answer.",
     ),
     cfg.StrOpt(
         "second_opinion",

@@ -44,7 +44,8 @@ SESSION += "[keystone_authtoken] say"
 EXTENSIONS = "all extensions are there"
 PROXY_HEADERS = "[oslo_middleware] enable_proxy_headers_parsing does this"
 TLS = "the files of the API's TLS are [wsgi] ssl_cert_file, ssl_key_file and ssl_ca_file"
-PACEMAKER = "the drivers default and simple (pacemaker) are not here yet"
+PACEMAKER = "the quorum of the cluster tells whether this node is cut off"
+IPMI_RETRIES = "a host whose death is not proven is looked at again in each round"
 CONSUL = "the driver consul is not here yet"
 PRIVILEGED = "what needs privileges is run by [process] root_command"
 
@@ -210,17 +211,8 @@ MONITOR_OPTS: dict[str, list[cfg.Opt]] = {
         ),
     ],
     "host": [
-        Unused(
-            "disable_ipmi_check",
-            BOOLEAN,
-            default=False,
-            deprecated_name="disable_ipmi_checks",
-            instead=PACEMAKER,
-        ),
-        Unused("restrict_to_remotes", BOOLEAN, default=False, instead=PACEMAKER),
-        Unused("ipmi_timeout", INTEGER, default=5, instead=PACEMAKER),
-        Unused("ipmi_retry_max", INTEGER, default=3, instead=PACEMAKER),
-        Unused("ipmi_retry_interval", INTEGER, default=10, instead=PACEMAKER),
+        Unused("ipmi_retry_max", INTEGER, default=3, instead=IPMI_RETRIES),
+        Unused("ipmi_retry_interval", INTEGER, default=10, instead=IPMI_RETRIES),
         Unused("stonith_wait", INTEGER, default=30, instead=PACEMAKER),
         Unused("tcpdump_timeout", INTEGER, default=5, instead=PACEMAKER),
         Unused("corosync_multicast_interfaces", LIST, instead=PACEMAKER),

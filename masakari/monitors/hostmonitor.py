@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import stevedore
@@ -13,8 +14,9 @@ from masakari import contacts as contacts_
 from masakari import errors, nova
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
-from masakari.monitors import core, judge, memory, outbox, report, watchlist
+from masakari.monitors import core, judge, matrix, memory, outbox, report, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
+from masakari.monitors.hosts import together
 from masakari.states import ClusterStatus, HostStatus, NotificationType
 from masakari.states import Event as EventWord
 
@@ -55,16 +57,26 @@ def build(
     *pulse*, or in one of which nobody knows; likewise *contacts*.
     What must survive a restart is *kept*.  Raises ConfigInvalid.
     """
-    maker = _load(driver or conf.host.monitoring_driver)
+    drivers = _drivers(driver or conf.host.monitoring_driver)
+    rule = _rule(conf, drivers)
     if masakari is None:
         masakari = report.connect(conf)
     contacts = contacts or contacts_.Contacts(clock)
     masakari = report.Noted(masakari, contacts)
     if cloud is None:
         cloud = nova.connect_monitor(conf, clock, meter=meter, contacts=contacts)
-    probe = maker.from_conf(
-        conf, watchlist.Watchlist(masakari), clock, cloud=cloud, second_opinion=second_opinion
-    )
+    probes = {
+        name: maker.from_conf(
+            conf, watchlist.Watchlist(masakari), clock, cloud=cloud, second_opinion=second_opinion
+        )
+        for name, maker in drivers.items()
+    }
+    probe: core.Probe
+    if len(probes) == 1:
+        (probe,) = probes.values()
+    else:
+        looks = max(4, 2 * conf.host.monitoring_samples)
+        probe = together.Together(probes, rule, looks, clock)
     box = outbox.Outbox(
         masakari,
         clock,
@@ -118,6 +130,23 @@ def notification(event: judge.Event, generated_time: datetime.datetime) -> repor
             "host_status": HostStatus.NORMAL.value,
         },
     }
+
+
+def _drivers(listed: str) -> dict[str, Driver]:
+    """{name: driver} of those that are listed, separated by commas.  Raises ConfigInvalid."""
+    names = [name.strip() for name in listed.split(",")]
+    return {name: _load(name) for name in names}
+
+
+def _rule(conf: cfg.ConfigOpts, drivers: Collection[str]) -> matrix.Rule:
+    """What the signals of several drivers mean together.  Raises ConfigInvalid."""
+    path = conf.host.matrix_file
+    if path is None:
+        return matrix.Agreement()
+    if len(drivers) == 1:
+        problem = f"weighs several drivers, and monitoring_driver names but {next(iter(drivers))}"
+        raise errors.ConfigInvalid(group="host", option="matrix_file", problem=problem)
+    return matrix.load(path, drivers, group="host", option="matrix_file")
 
 
 def _load(name: str) -> Driver:

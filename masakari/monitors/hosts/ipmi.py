@@ -58,25 +58,29 @@ class IpmiPoller:
         return {"": bmc.ask_all(hosts, self._file.read(), self._ask, self._parallel)}
 
     def _ask(self, _host: str, controller: bmc.Controller) -> Reading:
-        fields = controller.fields
-        try:
-            said = subprocess.run(  # noqa: S603  # no shell; the password is in the environment
-                command(fields, self._timeout_s),
-                env={**ENVIRONMENT, "IPMI_PASSWORD": fields["password"]},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=self._timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            why = f"does not answer within {self._timeout_s:g} s"
-        except OSError as error:
-            why = f"could not be asked, as ipmitool cannot be run ({error.strerror})"
-        else:
-            return read(fields["address"], said.stdout, said.stderr)
-        return Reading(State.UNKNOWN, f"the BMC {fields['address']} {why}")
+        return ask(controller.fields, self._timeout_s)
+
+
+def ask(fields: Mapping[str, Any], timeout_s: float) -> Reading:
+    """What the controller says of the power."""
+    try:
+        said = subprocess.run(  # noqa: S603  # no shell; the password is in the environment
+            command(fields, timeout_s),
+            env={**ENVIRONMENT, "IPMI_PASSWORD": fields["password"]},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        why = f"does not answer within {timeout_s:g} s"
+    except OSError as error:
+        why = f"could not be asked, as ipmitool cannot be run ({error.strerror})"
+    else:
+        return read(fields["address"], said.stdout, said.stderr)
+    return Reading(State.UNKNOWN, f"the BMC {fields['address']} {why}")
 
 
 def command(fields: Mapping[str, Any], timeout_s: float) -> list[str]:

@@ -55,13 +55,13 @@ def test_option_without_effect_is_told_with_what_takes_its_place(say: Say) -> No
 
 
 def test_options_with_one_reason_are_told_in_one_line(say: Say) -> None:
-    text = "[host]\ndisable_ipmi_check = true\nipmi_timeout = 5\nstonith_wait = 30\n"
+    text = "[host]\ntcpdump_timeout = 5\ncorosync_multicast_ports = 5405\nstonith_wait = 30\n"
 
     assert say(text, monitors=True) == [
         (
             "WARNING",
-            "[host] disable_ipmi_check, [host] ipmi_timeout, [host] stonith_wait have no effect: "
-            "the drivers default and simple (pacemaker) are not here yet",
+            "[host] stonith_wait, [host] tcpdump_timeout, [host] corosync_multicast_ports have no "
+            "effect: the quorum of the cluster tells whether this node is cut off",
         )
     ]
 

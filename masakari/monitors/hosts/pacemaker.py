@@ -1,0 +1,282 @@
+"""The drivers default and simple: hosts as Pacemaker's cluster sees them.
+
+========================================  ==========================================================
+the node                                  the host is
+========================================  ==========================================================
+online, its Pacemaker has joined          online
+online and pending                        doubtful: Corosync lives, Pacemaker does not run there
+unclean                                   unknown: the cluster has not fenced it yet
+offline, fenced while we watched          offline: the fencing is the proof
+offline, its power is off                 offline: the BMC that the cluster knows is the proof
+offline, was not stopped in order, and    offline: the operator answers for it
+[host] disable_ipmi_check
+offline, stopped in order                 unknown
+offline otherwise                         unknown: asked again each round
+none of the cluster's                     unknown
+========================================  ==========================================================
+
+A cluster without quorum says nothing, nor does one that cannot be asked, or answers half.
+"""
+
+import itertools
+import logging
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from oslo_config import cfg
+
+from masakari import clock as clock_
+from masakari.monitors import core, judge, watchlist
+from masakari.monitors.hosts import bmc, ipmi
+from masakari.monitors.hosts.polling import Reading
+from masakari.monitors.judge import State
+
+LOG = logging.getLogger(__name__)
+
+TIMEOUT_S = 20.0
+PARALLEL = 16
+CRM_MON = (
+    ("crm_mon", "--output-as=xml", "--one-shot"),
+    ("crm_mon", "--as-xml", "--one-shot"),
+)
+"""Today's, and that of Pacemaker before 2.0.3."""
+RESOURCES = ("cibadmin", "--query", "--scope", "resources")
+Commands = Sequence[Sequence[str]]
+Ask = Callable[[Commands], ET.Element]
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node as the cluster sees it."""
+
+    name: str
+    is_online: bool
+    is_pending: bool
+    is_unclean: bool
+    is_expected: bool
+    """It was not stopped in order."""
+    is_remote: bool
+    fencings: frozenset[str]
+    """When it was fenced, in the cluster's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What the cluster says."""
+
+    has_quorum: bool
+    nodes: Sequence[Node]
+
+
+class PacemakerProbe:
+    """Asks the cluster on whose node it runs; needs the group haclient."""
+
+    def __init__(
+        self,
+        hosts: watchlist.Watchlist,
+        clock: clock_.Clock,
+        *,
+        only_remotes: bool,
+        needs_proof: bool,
+        ipmi_timeout_s: float,
+        ask: Ask | None = None,
+    ) -> None:
+        """Nobody has looked yet; *ask* replaces `ask_cluster`."""
+        self._ask = ask or ask_cluster
+        self._hosts = hosts
+        self._clock = clock
+        self._only_remotes = only_remotes
+        self._needs_proof = needs_proof
+        self._ipmi_timeout_s = ipmi_timeout_s
+        self._past: dict[str, frozenset[str]] = {}
+        """{node: its fencings when it was seen alive last}"""
+
+    @classmethod
+    def from_conf(
+        cls, conf: cfg.ConfigOpts, hosts: watchlist.Watchlist, clock: clock_.Clock, **_given: Any
+    ) -> Self:
+        """The probe that [host] describes."""
+        return cls(
+            hosts,
+            clock,
+            only_remotes=conf.host.restrict_to_remotes,
+            needs_proof=not conf.host.disable_ipmi_check,
+            ipmi_timeout_s=conf.host.ipmi_timeout,
+        )
+
+    def look(self) -> Sequence[judge.Sample]:
+        """One sample for each watched host, and witnesses for other nodes.  Raises Blind."""
+        watched = self._hosts.read()
+        if not watched:
+            return []
+        cluster = parse(self._ask(CRM_MON))
+        if not cluster.has_quorum:
+            raise core.Blind("this part of the cluster has no quorum")
+        nodes = [n for n in cluster.nodes if n.is_remote or not self._only_remotes]
+        found = {node: self._judge(node) for node in nodes}
+        self._ask_power(found)
+        at = self._clock.now()
+        samples = []
+        names = matched(watched, [node.name for node in nodes])
+        for node, (state, detail) in found.items():
+            host = names.get(node.name)
+            samples.append(judge.Sample(host or node.name, state, at, detail, witness=host is None))
+        for host in sorted(watched - set(names.values())):
+            samples.append(
+                judge.Sample(host, State.UNKNOWN, at, "the cluster has no node of that name")
+            )
+        return samples
+
+    def _judge(self, node: Node) -> tuple[State, str]:
+        """What the cluster alone says of it."""
+        if node.is_unclean:
+            return State.UNKNOWN, "unclean: the cluster has not fenced it yet"
+        if node.is_online:
+            self._past[node.name] = node.fencings
+            if node.is_pending:
+                return State.DOUBTFUL, "Corosync lives, and Pacemaker does not run there"
+            return State.ONLINE, "online in the cluster"
+        fenced = node.fencings - self._past.get(node.name, node.fencings)
+        if fenced:
+            return State.OFFLINE, f"offline in the cluster, which has fenced it ({max(fenced)})"
+        return self._judge_offline(node)
+
+    def _judge_offline(self, node: Node) -> tuple[State, str]:
+        if not node.is_expected:
+            return State.UNKNOWN, "offline, and was stopped in order or fenced long ago"
+        if self._needs_proof:
+            return State.UNKNOWN, "offline in the cluster, and nothing proves that it is dead"
+        return State.OFFLINE, "offline in the cluster"
+
+    def _ask_power(self, found: dict[Node, tuple[State, str]]) -> None:
+        """Who is offline and may live is dead if its BMC says that the power is off."""
+        open_ = {
+            node.name: node
+            for node, (state, _) in found.items()
+            if state is State.UNKNOWN and not node.is_online
+        }
+        if not open_ or not self._needs_proof:
+            return
+        try:
+            controllers = fencing_controllers(self._ask([RESOURCES]))
+        except core.Blind as e:
+            LOG.debug("no BMC is known: %s", e)
+            return
+        known = {name: fields for name, fields in controllers.items() if name in open_}
+        for name, reading in ask_power(known, self._ipmi_timeout_s).items():
+            node = open_[name]
+            state, detail = found[node]
+            if reading.state is State.OFFLINE:
+                state = State.OFFLINE
+            found[node] = (state, f"{detail}; {reading.detail}")
+
+
+def ask_cluster(commands: Commands) -> ET.Element:
+    """The document that the first of *commands* that succeeds prints.  Raises Blind."""
+    trouble = ""
+    for command in commands:
+        try:
+            done = subprocess.run(  # noqa: S603  # no shell, no argument from outside
+                command,
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+            if done.returncode == 0:
+                return ET.fromstring(done.stdout)  # noqa: S314  # of our own cluster
+            said = (done.stderr or done.stdout).decode(errors="replace").split()
+            trouble = " ".join(said)[:200] or f"exit status {done.returncode}"
+        except subprocess.TimeoutExpired:
+            raise core.Blind(f"{command[0]} has not answered in {TIMEOUT_S:g} s") from None
+        except OSError as e:
+            trouble = e.strerror or str(e)
+        except ET.ParseError as e:
+            trouble = f"no whole XML ({e})"
+    raise core.Blind(f"the cluster cannot be asked: {commands[0][0]}: {trouble}")
+
+
+def parse(document: ET.Element) -> Cluster:
+    """What crm_mon has said.  Raises Blind where something is missing."""
+    dc = document.find("summary/current_dc")
+    listed = document.findall("nodes/node")
+    if dc is None or not listed:
+        raise core.Blind("the cluster's answer has no designated controller, or no nodes")
+    fencings: dict[str, set[str]] = {}
+    for event in document.iter("fence_event"):
+        if event.get("status") == "success" and event.get("action") in ("off", "reboot"):
+            fencings.setdefault(event.get("target", ""), set()).add(event.get("completed", ""))
+    nodes = [_node(row, fencings) for row in listed]
+    return Cluster(dc.get("with_quorum") == "true", nodes)
+
+
+def _node(row: ET.Element, fencings: Mapping[str, Collection[str]]) -> Node:
+    name = row.get("name")
+    if not name or row.get("online") not in ("true", "false"):
+        raise core.Blind("the cluster's answer has a node without name or state")
+    return Node(
+        name,
+        is_online=row.get("online") == "true",
+        is_pending=row.get("pending") == "true",
+        is_unclean=row.get("unclean") == "true",
+        is_expected=row.get("expected_up", "true") == "true",
+        is_remote=row.get("type") == "remote",
+        fencings=frozenset(fencings.get(name, ())),
+    )
+
+
+def fencing_controllers(resources: ET.Element) -> dict[str, bmc.Controller]:
+    """{node: its BMC}, of the cluster's stonith resources, grouped or not."""
+    found = {}
+    for primitive in resources.iter("primitive"):
+        if primitive.get("class") != "stonith":
+            continue
+        values = {pair.get("name", ""): pair.get("value", "") for pair in primitive.iter("nvpair")}
+
+        def value(*names: str, values: Mapping[str, str] = values) -> str:
+            return next((values[name] for name in names if values.get(name)), "")
+
+        fields: dict[str, Any] = {
+            "address": value("ip", "ipaddr"),
+            "username": value("username", "login", "userid"),
+            "password": value("password", "passwd"),
+        }
+        if not all(fields.values()) or fields["address"].startswith("-"):
+            continue
+        port = value("ipport")
+        cipher = value("cipher")
+        fields |= {"port": int(port)} if port.isdecimal() else {}
+        fields |= {"cipher_suite": int(cipher)} if cipher.isdecimal() else {}
+        for host in value("hostname", "pcmk_host_list").replace(",", " ").split():
+            found[host] = bmc.Controller(fields)
+    return found
+
+
+def ask_power(controllers: Mapping[str, bmc.Controller], timeout_s: float) -> Mapping[str, Reading]:
+    """What each BMC says of the power, several asked at a time."""
+    if not controllers:
+        return {}
+    return bmc.ask_all(
+        list(controllers), controllers, lambda _, c: ipmi.ask(c.fields, timeout_s), PARALLEL
+    )
+
+
+def matched(registered: Collection[str], seen: Collection[str]) -> dict[str, str]:
+    """{name seen: the registered name of that host}, whatever case and domain; of two, none."""
+    found = {}
+    for name in seen:
+        same = [host for host in registered if host == name] or [
+            host for host in registered if judge.is_same_host(host, name)
+        ]
+        if len(same) == 1:
+            found[name] = same[0]
+    for one, other in itertools.combinations(list(found), 2):
+        if found.get(one) == found.get(other) is not None:
+            exact = found[one]
+            found = {k: v for k, v in found.items() if v != exact or k == exact}
+    return found

@@ -1,0 +1,108 @@
+"""Several drivers at once: what each of them sees is one signal, and a matrix weighs them."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+from masakari import clock as clock_
+from masakari.monitors import core, judge
+from masakari.monitors.judge import State
+from masakari.monitors.matrix import Meaning, Rule, Signal
+
+SIGNAL_OF = {
+    State.ONLINE: Signal.UP,
+    State.OFFLINE: Signal.DOWN,
+    State.DOUBTFUL: Signal.FLAPPING,
+    State.UNKNOWN: Signal.UNKNOWN,
+}
+STATE_OF = {
+    Meaning.FINE: State.ONLINE,
+    Meaning.DEGRADED: State.DOUBTFUL,
+    Meaning.DOWN: State.OFFLINE,
+    Meaning.UNKNOWN: State.UNKNOWN,
+}
+
+Seen = Mapping[str, judge.Sample]
+"""{host: what one driver sees of it}"""
+
+
+class Together:
+    """Looks with all drivers, one after the other.
+
+    A driver that cannot look, or sees no sign of life at all while another one does, knows nothing:
+    its network is suspected.  A signal that turned more than once within the last *looks* flaps.
+    """
+
+    def __init__(
+        self, probes: Mapping[str, core.Probe], rule: Rule, looks: int, clock: clock_.Clock
+    ) -> None:
+        """Look with *probes*, {driver: probe}."""
+        self._probes = probes
+        self._rule = rule
+        self._clock = clock
+        self._last: dict[tuple[str, str], collections.deque[State]] = collections.defaultdict(
+            lambda: collections.deque(maxlen=looks)
+        )
+
+    def look(self) -> Sequence[judge.Sample]:
+        """One sample for each host that any driver sees.  Raises Blind if none can look."""
+        seen: dict[str, Seen] = {}
+        trouble: dict[str, str] = {}
+        alive: set[str] = set()
+        for driver, probe in self._probes.items():
+            try:
+                seen[driver] = {sample.subject: sample for sample in probe.look()}
+            except core.Blind as e:
+                trouble[driver] = str(e)
+                alive |= e.alive
+        if not seen:
+            why = "; ".join(f"{driver}: {problem}" for driver, problem in trouble.items())
+            raise core.Blind(why, alive)
+        self._doubt(seen, trouble)
+        at = self._clock.now()
+        hosts = sorted({host for found in seen.values() for host in found})
+        samples = [self._weigh(host, seen, trouble) for host in hosts]
+        return [
+            dataclasses.replace(sample, at=at, state=State.DOUBTFUL)
+            if sample.state is State.OFFLINE and sample.subject in alive
+            else dataclasses.replace(sample, at=at)
+            for sample in samples
+        ]
+
+    def _doubt(self, seen: dict[str, Seen], trouble: dict[str, str]) -> None:
+        """Who alone sees nobody alive knows nothing."""
+        dark = [
+            driver
+            for driver, found in seen.items()
+            if found and not any(s.state in judge.SIGNS_OF_LIFE for s in found.values())
+        ]
+        if len(dark) == len(seen):
+            return
+        for driver in dark:
+            del seen[driver]
+            trouble[driver] = "sees not one host alive, so its own network is suspected"
+
+    def _weigh(
+        self, host: str, seen: Mapping[str, Seen], trouble: Mapping[str, str]
+    ) -> judge.Sample:
+        signals, said = {}, []
+        samples = {driver: seen.get(driver, {}).get(host) for driver in self._probes}
+        for driver, sample in samples.items():
+            state = sample.state if sample else State.UNKNOWN
+            detail = sample.detail if sample else trouble.get(driver, "not seen")
+            signals[driver] = self._signal(driver, host, state)
+            said.append(f"{driver} {signals[driver]} ({detail})")
+        found = [sample for sample in samples.values() if sample is not None]
+        state = STATE_OF[self._rule.meaning(signals)]
+        is_witness = all(sample.witness for sample in found)
+        return judge.Sample(host, state, found[0].at, ", ".join(said), witness=is_witness)
+
+    def _signal(self, driver: str, host: str, state: State) -> Signal:
+        last = self._last[driver, host]
+        last.append(state)
+        definite = [state for state in last if state in (State.ONLINE, State.OFFLINE)]
+        turns = sum(one is not other for one, other in itertools.pairwise(definite))
+        if state is not State.UNKNOWN and turns > 1:
+            return Signal.FLAPPING
+        return SIGNAL_OF[state]

@@ -1,0 +1,218 @@
+"""The driver of Pacemaker's cluster: what it makes of what the cluster says."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from masakari.monitors import core
+from masakari.monitors.hosts import pacemaker
+from masakari.monitors.hosts.pacemaker import PacemakerProbe, ask_cluster, fencing_controllers
+from masakari.monitors.judge import State
+from masakari.sim.clock import SimClock
+
+ATTRIBUTES = {
+    "online": "true",
+    "standby": "false",
+    "pending": "false",
+    "unclean": "false",
+    "expected_up": "true",
+    "type": "member",
+}
+OFFLINE = {"online": "false"}
+STOPPED = {"online": "false", "expected_up": "false"}
+RESOURCES = """
+<resources>
+  <group id="g"><primitive id="a" class="stonith" type="external/ipmi"><instance_attributes id="i">
+    <nvpair id="1" name="hostname" value="n2"/><nvpair id="2" name="userid" value="admin"/>
+    <nvpair id="3" name="passwd" value="secret"/><nvpair id="4" name="ipaddr" value="10.0.0.2"/>
+  </instance_attributes></primitive></group>
+  <primitive id="b" class="stonith" type="fence_ipmilan"><instance_attributes id="j">
+    <nvpair id="5" name="pcmk_host_list" value="n3 n4"/><nvpair id="6" name="username" value="u"/>
+    <nvpair id="7" name="password" value="secret"/><nvpair id="8" name="ip" value="10.0.0.3"/>
+    <nvpair id="9" name="ipport" value="6230"/><nvpair id="10" name="cipher" value="3"/>
+  </instance_attributes></primitive>
+  <primitive id="c" class="ocf" type="Dummy"/>
+</resources>"""
+
+
+def answer(nodes, fenced=(), *, quorum="true"):
+    root = ET.Element("pacemaker-result")
+    ET.SubElement(ET.SubElement(root, "summary"), "current_dc", with_quorum=quorum)
+    listed = ET.SubElement(root, "nodes")
+    for name, attributes in nodes.items():
+        ET.SubElement(listed, "node", {**ATTRIBUTES, **attributes, "name": name})
+    history = ET.SubElement(root, "fence_history")
+    for target, completed, status in fenced:
+        event = {"target": target, "completed": completed, "status": status, "action": "off"}
+        ET.SubElement(history, "fence_event", event)
+    return root
+
+
+class Cluster:
+    """Answers as it is told; `resources` to cibadmin."""
+
+    def __init__(self):
+        self.says = answer({})
+        self.resources = ET.fromstring("<resources/>")
+
+    def ask(self, commands):
+        found = self.says if commands is pacemaker.CRM_MON else self.resources
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Hosts:
+    def __init__(self, *names):
+        self.names = frozenset(names)
+
+    def read(self):
+        return self.names
+
+
+@pytest.fixture
+def cluster():
+    return Cluster()
+
+
+@pytest.fixture
+def look(cluster):
+    """{host: (state, detail)} of one look; options before the first."""
+    with SimClock() as clock:
+        probes = []
+
+        def look(*watched, **options):
+            if not probes:
+                values = {"only_remotes": False, "needs_proof": True, "ipmi_timeout_s": 1.0}
+                values |= options
+                probes.append(PacemakerProbe(Hosts(*watched), clock, ask=cluster.ask, **values))
+            return {s.subject: (s.state, s.detail) for s in probes[0].look() if not s.witness}
+
+        yield look
+
+
+@pytest.mark.parametrize(
+    ("node", "needs_proof", "state"),
+    [
+        ({}, True, State.ONLINE),
+        ({"standby": "true"}, True, State.ONLINE),
+        ({"pending": "true", "standby": "true"}, True, State.DOUBTFUL),
+        ({"unclean": "true"}, True, State.UNKNOWN),
+        ({"online": "false", "unclean": "true"}, True, State.UNKNOWN),
+        ({"online": "false", "unclean": "true"}, False, State.UNKNOWN),
+        (OFFLINE, True, State.UNKNOWN),
+        (OFFLINE, False, State.OFFLINE),
+        (STOPPED, True, State.UNKNOWN),
+        (STOPPED, False, State.UNKNOWN),
+        ({"type": "remote"}, True, State.ONLINE),
+        ({"type": "remote", **OFFLINE}, False, State.OFFLINE),
+    ],
+)
+def test_what_a_node_is(cluster, look, node, needs_proof, state):
+    cluster.says = answer({"n1": {}, "n2": node})
+
+    assert look("n1", "n2", needs_proof=needs_proof)["n2"][0] is state
+
+
+def test_node_that_was_fenced_while_we_watched_is_dead(cluster, look):
+    cluster.says = answer({"n1": {}, "n2": {}})
+    look("n1", "n2")
+    cluster.says = answer({"n1": {}, "n2": {**OFFLINE, "unclean": "true"}})
+    assert look()["n2"][0] is State.UNKNOWN
+
+    cluster.says = answer({"n1": {}, "n2": STOPPED}, [("n2", "12:00", "success")])
+
+    assert look()["n2"] == (
+        State.OFFLINE,
+        "offline in the cluster, which has fenced it (12:00)",
+    )
+
+
+@pytest.mark.parametrize("event", [("n2", "11:00", "success"), ("n2", "12:00", "failed")])
+def test_fencing_of_another_time_or_that_failed_proves_nothing(cluster, look, event):
+    before = [("n2", "11:00", "success")]
+    cluster.says = answer({"n1": {}, "n2": {}}, before)
+    look("n1", "n2")
+
+    cluster.says = answer({"n1": {}, "n2": OFFLINE}, [*before, event])
+
+    assert look()["n2"][0] is State.UNKNOWN
+
+
+def test_fencing_before_we_watched_proves_nothing(cluster, look):
+    cluster.says = answer({"n1": {}, "n2": STOPPED}, [("n2", "12:00", "success")])
+
+    assert look("n1", "n2")["n2"][0] is State.UNKNOWN
+
+
+def test_only_remotes(cluster, look):
+    cluster.says = answer({"n1": {}, "r1": {"type": "remote"}})
+
+    found = look("n1", "r1", only_remotes=True)
+
+    assert found["r1"][0] is State.ONLINE
+    assert found["n1"] == (State.UNKNOWN, "the cluster has no node of that name")
+
+
+def test_names_are_matched_whatever_case_and_domain(cluster, look):
+    cluster.says = answer({"N1.example.com": {}, "n2": {}, "n3": {}, "N3.a": {}})
+
+    found = look("n1", "n2.example.com", "n3")
+
+    assert {host: state for host, (state, _) in found.items()} == {
+        "n1": State.ONLINE,
+        "n2.example.com": State.ONLINE,
+        "n3": State.ONLINE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (answer({"n1": {}}, quorum="false"), "has no quorum"),
+        (answer({}), "no nodes"),
+        (ET.fromstring("<crm_mon/>"), "no designated controller"),
+        (answer({"n1": {"online": "maybe"}}), "without name or state"),
+        (core.Blind("no whole XML"), "no whole XML"),
+    ],
+)
+def test_cluster_that_cannot_tell_accuses_nobody(cluster, look, says, why):
+    cluster.says = says
+
+    with pytest.raises(core.Blind, match=why):
+        look("n1")
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (("/nonexistent/crm_mon",), "No such file"),
+        (("false",), "exit status 1"),
+        (("echo", "<nodes><node"), "no whole XML"),
+        (("true",), "no whole XML"),
+        (("sh", "-c", "echo Connection refused >&2; exit 102"), "Connection refused"),
+    ],
+)
+def test_command_that_fails_is_told(command, why):
+    with pytest.raises(core.Blind, match=why):
+        ask_cluster([command])
+
+
+def test_older_command_is_tried():
+    assert ask_cluster([("false",), ("echo", "<crm_mon/>")]).tag == "crm_mon"
+
+
+def test_controllers_are_those_of_the_fencing_resources():
+    found = fencing_controllers(ET.fromstring(RESOURCES))
+
+    assert found.keys() == {"n2", "n3", "n4"}
+    assert found["n2"].fields["address"] == "10.0.0.2"
+    assert found["n3"].fields["port"] == 6230
+    assert "secret" not in str(found)
+
+
+def test_cib_that_cannot_be_read_leaves_it_unknown(cluster, look):
+    cluster.says = answer({"n1": {}, "n2": OFFLINE})
+    cluster.resources = core.Blind("no rights")
+
+    assert look("n1", "n2")["n2"][0] is State.UNKNOWN
