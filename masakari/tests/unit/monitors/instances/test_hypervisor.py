@@ -1,0 +1,71 @@
+"""What comes before libvirt: the library, deadlines, and the queue of events."""
+
+import datetime
+import sys
+import threading
+
+import pytest
+
+from masakari.errors import ConfigInvalid
+from masakari.monitors.instances import hypervisor
+from masakari.monitors.instances.deadline import Calls, TooLate
+from masakari.monitors.instances.inbox import Inbox
+from masakari.monitors.instances.judge import Event
+
+AT = datetime.datetime(2026, 11, 27)
+
+
+def test_missing_library_is_told_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libvirt", None)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        hypervisor.library()
+
+    assert "libvirt-python is not installed: pip install 'masakari[libvirt]'" in str(caught.value)
+
+
+def test_call_that_does_not_return_is_left_behind_and_bounded():
+    released = threading.Event()
+    calls = Calls(2)
+    try:
+        for _ in range(2):
+            with pytest.raises(TooLate, match="listing: no answer within"):
+                calls.call("listing", released.wait, 0.01)
+        with pytest.raises(TooLate, match="listing: 2 earlier calls have not returned"):
+            calls.call("listing", lambda: 1, 0.01)
+    finally:
+        released.set()
+
+    assert calls.call("listing", lambda: 1, 30) == 1
+
+
+def test_what_a_call_raises_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        Calls(1).call("x", lambda: 1 / 0, 30)
+
+
+def event(vm, detail):
+    return Event(vm, vm, ("LIFECYCLE", detail), AT, 0.0)
+
+
+def test_events_keep_their_order_and_the_same_in_a_row_is_one():
+    woken = []
+    inbox = Inbox(lambda: woken.append(1))
+    for vm, detail in [("a", "STOPPED_FAILED"), ("b", "X"), ("b", "X"), ("a", "STARTED_BOOTED")]:
+        inbox.put(event(vm, detail))
+
+    events, lost = inbox.take()
+
+    assert [e.words[1] for e in events] == ["STOPPED_FAILED", "X", "STARTED_BOOTED"]
+    assert (lost, inbox.take()) == (0, ([], 0))
+    assert woken
+
+
+def test_what_has_no_room_is_counted():
+    inbox = Inbox(lambda: None, most=2)
+    for n in range(5):
+        inbox.put(event(f"vm{n}", "STOPPED_FAILED"))
+
+    events, lost = inbox.take()
+
+    assert ([e.uuid for e in events], lost) == (["vm0", "vm1"], 3)
