@@ -141,11 +141,12 @@ HOST_OPTS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "new_deaths_max",
-        default=10,
+        default=0,
         min=0,
         max=100000,
         help="If more hosts than this look dead at once that were not reported before, none of "
-        "them is reported, and MSK-403 is raised; 0: without limit.",
+        "them is reported, and MSK-403 is raised, until somebody has looked and raised the option; "
+        "0: without limit. Set it above the number of hosts that one rack or switch can take down.",
     ),
     cfg.FloatOpt(
         "late_after",

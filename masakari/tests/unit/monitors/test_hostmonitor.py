@@ -618,7 +618,6 @@ def test_network_cut_and_healed_is_told(three):
 
 def test_many_hosts_die_together_are_told_in_one_round(world):
     world.option("alive_share_min", 0, "host")
-    world.option("new_deaths_max", 0, "host")
     names = [f"compute{i:03}" for i in range(100)]
     world.hosts(*names)
     world.start()
