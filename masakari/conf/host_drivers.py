@@ -33,6 +33,23 @@ PING_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+CONSUL_OPTS: list[cfg.Opt] = [
+    *(
+        cfg.StrOpt(
+            f"agent_{network}",
+            help=f"Consul's agent on the {network} network, host[:port]; the port is 8500 by "
+            "default.",
+        )
+        for network in ("manage", "tenant", "storage")
+    ),
+    cfg.StrOpt(
+        "matrix_config_file",
+        help="YAML file that says which networks must have lost a host for it to be dead. Without "
+        "it: the storage network decides if there are agents on all three, otherwise all that can "
+        "tell must have lost it.",
+    ),
+]
+
 SSH_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "address",
@@ -169,6 +186,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "redfish": REDFISH_OPTS,
     "heartbeat": HEARTBEAT_OPTS,
     "kubernetes": KUBERNETES_OPTS,
+    "consul": CONSUL_OPTS,
 }
 
 

@@ -50,9 +50,9 @@ HOST_OPTS: list[cfg.Opt] = [
         "nova: the state of Nova's compute services, together with a second opinion. ping: echo "
         "requests on one or several networks. ssh: SSH servers. ipmi, redfish: the power, as the "
         "management controllers tell it. kubernetes: the nodes' conditions. coordination: who is "
-        "in a group, as masakari-heartbeat keeps hosts there. default, simple: Pacemaker's "
-        "cluster. The driver consul is not here yet: nova stands in for it, with a warning at "
-        "start. Several names, separated by commas, are weighed as matrix_file says.",
+        "in a group, as masakari-heartbeat keeps hosts there. consul: the members of its clusters. "
+        "default, simple: Pacemaker's cluster. Several names, separated by commas, are weighed as "
+        "matrix_file says.",
     ),
     cfg.StrOpt(
         "matrix_file",

@@ -46,7 +46,6 @@ PROXY_HEADERS = "[oslo_middleware] enable_proxy_headers_parsing does this"
 TLS = "the files of the API's TLS are [wsgi] ssl_cert_file, ssl_key_file and ssl_ca_file"
 PACEMAKER = "the quorum of the cluster tells whether this node is cut off"
 IPMI_RETRIES = "a host whose death is not proven is looked at again in each round"
-CONSUL = "the driver consul is not here yet"
 PRIVILEGED = "what needs privileges is run by [process] root_command"
 
 
@@ -223,12 +222,6 @@ MONITOR_OPTS: dict[str, list[cfg.Opt]] = {
             default="autodetect",
             instead=PACEMAKER,
         ),
-    ],
-    "consul": [
-        Unused("agent_manage", instead=CONSUL),
-        Unused("agent_tenant", instead=CONSUL),
-        Unused("agent_storage", instead=CONSUL),
-        Unused("matrix_config_file", instead=CONSUL),
     ],
     "masakarimonitors_privileged": [
         *(Unused(name, instead=PRIVILEGED) for name in ("user", "group", "helper_command")),

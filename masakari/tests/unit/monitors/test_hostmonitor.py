@@ -675,17 +675,6 @@ def test_build_driver_that_is_not_there_names_the_option(three):
         hostmonitor.build(three.conf, three.clock)
 
 
-@pytest.mark.parametrize("driver", ["consul"])
-def test_build_driver_that_is_not_here_yet_nova_stands_in_for_it(three, caplog, driver):
-    three.option("monitoring_driver", driver, "host")
-    three.start()
-    three.cloud.power_off("compute1")
-    three.run(60)
-
-    assert three.masakari.told == [DEATH]
-    assert f"[host] monitoring_driver: {driver} is not here yet; nova stands in" in caplog.text
-
-
 def test_notification_has_the_payload_of_the_contract(three):
     seen = []
     notify = three.masakari.notify
