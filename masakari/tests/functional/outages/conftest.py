@@ -1,4 +1,4 @@
-"""One site for all outages of programs that run, and new ones for those at the start."""
+"""One site for the outages of a service while programs run, and new ones for those at the start."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def make_site(server, rabbit_url, tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(server, make_site):
     """All programs run, and all hosts are registered."""
     with (
