@@ -61,7 +61,7 @@ bench: $(VENV)/.tests
 	$(BIN)/python bench/$(SUBJECT).py $(BENCH)
 
 # What the tests do for a minute, for longer and with another seed: requests made from the API's
-# own description; each mishap at each request to Nova, of which the tests take every second; and
+# own description; each mishap at each request to Nova, of which the tests take every third; and
 # services that are away for half a minute.
 soak: $(VENV)/.tests
 	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto \

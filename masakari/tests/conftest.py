@@ -30,6 +30,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     terminalreporter.write_line(str(value))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Called by pytest: tests that take long begin first, so that no worker is left with them."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def new_conf(directory: pathlib.Path) -> cfg.ConfigOpts:
     """Options of the server programs as they are by default, with files in *directory*."""
     conf = cfg.ConfigOpts()

@@ -6,6 +6,7 @@ from masakari.tests.conftest import TOLD_AT_THE_END
 from masakari.tests.http import fuzz
 
 EXAMPLES = 3
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("who", fuzz.TOKENS)
