@@ -155,7 +155,6 @@ FATES = {
     "ignored": "no effect, told at start",
     "built in": "another value has no effect, told at start",
     "silent": "no effect",
-    "not here yet": "no effect",
 }
 """What becomes of an option of OpenStack's, as the table has it and in words."""
 

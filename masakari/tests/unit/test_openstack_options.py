@@ -23,7 +23,6 @@ FATES = {
     "deprecated": None,
     "ignored": logging.WARNING,
     "built in": logging.WARNING,
-    "not here yet": logging.INFO,
     "silent": logging.INFO,
 }
 """How loud it is said that it has no effect; at most."""
