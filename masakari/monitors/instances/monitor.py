@@ -88,6 +88,8 @@ class InstanceMonitor:
         self._next_comparison = clock.monotonic()
         self._trouble: str | None = "it was not tried yet"
         self._is_told_away = False
+        self._is_compared = False
+        """since it was connected"""
         self._boot = _boot_id()
         self._recall()
 
@@ -146,8 +148,8 @@ class InstanceMonitor:
             self._next_try = self._clock.monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, self._settings.reconnect_max_s)
             return
-        LOG.info("connected to libvirt; all domains are compared with what was known")
-        self._trouble, self._is_told_away = None, False
+        LOG.info("connected to libvirt")
+        self._trouble, self._is_told_away, self._is_compared = None, False, False
         self._pause_s = FIRST_PAUSE_S
         self._contacts.answered(contacts_.LIBVIRT)
         self._next_comparison = now
@@ -176,25 +178,34 @@ class InstanceMonitor:
         self._tell(self._judge.hear(event))
 
     def _compare(self) -> None:
-        first = self._hypervisors[0]
         try:
-            listing = first.domains()
-            self._learn(listing)
+            listing = self._hypervisors[0].domains()
         except Away as e:
-            first.disconnect()
-            self._lost(str(e))
+            self._give_up(e)
             return
-        self._contacts.answered(contacts_.LIBVIRT)
         self._next_comparison = self._clock.monotonic() + self._settings.reconcile_s
+        try:
+            self._learn(listing)
+            self._contacts.answered(contacts_.LIBVIRT)
+        except Away as e:  # what the listing shows holds all the same
+            self._give_up(e)
         domains = [
             dataclasses.replace(domain, is_persistent=self._persistent.get(domain.uuid, True))
             for domain in listing.domains
         ]
         self._tell(self._judge.compare(domains, listing.began, listing.at))
+        if not self._is_compared:
+            LOG.info("all domains are compared with what was known: %d", len(domains))
+            self._is_compared = True
         self._meter.set(metrics.DOMAINS, sum(domain.is_active for domain in domains), "active")
         self._meter.set(metrics.DOMAINS, sum(not d.is_active for d in domains), "inactive")
         if self._guests is not None:
             self._watch(listing)
+
+    def _give_up(self, error: Away) -> None:
+        """Whoever has not answered is connected to anew."""
+        self._hypervisors[0].disconnect()
+        self._lost(str(error))
 
     def _learn(self, listing: Listing) -> None:
         """Of each domain it is known whose it is, and how it is to be watched.  Raises Away."""
