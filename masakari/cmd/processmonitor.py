@@ -1,44 +1,15 @@
 """masakari-processmonitor: brings up the processes of this host that die, or reports them."""
 
-from oslo_config import cfg
-
-import masakari.conf
-from masakari.clock import SystemClock
-from masakari.cmd import common, local_monitors
-from masakari.cmd.health import Vitals
-from masakari.cmd.systemd import Systemd
+from masakari.cmd import local_monitors
 from masakari.metrics import Program
 from masakari.monitors import processmonitor
-from masakari.monitors.loops import Loops
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run(
-        "masakari-processmonitor",
-        serve,
-        project="masakarimonitors",
-        register=masakari.conf.register_monitors,
-        description=__doc__,
-    )
-
-
-def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
-    """Watch until a signal ends it."""
-
-    def build(clock: SystemClock, vitals: Vitals) -> Loops:
-        return processmonitor.build(
-            conf,
-            clock,
-            pulse=vitals.pulse,
-            contacts=vitals.contacts,
-            meter=vitals.meter,
-        )
-
-    local_monitors.serve(
-        conf,
-        systemd,
+    return local_monitors.main(
         Program.PROCESSMONITOR,
-        build,
+        processmonitor.build,
+        __doc__,
         "watching the processes of this host",
     )

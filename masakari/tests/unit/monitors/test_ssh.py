@@ -239,8 +239,10 @@ def test_logins_no_host_more_than_there_are(key):
 def test_monitor_that_stood_still_accuses_nobody(serving, monkeypatch):
     banner = ssh._read_banner
 
+    monkeypatch.setattr(ssh, "LATE_S", 0.05)
+
     async def stall(sock):
-        time.sleep(ssh.LATE_S + 0.2)  # noqa: TID251  # what is tested is a thread that stands still
+        time.sleep(ssh.TICK_S + 0.2)  # noqa: TID251  # what is tested is a thread that stands still
         return await banner(sock)
 
     monkeypatch.setattr(ssh, "_read_banner", stall)
