@@ -83,6 +83,14 @@ def becomes(probe, expected):
     assert wait_until(CLOCK, is_so, 40, 0.2), seen(probe)
 
 
+def blind(probe, reason):
+    try:
+        probe.look()
+    except core.Blind as error:
+        return reason in str(error)
+    return False
+
+
 def test_member_that_is_killed_is_no_member_any_more(gate, options, heartbeats, tmp_path):
     hosts = Hosts()
     probe = CoordinationProbe.from_conf(
@@ -96,16 +104,14 @@ def test_member_that_is_killed_is_no_member_any_more(gate, options, heartbeats, 
     becomes(probe, BOTH | {"compute1": State.OFFLINE})
 
     gate.shut()
-    with pytest.raises(core.Blind, match="the coordination backend does not answer: "):
-        for _ in range(3):
-            probe.look()
+    assert wait_until(CLOCK, lambda: blind(probe, "backend does not answer: "), 40, 0.2)
     gate.open()
     becomes(probe, BOTH | {"compute1": State.OFFLINE})
 
     heartbeats["compute2"].send_signal(signal.SIGTERM)
     assert heartbeats["compute2"].wait(30) == 0
-    with pytest.raises(core.Blind, match="not one of 2 hosts is a member of the group"):
-        probe.look()
+    # its goodbye may have been lost with the gate: then the membership runs out by itself
+    assert wait_until(CLOCK, lambda: blind(probe, "not one of 2 hosts is a member"), 40, 0.2)
     said = (tmp_path / "compute2.log").read_text()
     assert "heartbeats reach the backend" in said
     assert servers.PASSWORD not in said
