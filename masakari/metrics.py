@@ -224,6 +224,12 @@ HOSTS = _gauge(
     "state",
     of=MONITOR,
 )
+VERDICTS = _counter(
+    "masakari_monitor_verdicts_total",
+    "Judgements of hosts that have changed, by the new one; doubtful is degraded: nobody is told.",
+    "state",
+    of=MONITOR,
+)
 OUTBOX = _gauge(
     "masakari_monitor_outbox_length",
     "Reports that Masakari has not accepted yet.",

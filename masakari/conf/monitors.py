@@ -56,9 +56,10 @@ HOST_OPTS: list[cfg.Opt] = [
     ),
     cfg.StrOpt(
         "matrix_file",
-        help="YAML file that says which signals of several drivers together mean that a host is "
-        "dead, with the names of drivers as its sequence. Default: it is dead when all drivers "
-        "that can tell say so, and at least one can.",
+        help="YAML file that says which signals together mean that a host is dead, with the names "
+        "of drivers, or of networks of ping (such as ping/storage), as its sequence. Default: it "
+        "is dead when all drivers that can tell say so, and at least one can; for ping alone, when "
+        "it is silent on all networks.",
     ),
     cfg.FloatOpt(
         "monitoring_interval",

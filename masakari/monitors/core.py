@@ -208,6 +208,7 @@ class Monitor:
         """What has changed since the last round."""
         for change in findings.changes:
             LOG.log(_level(change), "%s", change)
+            self._meter.count(metrics.VERDICTS, change.new)
         self._meter.set(metrics.ALARM, findings.is_silence, alarms.SILENT.code)
         if findings.is_silence and not self._is_silence:
             LOG.error("%s nobody is accused: %s", alarms.SILENT.code, findings.trouble)

@@ -2,7 +2,7 @@
 
 import datetime
 import pathlib
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import stevedore
@@ -58,7 +58,6 @@ def build(
     What must survive a restart is *kept*.  Raises ConfigInvalid.
     """
     drivers = _drivers(driver or conf.host.monitoring_driver)
-    rule = _rule(conf, drivers)
     if masakari is None:
         masakari = report.connect(conf)
     contacts = contacts or contacts_.Contacts(clock)
@@ -71,12 +70,7 @@ def build(
         )
         for name, maker in drivers.items()
     }
-    probe: core.Probe
-    if len(probes) == 1:
-        (probe,) = probes.values()
-    else:
-        looks = max(4, 2 * conf.host.monitoring_samples)
-        probe = together.Together(probes, rule, looks, clock)
+    probe = _weighed(conf, probes, clock)
     box = outbox.Outbox(
         masakari,
         clock,
@@ -138,15 +132,22 @@ def _drivers(listed: str) -> dict[str, Driver]:
     return {name: _load(name) for name in names}
 
 
-def _rule(conf: cfg.ConfigOpts, drivers: Collection[str]) -> matrix.Rule:
-    """What the signals of several drivers mean together.  Raises ConfigInvalid."""
+def _weighed(
+    conf: cfg.ConfigOpts, probes: Mapping[str, core.Probe], clock: clock_.Clock
+) -> core.Probe:
+    """What looks with all drivers, as [host] matrix_file weighs them.  Raises ConfigInvalid."""
+    looks = max(4, 2 * conf.host.monitoring_samples)
     path = conf.host.matrix_file
     if path is None:
-        return matrix.Agreement()
-    if len(drivers) == 1:
-        problem = f"weighs several drivers, and monitoring_driver names but {next(iter(drivers))}"
+        if len(probes) == 1:
+            return next(iter(probes.values()))
+        return together.Together(probes, matrix.Agreement(), looks, clock)
+    names = together.signals_of(probes)
+    if len(names) == 1:
+        problem = f"weighs several signals, and monitoring_driver gives but {names[0]}"
         raise errors.ConfigInvalid(group="host", option="matrix_file", problem=problem)
-    return matrix.load(path, drivers, group="host", option="matrix_file")
+    rule = matrix.load(path, names, group="host", option="matrix_file")
+    return together.Together(probes, rule, looks, clock, rule.sequence)
 
 
 def _load(name: str) -> Driver:

@@ -53,6 +53,8 @@ class Sample:
     """What was seen, for people."""
     witness: bool = False
     """Not watched itself: it only shows that the observer can see."""
+    networks: Mapping[str, State] = field(default_factory=dict)
+    """{network: what it is there}, where it was asked on networks"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ class PingPoller:
             raise errors.ConfigInvalid(
                 group="host", option="monitoring_driver", problem=f"ping: {problem}"
             )
-        pinger = Pinger(_networks(conf), timeout_s=conf.ping.timeout, echoes=conf.ping.echoes)
-        return polling.PolledProbe(PingPoller(pinger), hosts, clock)
+        networks = _networks(conf)
+        pinger = Pinger(networks, timeout_s=conf.ping.timeout, echoes=conf.ping.echoes)
+        return polling.PolledProbe(PingPoller(pinger), hosts, clock, tuple(networks))
 
     def poll(self, hosts: Collection[str]) -> polling.Readings:
         """A reading of each of *hosts* on each network."""
@@ -65,6 +66,8 @@ def _networks(conf: cfg.ConfigOpts) -> Mapping[str, Addresses]:
         name, separator, pattern = (part.strip() for part in entry.partition("="))
         if not separator or not name:
             raise OPTIONS.invalid("networks", f"{entry!r} is not name=pattern")
+        if "/" in name:
+            raise OPTIONS.invalid("networks", f"the name {name!r} of a network has a slash")
         if name in patterns:
             raise OPTIONS.invalid("networks", f"the network {name!r} is given twice")
         patterns[name] = pattern

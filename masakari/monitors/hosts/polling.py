@@ -44,11 +44,18 @@ class Poller(Protocol):
 class PolledProbe:
     """Looks at the watched hosts with a poller."""
 
-    def __init__(self, poller: Poller, hosts: watchlist.Watchlist, clock: clock_.Clock) -> None:
-        """Nobody has looked yet."""
+    def __init__(
+        self,
+        poller: Poller,
+        hosts: watchlist.Watchlist,
+        clock: clock_.Clock,
+        networks: Collection[str] = (),
+    ) -> None:
+        """*networks* are those that have names, of which a matrix may weigh each."""
         self._poller = poller
         self._hosts = hosts
         self._clock = clock
+        self.networks = networks
 
     def look(self) -> Sequence[judge.Sample]:
         """One sample for each watched host.  Raises Blind."""
@@ -67,7 +74,8 @@ class PolledProbe:
                 for name, found in readings.items()
             }
             reading = weigh(each)
-            samples.append(judge.Sample(host, reading.state, at, reading.detail))
+            states = {name: each[name].state for name in self.networks}
+            samples.append(judge.Sample(host, reading.state, at, reading.detail, networks=states))
         return samples
 
 

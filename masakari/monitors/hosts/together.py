@@ -1,9 +1,17 @@
-"""Several drivers at once: what each of them sees is one signal, and a matrix weighs them."""
+"""Several signals at once: a driver, or a network of a driver, is one; a matrix weighs them.
+
+=================  ===============================================
+the signal         is
+=================  ===============================================
+DRIVER             the driver's own verdict, on all its networks
+DRIVER/NETWORK     what the driver sees on that network
+=================  ===============================================
+"""
 
 import collections
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from masakari import clock as clock_
 from masakari.monitors import core, judge
@@ -23,6 +31,9 @@ STATE_OF = {
     Meaning.UNKNOWN: State.UNKNOWN,
 }
 
+NETWORK = "/"
+"""Between a driver and its network."""
+
 Seen = Mapping[str, judge.Sample]
 """{host: what one driver sees of it}"""
 
@@ -35,11 +46,21 @@ class Together:
     """
 
     def __init__(
-        self, probes: Mapping[str, core.Probe], rule: Rule, looks: int, clock: clock_.Clock
+        self,
+        probes: Mapping[str, core.Probe],
+        rule: Rule,
+        looks: int,
+        clock: clock_.Clock,
+        weighed: Iterable[str] = (),
     ) -> None:
-        """Look with *probes*, {driver: probe}."""
+        """Look with *probes*, {driver: probe}; the signals *weighed*, by default the drivers."""
         self._probes = probes
         self._rule = rule
+        names = list(weighed or probes)
+        self._names = {
+            driver: [name for name in names if name.partition(NETWORK)[0] == driver]
+            for driver in probes
+        }
         self._clock = clock
         self._last: dict[tuple[str, str], collections.deque[State]] = collections.defaultdict(
             lambda: collections.deque(maxlen=looks)
@@ -86,23 +107,44 @@ class Together:
     def _weigh(
         self, host: str, seen: Mapping[str, Seen], trouble: Mapping[str, str]
     ) -> judge.Sample:
-        signals, said = {}, []
+        signals: dict[str, Signal] = {}
+        said = []
         samples = {driver: seen.get(driver, {}).get(host) for driver in self._probes}
         for driver, sample in samples.items():
-            state = sample.state if sample else State.UNKNOWN
             detail = sample.detail if sample else trouble.get(driver, "not seen")
-            signals[driver] = self._signal(driver, host, state)
-            said.append(f"{driver} {signals[driver]} ({detail})")
+            each = {
+                name: self._signal(name, host, _state(sample, name)) for name in self._names[driver]
+            }
+            signals |= each
+            words = ", ".join(f"{name} {signal}" for name, signal in each.items())
+            said.append(f"{words or f'{driver} is not weighed'} ({detail})")
         found = [sample for sample in samples.values() if sample is not None]
         state = STATE_OF[self._rule.meaning(signals)]
         is_witness = all(sample.witness for sample in found)
         return judge.Sample(host, state, found[0].at, ", ".join(said), witness=is_witness)
 
-    def _signal(self, driver: str, host: str, state: State) -> Signal:
-        last = self._last[driver, host]
+    def _signal(self, name: str, host: str, state: State) -> Signal:
+        last = self._last[name, host]
         last.append(state)
         definite = [state for state in last if state in (State.ONLINE, State.OFFLINE)]
         turns = sum(one is not other for one, other in itertools.pairwise(definite))
         if state is not State.UNKNOWN and turns > 1:
             return Signal.FLAPPING
         return SIGNAL_OF[state]
+
+
+def signals_of(probes: Mapping[str, core.Probe]) -> list[str]:
+    """The names of all signals that these drivers give."""
+    names = list(probes)
+    for driver, probe in probes.items():
+        networks = getattr(probe, "networks", ())  # few drivers have any
+        names += [f"{driver}{NETWORK}{network}" for network in networks]
+    return names
+
+
+def _state(sample: judge.Sample | None, name: str) -> State:
+    """What the sample of a driver says for one of its signals."""
+    if sample is None:
+        return State.UNKNOWN
+    _, separator, network = name.partition(NETWORK)
+    return sample.networks.get(network, State.UNKNOWN) if separator else sample.state

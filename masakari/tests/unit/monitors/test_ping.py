@@ -60,6 +60,7 @@ def test_look_host_on_several_networks(clock):
     ("options", "message"),
     [
         ({"networks": ["manage"]}, r"\[ping\] networks: 'manage' is not name=pattern"),
+        ({"networks": ["a/b={host}"]}, r"\[ping\] networks: the name 'a/b' .* has a slash"),
         ({"networks": []}, r"\[ping\] networks: no network is given"),
         ({"networks": ["a={host}", "a={host}"]}, r"\[ping\] networks: .* 'a' is given twice"),
         ({"networks": ["a=compute"]}, r"\[ping\] networks: 'compute' does not contain {host}"),

@@ -1,15 +1,21 @@
 """Several drivers at once."""
 
 import datetime
+import itertools
 
 import pytest
+import yaml
 
-from masakari import errors
-from masakari.monitors import core, hostmonitor
-from masakari.monitors.hosts.together import Together
+from masakari import errors, metrics
+from masakari.monitors import core, hostmonitor, judge, outbox
+from masakari.monitors.hosts import icmp
+from masakari.monitors.hosts.polling import PolledProbe, Reading
+from masakari.monitors.hosts.together import Together, signals_of
 from masakari.monitors.judge import Sample, State
-from masakari.monitors.matrix import Agreement
+from masakari.monitors.matrix import Agreement, parse
 from masakari.sim.clock import SimClock
+from masakari.tests.unit.monitors.drivers import Watched
+from masakari.tests.unit.monitors.test_matrix import document, storage
 
 AT = datetime.datetime(2026, 1, 1)
 LETTERS = {"u": State.ONLINE, "d": State.OFFLINE, "?": State.UNKNOWN, "!": State.DOUBTFUL}
@@ -81,7 +87,7 @@ def test_all_blind_is_blind():
 def test_matrix_needs_several_drivers(world, tmp_path):
     world.option("matrix_file", str(tmp_path / "matrix.yaml"), "host")
 
-    with pytest.raises(errors.ConfigInvalid, match="weighs several drivers"):
+    with pytest.raises(errors.ConfigInvalid, match="weighs several signals"):
         hostmonitor.build(world.conf, world.clock, cloud=world.cloud, masakari=world.masakari)
 
 
@@ -90,3 +96,154 @@ def test_driver_that_is_not_there_is_named(world):
 
     with pytest.raises(errors.ConfigInvalid, match="'acme' is not available"):
         hostmonitor.build(world.conf, world.clock, cloud=world.cloud, masakari=world.masakari)
+
+
+NETWORKS = ("manage", "tenant", "storage")
+
+
+class Networked:
+    """A poller with three networks, on which each host is as its own name says."""
+
+    def poll(self, hosts):
+        return {
+            network: {host: Reading(LETTERS[host[n]], f"{network} {host[n]}") for host in hosts}
+            for n, network in enumerate(NETWORKS)
+        }
+
+
+class ByName:
+    """core.Probe: sees each host as the last letter of its name says."""
+
+    def __init__(self, hosts):
+        self._hosts = hosts
+
+    def look(self):
+        return [Sample(host, LETTERS[host[3]], AT, host[3]) for host in self._hosts]
+
+
+def on_networks(hosts, clock):
+    ping = PolledProbe(Networked(), Watched(*hosts), clock, NETWORKS)
+    return {"ping": ping, "power": ByName(hosts)}
+
+
+def test_every_combination_of_three_networks_and_a_driver():
+    hosts = ["".join(letters) for letters in itertools.product(LETTERS, repeat=4)]
+    names = ("ping/manage", "ping/tenant", "ping/storage", "power")
+    with SimClock() as clock:
+        probes = on_networks(hosts, clock)
+        rule = parse(document(storage, names), signals_of(probes))
+
+        samples = Together(probes, rule, 4, clock, rule.sequence).look()
+
+    assert len(samples) == 256
+    for sample in samples:
+        host, state = sample.subject, sample.state
+        assert (state is State.OFFLINE) == (host[2] == "d"), sample
+        assert (state is State.UNKNOWN) == (host == "????"), sample
+        assert (state is State.ONLINE) == (set(host) in ({"u"}, {"u", "?"})), sample
+
+
+def test_every_combination_without_a_matrix_one_lost_network_is_no_death():
+    hosts = ["".join(letters) for letters in itertools.product(LETTERS, repeat=4)]
+    with SimClock() as clock:
+        samples = Together(on_networks(hosts, clock), Agreement(), 4, clock).look()
+
+    dead = {sample.subject for sample in samples if sample.state is State.OFFLINE}
+    silent = {host for host in hosts if host[:3] == "ddd"}
+    no_network_tells = {host for host in hosts if set(host[:3]) == {"d", "?"} or host[:3] == "???"}
+    assert dead == {host for host in silent if host[3] in "d?"} | {
+        host for host in no_network_tells if host[3] == "d"
+    }
+
+
+def test_matrix_of_networks_alone_and_a_network_on_which_nobody_answers():
+    names = [f"ping/{name}" for name in NETWORKS]
+    rule = parse(document(storage, names), names)
+    with SimClock() as clock:
+        probe = PolledProbe(Networked(), Watched("uudu", "ddu?"), clock, NETWORKS)
+        seen = Together({"ping": probe}, rule, 4, clock, rule.sequence).look()
+        dark = PolledProbe(Networked(), Watched("uud?", "ddd?"), clock, NETWORKS)
+        unseen = Together({"ping": dark}, rule, 4, clock, rule.sequence).look()
+
+    assert {s.subject: s.state for s in seen} == {"uudu": State.OFFLINE, "ddu?": State.DOUBTFUL}
+    assert {s.subject: s.state for s in unseen} == {"uud?": State.ONLINE, "ddd?": State.DOUBTFUL}
+
+
+def test_detail_tells_each_network_and_what_was_seen_once():
+    names = ("ping/manage", "ping/storage", "power")
+    with SimClock() as clock:
+        probes = on_networks(["uudu", "uuuu"], clock)
+        rule = parse(document(lambda health: health[1] == "down", names), signals_of(probes))
+        sample, _ = Together(probes, rule, 4, clock, rule.sequence).look()
+
+    assert sample.state is State.OFFLINE
+    assert sample.detail == (
+        "ping/manage up, ping/storage down (manage u; tenant u; storage d), power up (u)"
+    )
+
+
+class Counted:
+    """A meter that keeps what is counted."""
+
+    def __init__(self):
+        self.counts = []
+
+    def count(self, metric, *labels):
+        self.counts.append((metric, *labels))
+
+    def set(self, metric, value, *labels):
+        pass
+
+    def observe(self, metric, seconds, *labels):
+        pass
+
+
+def test_degraded_host_is_logged_and_counted_and_nobody_is_told(world, caplog):
+    meter = Counted()
+    probes = {"nova": Scripted(*["uu"] * 9), "ping": Scripted("uu", "uu", *["ud"] * 7)}
+    box = outbox.Outbox(
+        world.masakari,
+        world.clock,
+        hostmonitor.notification,
+        retry_interval_s=10,
+        retry_alarm=12,
+        ask_again_s=60,
+    )
+    monitor = core.Monitor(
+        Together(probes, Agreement(), 4, world.clock),
+        judge.Judge(2),
+        box,
+        world.clock,
+        pulse=world.pulse,
+        interval_s=10,
+        silent_s=300,
+        meter=meter,
+    )
+
+    with caplog.at_level("WARNING"):
+        for _ in range(9):
+            monitor.cycle()
+
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "compute1: online -> doubtful (2 of 2 samples: nova up (u), ping down (d))"
+    assert meter.counts.count((metrics.VERDICTS, State.DOUBTFUL)) == 1
+    assert world.masakari.asked == []
+
+
+def test_matrix_file_may_name_the_networks_of_ping(world, tmp_path):
+    if problem := icmp.problem():
+        pytest.skip(problem)
+    path = tmp_path / "matrix.yaml"
+    names = ["ping/manage", "ping/storage"]
+    path.write_text(yaml.safe_dump(document(lambda health: health[1] == "down", names)))
+    world.option("monitoring_driver", "ping", "host")
+    world.option("networks", ["manage={host}", "storage={host}.storage"], "ping")
+    world.option("matrix_file", str(path), "host")
+
+    def build():
+        hostmonitor.build(world.conf, world.clock, cloud=world.cloud, masakari=world.masakari)
+
+    build()
+    world.option("networks", ["manage={host}"], "ping")
+    with pytest.raises(errors.ConfigInvalid, match=r"no signal 'ping/storage'; there is: ping"):
+        build()
