@@ -7,6 +7,7 @@ well names them once.  It works with OpenStack's API too, which says in words on
 
 import dataclasses
 import re
+import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
@@ -79,7 +80,7 @@ class Masakari(Protocol):
 
 
 class Noted:
-    """A Masakari whose answers are noted; for one thread."""
+    """A Masakari whose answers are noted; for as many threads as that."""
 
     def __init__(self, masakari: Masakari, known: contacts.Contacts) -> None:
         self._masakari = masakari
@@ -123,10 +124,10 @@ def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
 
 
 class SdkMasakari:
-    """The Masakari API through openstacksdk; for one thread.
+    """The Masakari API through openstacksdk; for many threads.
 
     The connection is made when it is needed first, and anew after an error: its service catalogue
-    and its token may be out of date then.
+    and its token may be out of date then.  Who needs it meanwhile waits, under one lock.
     """
 
     def __init__(self, access: auth.Access, endpoint: str | None) -> None:
@@ -139,6 +140,7 @@ class SdkMasakari:
         }
         if endpoint:
             self._config["instance_ha_endpoint_override"] = _versioned(endpoint)
+        self._lock = threading.Lock()
         self._proxy: Any = None  # openstack's proxy objects are not typed
 
     def watched(self) -> list[str]:
@@ -147,7 +149,7 @@ class SdkMasakari:
         try:
             return list(_watched(api))
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
-            self._proxy = None
+            self._forget(api)
             raise Unanswered(self._sentence(error)) from error
 
     def notify(self, notification: Notification) -> Answer:
@@ -156,27 +158,37 @@ class SdkMasakari:
         try:
             response = api.post("/notifications", json={"notification": dict(notification)})
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
-            self._proxy = None
+            self._forget(api)
             raise Unanswered(
                 self._sentence(error), maybe_heard=not _was_never_sent(error)
             ) from error
         if response.status_code not in (202, 400, 409):
-            self._proxy = None
+            self._forget(api)
         return _answer(response)
 
     def _api(self) -> Any:
         """The proxy of the service, once Keystone has given a token."""
-        if self._proxy is None:
-            try:
-                self._session.invalidate()
-                self._session.get_auth_headers()
-                connection = openstack.connection.Connection(session=self._session, **self._config)
-                self._proxy = connection.instance_ha
-                self._proxy.get_endpoint()
-            except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+        with self._lock:
+            if self._proxy is None:
+                self._proxy = self._connected()
+            return self._proxy
+
+    def _connected(self) -> Any:
+        try:
+            self._session.invalidate()
+            self._session.get_auth_headers()
+            connection = openstack.connection.Connection(session=self._session, **self._config)
+            proxy = connection.instance_ha
+            proxy.get_endpoint()
+        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+            raise Unanswered(self._sentence(error), maybe_heard=False) from error
+        return proxy
+
+    def _forget(self, proxy: Any) -> None:
+        """It has failed; whoever has a newer one keeps that."""
+        with self._lock:
+            if self._proxy is proxy:
                 self._proxy = None
-                raise Unanswered(self._sentence(error), maybe_heard=False) from error
-        return self._proxy
 
     def _sentence(self, error: Exception) -> str:
         """What went wrong, on one line."""

@@ -1,6 +1,7 @@
 """What Masakari has not heard yet of VMs and processes: kept on disk, all of it, in order.
 
-The reports of one subject are told one after the other.  What each answer of the API does:
+The reports of one subject are told one after the other, those of several at the same time.  What
+each answer of the API does:
 
 =====================================  ==========================================================
 202                                    heard
@@ -12,13 +13,15 @@ anything else, and no answer at all    sent again after a pause that grows; noth
 =====================================  ==========================================================
 """
 
+import collections
+import concurrent.futures
 import datetime
 import json
 import logging
 import pathlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from masakari import clock as clock_
 from masakari import metrics
@@ -31,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 MOST = 100_000
 """Reports that are kept; of more, the oldest are dropped."""
+PARALLEL = 8
+"""Reports that are sent at a time, at most."""
 DOUBLINGS = 4
 _SCHEMA = """CREATE TABLE IF NOT EXISTS reports (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -42,7 +47,7 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS reports (
 
 
 class Spool:
-    """One file, under one lock; reports are added by any thread, and sent by one."""
+    """One file, under one lock; reports are added by any thread, and sent when one says so."""
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Spool:
         retry_alarm: int,
         ask_again_s: float = 60.0,
         most: int = MOST,
+        parallel: int = PARALLEL,
         meter: Meter = UNMETERED,
     ) -> None:
         """What an earlier process could not tell is told by this one.  Raises OSError."""
@@ -65,13 +71,17 @@ class Spool:
         self._ask_again_s = ask_again_s
         self._most = most
         self._unanswered = 0
-        """Tries in a row."""
+        """Tries in a row; several that were under way together are one."""
         self._resume_at = clock.monotonic()
         self._postponed: dict[str, float] = {}
         """{subject: when it is asked again}"""
         self._refused: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._database = _open(path)
+        self._database = _open(path, "FULL")
+        # What a power failure brings back is sent again, and is a duplicate: no need to wait.
+        self._told = _open(path, "NORMAL")
+        self._others = concurrent.futures.ThreadPoolExecutor(parallel - 1, "reports")
+        self._parallel = parallel
 
     def add(self, reports: Iterable[Report]) -> None:
         """They survive our end from now on."""
@@ -115,111 +125,145 @@ class Spool:
         """When `flush` has something to do, on the monotonic clock; None: nothing waits."""
         with self._lock:
             rows = self._database.execute("SELECT DISTINCT subject FROM reports").fetchall()
-        subjects = {subject for (subject,) in rows}
-        if not subjects:
-            return None
-        due = min(self._postponed.get(subject, 0.0) for subject in subjects)
-        return max(self._resume_at, due)
+            if not rows:
+                return None
+            due = min(self._postponed.get(subject, 0.0) for (subject,) in rows)
+            return max(self._resume_at, due)
 
     def flush(self) -> None:
-        """Send all that is due, oldest first, until the API does not answer."""
-        for id_, report in self._waiting():
-            now = self._clock.monotonic()
-            if now < self._resume_at:
-                break
-            if self._postponed.get(report.subject, 0.0) > now:
-                continue
-            if not self._send(id_, report):
-                break
+        """Send all that is due, oldest first, until the API does not answer; for one thread.
+
+        Several subjects have their turn at a time, unless the API did not answer last time.
+        """
+        subjects = self._waiting()
+        if self._unanswered and subjects:
+            self._send_all(subjects.popleft())
+        others = [
+            self._others.submit(self._take_turns, subjects)
+            for _ in range(min(len(subjects), self._parallel) - 1)
+        ]
+        self._take_turns(subjects)
+        for other in others:
+            other.result()
         self._meter.set(metrics.OUTBOX, len(self))
 
     def close(self) -> None:
         """The file is closed."""
+        self._others.shutdown()
         with self._lock:
             self._database.close()
+            self._told.close()
 
-    def _waiting(self) -> Iterator[tuple[int, Report]]:
+    def _waiting(self) -> collections.deque[list[tuple[int, Report]]]:
+        """(id, report) of each subject, the oldest first; the subject with the oldest first."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT id, subject, type, hostname, payload, generated_time FROM reports "
                 "ORDER BY id"
             ).fetchall()
+        found: dict[str, list[tuple[int, Report]]] = {}
         for id_, subject, type_, hostname, payload, at in rows:
-            yield (
-                id_,
-                Report(
-                    subject,
-                    NotificationType(type_),
-                    hostname,
-                    json.loads(payload),
-                    datetime.datetime.fromisoformat(at),
-                ),
+            report = Report(
+                subject,
+                NotificationType(type_),
+                hostname,
+                json.loads(payload),
+                datetime.datetime.fromisoformat(at),
             )
+            found.setdefault(subject, []).append((id_, report))
+        return collections.deque(found.values())
 
-    def _send(self, id_: int, report: Report) -> bool:
-        """Whether the API has answered."""
-        try:
-            answer = self._masakari.notify(_notification(report))
-        except report_.Unanswered as error:
-            self._missed(report, str(error))
-            return False
+    def _take_turns(self, subjects: collections.deque[list[tuple[int, Report]]]) -> None:
+        """Send those of the first subject, and so on, until none is left."""
+        while True:
+            try:
+                reports = subjects.popleft()
+            except IndexError:
+                return
+            self._send_all(reports)
+
+    def _send_all(self, reports: list[tuple[int, Report]]) -> None:
+        """Send them, one subject's, one after the other, until one is not the last word."""
+        for id_, report in reports:
+            if not self._is_due(report.subject):
+                return
+            try:
+                answer = self._masakari.notify(_notification(report))
+            except report_.Unanswered as error:
+                self._missed(report, str(error))
+            else:
+                self._take(id_, report, answer)
+
+    def _is_due(self, subject: str) -> bool:
+        now = self._clock.monotonic()
+        with self._lock:
+            return now >= max(self._resume_at, self._postponed.get(subject, 0.0))
+
+    def _take(self, id_: int, report: Report, answer: report_.Answer) -> None:
         if answer.status not in (400, 409) and not 200 <= answer.status < 300:
             self._missed(report, str(answer))
-            return False
+            return
         self._heard()
         if answer.status == 409 and answer.reason != Reason.DUPLICATE:
             self._ask_again(report, answer)
-            return True
+            return
         self._meter.count(metrics.REPORTS, "rejected" if answer.status == 400 else "delivered")
         told = LOG.error if answer.status == 400 else LOG.info
         told("%s: %s reported (%s)", report.subject, _what(report), answer)
-        with self._lock, self._database as database:
+        with self._lock, self._told as database:
             database.execute("DELETE FROM reports WHERE id = ?", (id_,))
-        self._postponed.pop(report.subject, None)
-        self._refused.pop(report.subject, None)
-        return True
+            self._postponed.pop(report.subject, None)
+            self._refused.pop(report.subject, None)
 
     def _ask_again(self, report: Report, answer: report_.Answer) -> None:
         self._meter.count(metrics.REPORTS, "postponed")
-        if self._refused.get(report.subject) != answer.refusal:
+        with self._lock:
+            is_new = self._refused.get(report.subject) != answer.refusal
+            self._refused[report.subject] = answer.refusal
+            self._postponed[report.subject] = self._clock.monotonic() + self._ask_again_s
+        if is_new:
             LOG.warning(
                 "%s: Masakari refuses %s (%s); it is sent again each %g s while that is so",
                 *(report.subject, _what(report), answer, self._ask_again_s),
             )
-        self._refused[report.subject] = answer.refusal
-        self._postponed[report.subject] = self._clock.monotonic() + self._ask_again_s
 
     def _missed(self, report: Report, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")
-        self._unanswered += 1
-        doublings = min(self._unanswered - 1, DOUBLINGS)
-        pause_s = self._longest_pause_s / 2 ** (DOUBLINGS - doublings)
-        self._resume_at = self._clock.monotonic() + pause_s
-        if self._unanswered == 1:
+        with self._lock:
+            now = self._clock.monotonic()
+            if now < self._resume_at:  # another was under way with it
+                return
+            self._unanswered += 1
+            doublings = min(self._unanswered - 1, DOUBLINGS)
+            self._resume_at = now + self._longest_pause_s / 2 ** (DOUBLINGS - doublings)
+            tries, waiting = self._unanswered, self._count()
+        if tries == 1:
             LOG.warning(
                 "%s: Masakari has not heard of %s (%s); sent until it has",
                 *(report.subject, _what(report), why),
             )
-        elif self._unanswered % self._retry_alarm == 0:
+        elif tries % self._retry_alarm == 0:
             LOG.error(
                 "Masakari has not answered %d tries (%s); %d reports wait: look after masakari-api "
                 "and [api]",
-                *(self._unanswered, why, len(self)),
+                *(tries, why, waiting),
             )
 
     def _heard(self) -> None:
-        if self._unanswered:
-            LOG.info("Masakari answers again, after %d tries", self._unanswered)
-        self._unanswered = 0
-        self._resume_at = self._clock.monotonic()
+        with self._lock:
+            tries, self._unanswered = self._unanswered, 0
+            self._resume_at = self._clock.monotonic()
+        if tries:
+            LOG.info("Masakari answers again, after %d tries", tries)
 
 
-def _open(path: pathlib.Path) -> sqlite3.Connection:
+def _open(path: pathlib.Path, synchronous: str) -> sqlite3.Connection:
+    """A connection; *synchronous*: FULL, or NORMAL where the last changes may get lost."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     try:
         database = sqlite3.connect(path, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA synchronous = {synchronous}")
         database.execute(_SCHEMA)
         database.commit()
     except sqlite3.Error as e:

@@ -53,9 +53,12 @@ class Teller:
         self._pulse = pulse
         self._wake = clock.event()
 
-    def tell(self, report: Report) -> None:
-        """It is kept, and Masakari will hear it; waits for the disk alone.  For any thread."""
-        self._outbox.add([report])
+    def tell(self, *reports: Report) -> None:
+        """They are kept, and Masakari will hear them; waits for the disk alone, once.
+
+        For any thread.
+        """
+        self._outbox.add(reports)
         self._wake.set()
 
     def run(self, stop: clock_.Event) -> None:

@@ -119,8 +119,7 @@ class InstanceMonitor:
         if lost:
             LOG.warning("%d events of libvirt had no room; all domains are compared", lost)
             self._next_comparison = self._clock.monotonic()
-        for event in events:
-            self._hear(event)
+        self._tell([failure for event in events for failure in self._hear(event)])
         if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
             self._compare()
         self._tell(self._judge.due(self._clock.monotonic()))
@@ -165,7 +164,7 @@ class InstanceMonitor:
 
     # ---- what is heard and compared
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Event) -> Sequence[Failure]:
         LOG.debug("%s (%s): %s %s", event.uuid, event.name, *event.words)
         self._meter.count(metrics.EVENTS, event.words[0])
         if self._guests is not None and _begins_anew(event):
@@ -175,7 +174,7 @@ class InstanceMonitor:
             self._next_comparison = min(
                 self._next_comparison, self._clock.monotonic() + FIRST_PAUSE_S
             )
-        self._tell(self._judge.hear(event))
+        return self._judge.hear(event)
 
     def _compare(self) -> None:
         try:
@@ -257,25 +256,31 @@ class InstanceMonitor:
     # ---- what is told
 
     def _tell(self, failures: Iterable[Failure]) -> None:
-        for failure in failures:
-            if failure.words == AGENT_ERROR or self._settings.tells_events:
-                self._tell_one(failure)
+        """They wait on disk, all with one write."""
+        told = [
+            failure
+            for failure in failures
+            if (failure.words == AGENT_ERROR or self._settings.tells_events)
+            and not self._is_foreign(failure)
+        ]
+        for failure in told:
+            uuid, (event, detail) = failure.uuid, failure.words
+            LOG.warning("%s (%s): %s %s (%s)", uuid, failure.name, event, detail, failure.how)
+            self._meter.count(metrics.FAILURES, event)
+        self._teller.tell(*map(self._report, told))
 
-    def _tell_one(self, failure: Failure) -> None:
-        uuid, (event, detail) = failure.uuid, failure.words
-        if self._is_foreign(failure):
-            LOG.info("%s (%s): %s %s; it is none of Nova's", uuid, failure.name, event, detail)
-            return
-        LOG.warning("%s (%s): %s %s (%s)", uuid, failure.name, event, detail, failure.how)
-        self._meter.count(metrics.FAILURES, event)
-        self._teller.tell(
-            Report(
-                subject=uuid,
-                type=NotificationType.VM,
-                hostname=self._settings.hostname,
-                payload={"event": event, "instance_uuid": uuid, "vir_domain_event": detail},
-                generated_time=failure.at,
-            )
+    def _report(self, failure: Failure) -> Report:
+        event, detail = failure.words
+        return Report(
+            subject=failure.uuid,
+            type=NotificationType.VM,
+            hostname=self._settings.hostname,
+            payload={
+                "event": event,
+                "instance_uuid": failure.uuid,
+                "vir_domain_event": detail,
+            },
+            generated_time=failure.at,
         )
 
     def _is_foreign(self, failure: Failure) -> bool:
@@ -285,10 +290,15 @@ class InstanceMonitor:
         if failure.uuid not in self._facts:
             try:
                 self._look_at(failure.uuid, failure.name)
-            except Away:
+            except Away as e:
+                if e.is_late:  # of many failures not each is to wait so long
+                    self._give_up(e)
                 return False
         found = self._facts.get(failure.uuid)
-        return found is not None and not found.is_nova
+        if found is None or found.is_nova:
+            return False
+        LOG.info("%s (%s): %s %s; it is none of Nova's", failure.uuid, failure.name, *failure.words)
+        return True
 
     # ---- the rest
 

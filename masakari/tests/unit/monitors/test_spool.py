@@ -2,11 +2,12 @@
 
 import datetime
 import logging
+import threading
 
 import pytest
 
 from masakari.monitors import report as report_
-from masakari.monitors.spool import Spool
+from masakari.monitors.spool import PARALLEL, Spool
 from masakari.monitors.teller import Report
 from masakari.sim.clock import SimClock
 from masakari.states import NotificationType
@@ -23,15 +24,24 @@ class Api:
         self.answers = {}
         self.heard = []
         self.tries = 0
+        self.before = lambda: None
+        self.answers_left = None
+        self._lock = threading.Lock()
 
     def watched(self):
         return []
 
     def notify(self, notification):
+        self.before()
+        with self._lock:
+            return self._notify(notification["payload"])
+
+    def _notify(self, payload):
         self.tries += 1
-        if not self.is_up:
+        if not self.is_up or self.answers_left == 0:
             raise AWAY
-        payload = notification["payload"]
+        if self.answers_left is not None:
+            self.answers_left -= 1
         answer = self.answers.get(payload["instance_uuid"], report_.Answer(202))
         if answer.status in (202, 409):
             self.heard.append((payload["instance_uuid"], payload["vir_domain_event"]))
@@ -90,9 +100,74 @@ def test_api_away_for_an_hour_while_a_hundred_vms_crash(spool, clock, api):
     api.is_up = True
     go_on(box, clock, 60)
 
-    details = ("STOPPED_FAILED", "CRASHED_PANICKED")
-    assert api.heard == [(f"vm{n}", detail) for n in range(100) for detail in details]
+    told = {vm: [detail for each, detail in api.heard if each == vm] for vm, _ in api.heard}
+    assert told == {f"vm{n}": ["STOPPED_FAILED", "CRASHED_PANICKED"] for n in range(100)}
     assert len(box) == 0
+
+
+def test_several_subjects_have_their_turn_at_a_time(spool, api):
+    together = threading.Barrier(4)
+    api.before = lambda: together.wait(30)  # nobody is answered before four have asked
+    box = spool(parallel=4)
+    box.add([report(f"vm{n}") for n in range(8)])
+
+    box.flush()
+
+    assert sorted(api.heard) == sorted((f"vm{n}", "STOPPED_FAILED") for n in range(8))
+    assert len(box) == 0
+
+
+def test_reports_of_one_subject_are_told_in_their_order(spool, api):
+    box = spool()
+    box.add([report("vm1", str(n)) for n in range(50)])
+
+    box.flush()
+
+    assert api.heard == [("vm1", str(n)) for n in range(50)]
+
+
+def test_api_that_goes_away_in_the_middle_loses_and_doubles_nothing(spool, clock, api):
+    first = spool()
+    first.add([report(f"vm{n % 20}", str(n)) for n in range(100)])
+    api.answers_left = 37
+    first.flush()
+    assert len(first) == 63
+    assert api.tries < 37 + 2 * PARALLEL
+
+    api.answers_left = None
+    go_on(spool(), clock, 60)
+
+    told = {vm: [detail for each, detail in api.heard if each == vm] for vm, _ in api.heard}
+    assert told == {f"vm{vm}": [str(n) for n in range(vm, 100, 20)] for vm in range(20)}
+
+
+def test_tries_that_were_under_way_together_are_one_try(spool, api, caplog):
+    together = threading.Barrier(4)
+    api.before = lambda: together.wait(30)
+    api.is_up = False
+    box = spool(parallel=4)
+    box.add([report(f"vm{n}") for n in range(4)])
+
+    box.flush()
+
+    assert api.tries == 4
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    api.before = lambda: None
+    box.flush()
+    assert api.tries == 4
+
+
+def test_api_that_was_away_is_tried_with_one_report(spool, clock, api):
+    api.is_up = False
+    box = spool()
+    box.add([report(f"vm{n}") for n in range(100)])
+    box.flush()
+    before = api.tries
+
+    clock.sleep(box.next_try() - clock.monotonic())
+    box.flush()
+
+    assert api.tries == before + 1
 
 
 def test_what_was_not_heard_survives_the_process(spool, clock, api):
@@ -104,7 +179,7 @@ def test_what_was_not_heard_survives_the_process(spool, clock, api):
     api.is_up = True
     go_on(spool(), clock, 60)
 
-    assert api.heard == [("vm1", "STOPPED_FAILED"), ("vm2", "STOPPED_FAILED")]
+    assert sorted(api.heard) == [("vm1", "STOPPED_FAILED"), ("vm2", "STOPPED_FAILED")]
 
 
 def test_vm_of_a_host_on_maintenance_holds_nobody_up_and_keeps_its_order(spool, clock, api):
@@ -112,7 +187,7 @@ def test_vm_of_a_host_on_maintenance_holds_nobody_up_and_keeps_its_order(spool, 
     api.answers["vm1"] = report_.Answer(409, "maintenance", "Host is on maintenance.")
     box.add([report("vm1"), report("vm1", "CRASHED_PANICKED"), report("vm2")])
     go_on(box, clock, 10)
-    assert api.heard == [("vm1", "STOPPED_FAILED"), ("vm2", "STOPPED_FAILED")]
+    assert sorted(api.heard) == [("vm1", "STOPPED_FAILED"), ("vm2", "STOPPED_FAILED")]
 
     api.heard.clear()
     del api.answers["vm1"]
@@ -157,5 +232,5 @@ def test_oldest_are_dropped_when_there_are_too_many(spool, clock, api, caplog):
 
     go_on(box, clock, 60)
 
-    assert [vm for vm, _ in api.heard] == [f"vm{n}" for n in range(2, 12)]
+    assert {vm for vm, _ in api.heard} == {f"vm{n}" for n in range(2, 12)}
     assert "the oldest 2 are dropped" in caplog.text
