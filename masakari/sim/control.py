@@ -6,6 +6,7 @@ PUT    /sim/hosts/NAME      {"state": "down" or "up", "status": …, "forced_dow
                             opinion at once
 POST   /sim/hosts/NAME/WHAT power_off, power_on, cut_network, heal_network, stop_compute or
                             start_compute
+POST   /sim/servers/ID/crash  the guest dies where it runs
 GET    /sim/state           hosts (with the port of their listener) and servers
 GET    /sim/ledger          who runs what, what was violated, who is left locked
 POST   /sim/proof           {"host": NAME}: proof of its death is on record now
@@ -119,6 +120,9 @@ class Control:
         }
         if parts[0] == "hosts":
             return self._change_host(parts[1:], request.json())
+        if parts[0] == "servers" and parts[2:] == ["crash"]:
+            self._cloud.crash(parts[1])
+            return {}
         if request.method == "GET":
             return reads[parts[0]]()
         if request.method == "DELETE" and parts == ["faults"]:

@@ -3,6 +3,7 @@
 Nova is simulated; where it starts a VM the test starts the guest.
 """
 
+import collections
 import signal
 
 import pytest
@@ -80,22 +81,27 @@ def programs(tmp_path, libvirtd, cloud):
             program.stop()
 
 
-def test_vm_is_restarted_then_relocated_then_left_in_error(libvirtd, cloud, guest, programs):
+def test_vms_are_restarted_then_relocated_then_left_in_error(libvirtd, cloud, guest, programs):
     api, running = programs
-    vm = cloud.add_server("compute1", "web1")
+    vm, *others = [cloud.add_server("compute1", f"web{n}") for n in range(1, 7)]
     monitor = running["instancemonitor"]
-    domain = guest(uuid=vm)
+    domain, *_ = [guest(uuid=each) for each in (vm, *others)]
     monitor.start().wait_until_said("all domains are compared with what was known")
 
-    def die(number):
-        libvirtd.qemu(vm).send_signal(signal.SIGKILL)
-        cloud.crash(vm)
-        wait("it is reported", lambda: len(api.notifications()) == number, 60)
-        wait("it has ended", lambda: ended(api)[-1] != "", 90)
-        return ended(api)[-1]
+    def die(number, *together):
+        for each in (vm, *together):
+            libvirtd.qemu(each).send_signal(signal.SIGKILL)
+            cloud.crash(each)
+        for each in (vm, *together):
+            wait("it is reported", lambda each=each: len(ended(api, each)) == number, 60)
+            wait("it has ended", lambda each=each: ended(api, each)[-1] != "", 90)
+        return ended(api, vm)[-1]
 
-    assert die(1).startswith("finished")
+    # all at once: each is recovered, and once
+    assert die(1, *others).startswith("finished")
     assert (cloud.server(vm).host, cloud.server(vm).vm_state) == ("compute1", "active")
+    runs = collections.Counter(run.server_id for run in cloud.ledger.runs)
+    assert runs == dict.fromkeys((vm, *others), 2)
     domain.create()
 
     assert die(2).startswith("finished")
@@ -112,14 +118,16 @@ def test_vm_is_restarted_then_relocated_then_left_in_error(libvirtd, cloud, gues
     assert cloud.server(vm).vm_state == "error"
     assert "Traceback" not in monitor.log.read_text()
     assert cloud.violations(proof=False) == []
+    assert len(api.notifications()) == 3 + len(others)
 
 
-def ended(api):
-    """["status message"] of each notification, oldest first; empty while it goes on."""
+def ended(api, vm):
+    """["status message"] of the VM's notifications, oldest first; empty while it goes on."""
     rows = sorted(api.notifications(), key=lambda row: row["id"])
     return [
         f"{row['status']} {row['message']}"
         if row["status"] in ("finished", "failed", "ignored")
         else ""
         for row in rows
+        if row["payload"]["instance_uuid"] == vm
     ]
