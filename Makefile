@@ -67,7 +67,8 @@ soak: $(VENV)/.tests
 	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto \
 		masakari/tests/scenarios/test_every_call.py masakari/tests/functional/outages \
 		masakari/tests/functional/engine/test_restarts.py \
-		masakari/tests/functional/deployments/test_wsgi_servers.py
+		masakari/tests/functional/deployments/test_wsgi_servers.py \
+		masakari/tests/functional/monitors/test_consul.py
 	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:
