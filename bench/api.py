@@ -346,13 +346,13 @@ import sys
 import masakari.cmd
 from oslo_config import cfg
 from oslo_service import opts
-from masakari.cmd import common, server
+from masakari.cmd import options, server
 def application(environ, start_response):
     start_response("200 OK", [("Content-Length", "5")])
     return [b"hello"]
 conf = cfg.ConfigOpts()
 opts.register_service_opts(conf)
-common.register_server(conf)
+options.register_api(conf)
 conf([])
 server.Server(conf, application, server.listen("127.0.0.1", int(sys.argv[1]))).serve_forever()
 """

@@ -18,7 +18,8 @@ from masakari.api.known_tokens import KnownTokens
 from masakari.api.middleware import Application, Environ, Middleware, StartResponse
 from masakari.api.request import Rules
 from masakari.clock import SystemClock
-from masakari.nova.auth import AUTHTOKEN, register_authtoken
+from masakari.conf.credentials import AUTHTOKEN
+from masakari.conf.middleware import register_authtoken
 from masakari.nova.client import explain
 from masakari.outage import Outage
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 from masakari import context
-from masakari.nova.auth import AUTHTOKEN
+from masakari.conf.credentials import AUTHTOKEN
 
 DEFAULT_DOMAIN = "default"
 

@@ -21,7 +21,7 @@ from masakari import db, exposition, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import checks, common, health, server, tls, workers
+from masakari.cmd import checks, common, health, options, server, tls, workers
 from masakari.cmd import database as database_
 from masakari.cmd.systemd import Systemd
 from masakari.events import SILENCE, Events
@@ -36,7 +36,7 @@ NOVA_RETRIES = 2
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run("masakari-api", serve, description=__doc__)
+    return common.run("masakari-api", serve, register=options.register_api, description=__doc__)
 
 
 def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:

@@ -41,9 +41,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(conf: cfg.ConfigOpts) -> int:
     """The exit status; the result is printed."""
     # slow to import, and no other command needs the libraries' options
-    from masakari.cmd import libraries  # noqa: PLC0415
+    from masakari.cmd import options  # noqa: PLC0415
 
-    libraries.register(conf)
+    options.register_api(conf)
     if not conf.debug:
         logs.silence(conf)
     findings = look(conf, SystemClock(), conf.command.monitors_config)

@@ -14,7 +14,7 @@ from oslo_log import log
 from oslo_service import opts as service_opts
 
 import masakari.conf
-from masakari.cmd import files, libraries, logs, secrets
+from masakari.cmd import files, logs, secrets
 from masakari.cmd.checks import check, problem
 from masakari.cmd.systemd import Systemd
 from masakari.conf import review
@@ -28,22 +28,18 @@ NOT_NOW = os.EX_TEMPFAIL
 """Exit status: what the configuration names cannot be used; another start may succeed."""
 
 
-def register_server(conf: cfg.ConfigOpts) -> None:
-    """Declare what API and engine use on *conf*, the libraries' options too; safe to repeat."""
-    masakari.conf.register(conf)
-    libraries.register(conf)
-
-
 def run(
     program: str,
     serve: Callable[[cfg.ConfigOpts, Systemd], None],
     argv: Sequence[str] | None = None,
     *,
+    register: Callable[[cfg.ConfigOpts], None],
     project: str = "masakari",
-    register: Callable[[cfg.ConfigOpts], None] = register_server,
     description: str | None = None,
 ) -> int:
     """The exit status of *serve*, called with the parsed options (default: of sys.argv).
+
+    *register* declares the options that the program uses.
 
     A configuration that cannot be used ends the program with one sentence on stderr, which systemd
     gets as well, and the status MISCONFIGURED or NOT_NOW.
@@ -76,8 +72,8 @@ def configure(
     program: str,
     argv: Sequence[str] | None = None,
     *,
+    register: Callable[[cfg.ConfigOpts], None],
     project: str = "masakari",
-    register: Callable[[cfg.ConfigOpts], None] = register_server,
     places: files.Places | None = None,
     description: str | None = None,
 ) -> cfg.ConfigOpts:

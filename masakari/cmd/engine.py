@@ -13,7 +13,7 @@ from oslo_log import log
 from masakari import contacts, db, locks, notifier, nova, rpc
 from masakari.clock import Clock, SystemClock
 from masakari.cloud import Cloud
-from masakari.cmd import common, health
+from masakari.cmd import common, health, options
 from masakari.cmd import database as database_
 from masakari.cmd.systemd import Systemd
 from masakari.engine import exclusions, flows
@@ -136,7 +136,9 @@ class BusListener:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
-    return common.run("masakari-engine", serve, description=__doc__)
+    return common.run(
+        "masakari-engine", serve, register=options.register_engine, description=__doc__
+    )
 
 
 def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:

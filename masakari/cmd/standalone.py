@@ -10,7 +10,7 @@ import masakari.conf
 from masakari import db, notifier, nova, rpc
 from masakari.api import paste
 from masakari.clock import SystemClock
-from masakari.cmd import api, common, engine, health, server, tls, workers
+from masakari.cmd import api, common, engine, health, options, server, tls, workers
 from masakari.cmd import database as database_
 from masakari.cmd.hostmonitor import memory_check
 from masakari.cmd.systemd import Systemd
@@ -35,7 +35,7 @@ def main() -> int:
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options of all three on *conf*."""
-    common.register_server(conf)
+    options.register_api(conf)
     masakari.conf.register_monitors(conf)
 
 

@@ -11,7 +11,7 @@ from oslo_log import log
 from oslo_upgradecheck import upgradecheck
 
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import common, logs
+from masakari.cmd import common, logs, options
 from masakari.cmd.readiness import access, settings, stores
 from masakari.cmd.readiness.findings import Check, guarded
 from masakari.errors import MasakariError
@@ -57,7 +57,7 @@ def main(
     commands = Commands(conf, clock or SystemClock())
 
     def register(conf: cfg.ConfigOpts) -> None:
-        common.register_server(conf)
+        options.register_api(conf)
         conf.set_default("use_stderr", True)  # stdout is for the results
         upgradecheck.register_cli_options(conf, commands)
 

@@ -5,8 +5,6 @@ Entry points call `register(cfg.CONF)` once and pass the object on; below them n
 """
 
 from oslo_config import cfg
-from oslo_middleware import cors
-from oslo_middleware.healthcheck import opts as healthcheck
 
 from masakari.conf import (
     alarms,
@@ -29,7 +27,7 @@ _SERVER = (paths, secrets, api, database, engine, nova, health, alarms)
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Declare the options of API, engine and management commands on *conf*; safe to repeat."""
-    set_defaults()
+    database.set_defaults()
     for module in _SERVER:
         module.register(conf)
     unused.register(conf, unused.SERVER_OPTS)
@@ -73,28 +71,9 @@ def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 
 def set_defaults() -> None:
-    """The libraries' options have our defaults; also called by oslo-config-generator."""
+    """The libraries' options have our defaults, for oslo-config-generator."""
+    # of the API alone
+    from masakari.conf import middleware  # noqa: PLC0415
+
     database.set_defaults()
-    cors.set_defaults(
-        allow_headers=[
-            "X-Auth-Token",
-            "X-Openstack-Request-Id",
-            "X-Identity-Status",
-            "X-Roles",
-            "X-Service-Catalog",
-            "X-User-Id",
-            "X-Tenant-Id",
-        ],
-        expose_headers=[
-            "X-Auth-Token",
-            "X-Openstack-Request-Id",
-            "X-Subject-Token",
-            "X-Service-Token",
-        ],
-        allow_methods=["GET", "PUT", "POST", "DELETE", "PATCH"],
-    )
-    cfg.set_defaults(healthcheck.HEALTHCHECK_OPTS, backends=["disable_by_file"])
-    cfg.set_defaults(
-        healthcheck.DISABLE_BY_FILE_OPTS,
-        disable_by_file_path="/etc/masakari/healthcheck_disable",
-    )
+    middleware.set_defaults()

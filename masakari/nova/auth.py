@@ -10,11 +10,11 @@ from keystoneauth1 import exceptions as ks_exceptions
 from keystoneauth1 import loading
 from keystoneauth1 import plugin as ks_plugin
 from keystoneauth1 import session as ks_session
-from keystonemiddleware import opts as keystonemiddleware_opts
 from oslo_config import cfg
 
 from masakari import errors
-from masakari.conf import types
+from masakari.conf import credentials, types
+from masakari.conf.credentials import AUTHTOKEN
 
 INTERFACES = ("public", "internal", "admin")
 DEFAULT_DOMAIN = "default"
@@ -23,14 +23,6 @@ MONITOR_CONNECT_TIMEOUT_S = 5.0
 PASSWORD_PLUGINS = ("password", "v3password")
 NOWHERE = "none:"
 """The URL of a Keystone that is not needed."""
-AUTHTOKEN = "keystone_authtoken"
-AUTHTOKEN_DEFAULTS = {
-    # the name that access rules of application credentials know us by
-    "service_type": "instance-ha",
-    # a Keystone that accepts connections and says nothing would hold every thread for ever
-    "http_connect_timeout": 10,
-}
-"""Where the library's own default is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +44,7 @@ class Access:
 
 def server_access(conf: cfg.ConfigOpts, threads: int) -> Access:
     """The access of API and engine.  Raises ConfigInvalid."""
-    register_authtoken(conf)
+    credentials.register(conf)
     service_type, interface = _catalogue_info(conf.nova_catalog_admin_info)
     options = conf[AUTHTOKEN]
     ca_option, ca_file = "nova_ca_certificates_file", conf.nova_ca_certificates_file
@@ -78,7 +70,7 @@ def authtoken_access(conf: cfg.ConfigOpts) -> Access:
 
     Raises ConfigInvalid.
     """
-    register_authtoken(conf)
+    credentials.register(conf)
     options = conf[AUTHTOKEN]
     session = _session(
         _plugin(conf, AUTHTOKEN),
@@ -122,16 +114,8 @@ def monitor_credentials_group(conf: cfg.ConfigOpts) -> str:
     api = conf.api
     if api.auth_type != "password" or api.auth_section or api.username or api.user_id:
         return "api"
-    register_authtoken(conf)
+    credentials.register(conf)
     return AUTHTOKEN if _has_credentials(conf) else "api"
-
-
-def register_authtoken(conf: cfg.ConfigOpts) -> None:
-    """Declare the options of [keystone_authtoken] on *conf*; safe to repeat."""
-    for name, opts in keystonemiddleware_opts.list_auth_token_opts():
-        conf.register_opts(opts, group=name)
-    for name, better in AUTHTOKEN_DEFAULTS.items():
-        conf.set_default(name, better, group=AUTHTOKEN)
 
 
 def _has_credentials(conf: cfg.ConfigOpts) -> bool:

@@ -17,7 +17,7 @@ from masakari import notifier
 from masakari.api import faults, paste
 from masakari.api.middleware import Application, Environ, StartResponse
 from masakari.clock import SystemClock
-from masakari.cmd import api, common, files
+from masakari.cmd import api, common, files, options
 from masakari.errors import ConfigInvalid
 
 LOG = log.getLogger(__name__)
@@ -62,7 +62,11 @@ def make() -> Application:
     """The API as the configuration file says."""
     directory = os.environ.get(CONFIG_DIR) or DEFAULT_CONFIG_DIR
     conf = common.configure(
-        cfg.CONF, "masakari-api", argv=[], places=files.places_in(directory, "masakari")
+        cfg.CONF,
+        "masakari-api",
+        argv=[],
+        register=options.register_api,
+        places=files.places_in(directory, "masakari"),
     )
     common.tell(conf)
     paste.warn(conf)

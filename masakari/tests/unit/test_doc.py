@@ -8,8 +8,8 @@ import pytest
 from oslo_config import cfg
 from oslo_service import opts as service_opts
 
-from masakari import conf as options
-from masakari.cmd import common
+from masakari import conf as masakari_conf
+from masakari.cmd import options
 
 ADMIN = pathlib.Path(__file__).parents[3] / "doc/source/admin"
 NAMED = re.compile(r"``\[(\w+)\]\s+(\w+)")
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(not ADMIN.exists(), reason="these tests read the
 def declared():
     """All options of our programs, with defaults."""
     conf = cfg.ConfigOpts()
-    common.register_server(conf)
-    options.register_monitors(conf)
+    options.register_api(conf)
+    masakari_conf.register_monitors(conf)
     service_opts.register_service_opts(conf)
     conf([], default_config_files=[], default_config_dirs=[])
     return conf

@@ -5,8 +5,8 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from masakari.api import service_project
+from masakari.conf.middleware import register_authtoken
 from masakari.context import RequestContext
-from masakari.nova.auth import register_authtoken
 
 OURS = {
     "project_id": "0123",

@@ -10,7 +10,7 @@ import pytest
 from oslo_config import cfg
 
 import masakari.conf
-from masakari.cmd import common
+from masakari.cmd import common, options
 
 LOG = logging.getLogger("masakari.tests.logs")
 
@@ -19,7 +19,9 @@ def logged(tmp_path: pathlib.Path, text: str = "") -> str:
     """What is in the log after a warning and a traceback, both while an exception is handled."""
     path, file = tmp_path / "masakari.conf", tmp_path / "log"
     path.write_text(f"[DEFAULT]\nlog_file = {file}\n{text}")
-    common.configure(cfg.ConfigOpts(), "prog", ["--config-file", str(path)])
+    common.configure(
+        cfg.ConfigOpts(), "prog", ["--config-file", str(path)], register=options.register_engine
+    )
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # where no request was ever served
         pool.submit(warn).result()
     return file.read_text()
@@ -70,7 +72,12 @@ def test_log_in_a_directory_is_named_after_the_program(tmp_path: pathlib.Path) -
     path = tmp_path / "masakari.conf"
     path.write_text(f"[DEFAULT]\nlog_dir = {tmp_path}\n")
 
-    common.configure(cfg.ConfigOpts(), "masakari-api", ["--config-file", str(path)])
+    common.configure(
+        cfg.ConfigOpts(),
+        "masakari-api",
+        ["--config-file", str(path)],
+        register=options.register_engine,
+    )
     LOG.warning("here")
 
     assert (tmp_path / "masakari-api.log").read_text().endswith("here\n")
@@ -84,7 +91,9 @@ def test_journal_that_cannot_be_reached_is_said(
     path = tmp_path / "masakari.conf"
     path.write_text("[DEFAULT]\nuse_journal = true\n")
 
-    common.configure(cfg.ConfigOpts(), "prog", ["--config-file", str(path)])
+    common.configure(
+        cfg.ConfigOpts(), "prog", ["--config-file", str(path)], register=options.register_engine
+    )
 
     assert "[DEFAULT] use_journal has no effect" in capsys.readouterr().out
 

@@ -3,7 +3,7 @@
 import pytest
 from oslo_config import cfg
 
-from masakari.cmd import common, secrets
+from masakari.cmd import options, secrets
 from masakari.errors import ConfigInvalid
 
 PASSWORD = """
@@ -25,7 +25,7 @@ def configured(tmp_path):
         file.write_text(text)
         file.chmod(mode)
         conf = cfg.ConfigOpts()
-        common.register_server(conf)
+        options.register_api(conf)
         conf([], default_config_files=[str(plain), str(file)], default_config_dirs=[])
         return conf, file
 
