@@ -295,7 +295,7 @@ def watching(agents, guests):
     inbox = Inbox(lambda: None)
     limits = Limits(interval_s=10, threshold=3, io_silence_s=0)
     found = Guests(agents, inbox, CLOCK, limits=limits, parallel=10, pulse=Pulse(CLOCK))
-    found.watch({str(n): Kind.HEARTBEAT_IO for n in range(guests)})
+    found.watch({str(n): (Kind.HEARTBEAT_IO, 1) for n in range(guests)})
     return found, inbox
 
 
@@ -303,15 +303,17 @@ def memory(guests, hung, rounds):
     """Ask as fast as possible, and print how much memory that takes."""
     asking, inbox = watching(Agents(hung, 0), guests)
     sizes = []
+    used_s = time.process_time()
     for n in range(rounds):
         for future in asking.ask_all():
             future.result()
         inbox.take()
-        if n in (rounds // 10, rounds - 1):
-            sizes.append(resident_mib())
+        if n in (rounds // 100, rounds // 2, rounds - 1):
+            sizes.append(f"{resident_mib():.1f} MiB after {n + 1} rounds")
+    used_s = time.process_time() - used_s
     print(
-        f"memory: {sizes[0]:.1f} MiB after {rounds // 10} rounds, {sizes[1]:.1f} MiB after "
-        f"{rounds} ({guests} guests, {hung} silent)"
+        f"memory, {guests} guests, {hung} of which hang: {', '.join(sizes)}; "
+        f"{1000 * used_s / rounds:.0f} ms of a core for a round"
     )
 
 

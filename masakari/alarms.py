@@ -33,7 +33,7 @@ class Cause(enum.StrEnum):
     PROCESS = "process"
     """One process meets it: its host is a part of the subject."""
     MONITOR = "monitor"
-    """A host monitor meets it; it tells its log and its own metrics, as it has no bus."""
+    """A monitor meets it; it tells its log and its own metrics, as it has no bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,30 @@ SILENT = Alarm(
     "So many hosts look dead at once that the observer is suspected: none of them is reported.",
     "Enough hosts look alive.",
 )
+LIBVIRT = Alarm(
+    "MSK-411",
+    "libvirt-silent",
+    Severity.CRITICAL,
+    Cause.MONITOR,
+    "libvirt has not answered the instance monitor for long: VMs that die are not noticed.",
+    "libvirt has listed its domains.",
+)
+SYSTEMD = Alarm(
+    "MSK-412",
+    "systemd-silent",
+    Severity.WARNING,
+    Cause.MONITOR,
+    "systemd has not answered the process monitor for long: units that fail are not noticed.",
+    "systemd has told the states of the units.",
+)
+GUESTS = Alarm(
+    "MSK-413",
+    "guests-silent",
+    Severity.CRITICAL,
+    Cause.MONITOR,
+    "So many guests are silent at once that their host is suspected: none of them is reported.",
+    "Enough guests answer.",
+)
 
 ALARMS = (
     WAITING,
@@ -142,6 +166,9 @@ ALARMS = (
     BLIND,
     REJECTED,
     SILENT,
+    LIBVIRT,
+    SYSTEMD,
+    GUESTS,
 )
 
 PAYLOAD = Kind(

@@ -120,9 +120,9 @@ NOVA_ERRORS = _counter(
 ALARM = _gauge(
     "masakari_alarm",
     "Alarms of that code that are raised; the runbook says what to do. An engine's are those of "
-    "all engines, MSK-401 is the host monitor's own.",
+    "all engines, those from MSK-401 on are a monitor's own.",
     "code",
-    of=(*ENGINE, *MONITOR),
+    of=(*ENGINE, *MONITORS),
 )
 
 # ---- API

@@ -42,7 +42,8 @@ MONITOR_OPTS: list[cfg.Opt] = [
         "silent_age",
         default=600,
         min=1,
-        help="Seconds without a round that judged the hosts after which MSK-401 is raised.",
+        help="Seconds without a round that judged the hosts after which MSK-401 is raised; also "
+        "those without an answer of libvirt (MSK-411) or systemd (MSK-412).",
     ),
 ]
 

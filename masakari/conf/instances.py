@@ -122,8 +122,23 @@ INTROSPECTIVE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "metadata_key",
         default="masakari:guest_heartbeat",
-        help="Name of the extra spec of the flavor, or of the property of the image, that says "
-        "it: off, heartbeat or heartbeat-io.",
+        help="Name of the extra spec of the flavor that says it: off, heartbeat or heartbeat-io. "
+        "Nova writes extra specs into the metadata of domains since its release 32 (2025.2).",
+    ),
+    cfg.DictOpt(
+        "flavor_kinds",
+        default={},
+        help="The same by the names of flavors, for older releases of Nova: "
+        "tiny:off,big:heartbeat. An extra spec goes before it.",
+    ),
+    cfg.FloatOpt(
+        "most_silent",
+        default=0.5,
+        min=0,
+        max=1,
+        help="If more than this share of the guests that have answered, and more than four, are "
+        "silent at the same time, their host or its storage is suspected: none is reported, and "
+        "MSK-413 is raised. 1: never.",
     ),
     cfg.IntOpt(
         "parallel",

@@ -125,9 +125,23 @@ def _settings(conf: cfg.ConfigOpts, name: str) -> Settings:
         nova_only=conf.instance.nova_only,
         tells_events=name == INSTANCES,
         default_kind=Kind(guests.default_kind),
+        flavor_kinds=_flavor_kinds(conf),
         metadata_key=guests.metadata_key,
         agent_path=agent_path,
+        silent_s=conf.alarms.silent_age,
     )
+
+
+def _flavor_kinds(conf: cfg.ConfigOpts) -> dict[str, Kind]:
+    try:
+        kinds = conf.introspectiveinstancemonitor.flavor_kinds
+        return {flavor: Kind(kind.lower()) for flavor, kind in kinds.items()}
+    except ValueError as e:
+        raise errors.ConfigInvalid(
+            group="introspectiveinstancemonitor",
+            option="flavor_kinds",
+            problem=f"{e}: off, heartbeat or heartbeat-io",
+        ) from None
 
 
 def _limits(conf: cfg.ConfigOpts) -> heartbeat.Limits:
@@ -136,6 +150,7 @@ def _limits(conf: cfg.ConfigOpts) -> heartbeat.Limits:
         interval_s=guests.guest_monitoring_interval,
         threshold=guests.guest_monitoring_failure_threshold,
         io_silence_s=guests.io_silence,
+        most_silent=guests.most_silent,
     )
 
 

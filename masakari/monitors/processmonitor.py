@@ -5,12 +5,12 @@ import shlex
 
 from oslo_config import cfg
 
+from masakari import alarms, errors
 from masakari import clock as clock_
 from masakari import contacts as contacts_
-from masakari import errors
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
-from masakari.monitors import memory, report, teller
+from masakari.monitors import memory, report, silence, teller
 from masakari.monitors.loops import Loops, outbox
 from masakari.monitors.processes import commands, judge, process_list, units
 from masakari.monitors.processes.monitor import ProcessMonitor
@@ -41,7 +41,8 @@ def build(
         meter=meter,
     )
     wake = clock.event()
-    watched = units.Units(clock, wake.set)
+    silent = silence.Silence(alarms.SYSTEMD, clock, after_s=conf.alarms.silent_age, meter=meter)
+    watched = units.Units(clock, wake.set, silent)
     voice = teller.Teller(box, clock, pulse)
     monitor = ProcessMonitor(
         listed,

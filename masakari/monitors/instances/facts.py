@@ -27,11 +27,13 @@ class Facts:
     has_agent: bool
     """it has a channel for a guest agent"""
     kind: str | None
-    """what its metadata say of its watching; None: nothing"""
+    """what an extra spec of its flavor says of its watching; None: nothing"""
+    flavor: str | None = None
+    """its name"""
 
 
 def parse(text: str, key: str, agent_path: re.Pattern[str]) -> Facts:
-    """The facts in a domain's XML; *key* names the extra spec or image property of the kind.
+    """The facts in a domain's XML; *key* names the extra spec of the kind.
 
     A channel whose socket's path matches *agent_path* is an agent's, too.  Raises ValueError.
     """
@@ -41,10 +43,12 @@ def parse(text: str, key: str, agent_path: re.Pattern[str]) -> Facts:
         raise ValueError(f"its XML cannot be read: {e}") from None
     metadata = root.find("metadata")
     nova = None if metadata is None else next(_nova(metadata, "instance"), None)
+    flavor = None if nova is None else next(_nova(nova, "flavor"), None)
     return Facts(
         nova is not None,
         any(_is_agent(channel, agent_path) for channel in root.iterfind("devices/channel")),
-        None if nova is None else _kind(nova, key),
+        None if flavor is None else _kind(flavor, key),
+        None if flavor is None else flavor.get("name"),
     )
 
 
@@ -64,10 +68,12 @@ def _is_agent(channel: ET.Element, agent_path: re.Pattern[str]) -> bool:
     return path is not None and agent_path.match(path) is not None
 
 
-def _kind(nova: ET.Element, key: str) -> str | None:
-    """The flavor's extra spec goes before the image's property."""
-    for name in ("extraSpec", "property"):
-        for element in _nova(nova, name):
-            if element.get("name") == key:
-                return (element.get("value") or element.text or "").strip().lower()
+def _kind(flavor: ET.Element, key: str) -> str | None:
+    """What Nova writes since its release 32.
+
+    Of the image it writes the properties that it knows, and of the VM's own metadata nothing.
+    """
+    for spec in _nova(flavor, "extraSpec"):
+        if spec.get("name") == key:
+            return (spec.text or "").strip().lower()
     return None

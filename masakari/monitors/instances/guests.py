@@ -1,12 +1,14 @@
 """Guest heartbeats: each agent is asked at its time, none waits for another that hangs."""
 
+import collections
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from masakari import alarms, metrics
 from masakari import clock as clock_
-from masakari import metrics
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors.instances.agents import Agents
@@ -48,19 +50,45 @@ class Guests:
         self._meter = meter
         self._lock = threading.Lock()
         self._tracks: dict[str, Track] = {}
+        self._recalled: dict[str, tuple[int, State]] = {}
+        """of an earlier process, until they are watched"""
+        self._is_storm = False
         self._busy: set[str] = set()
         """guests that are being asked"""
         self._well = concurrent.futures.ThreadPoolExecutor(parallel, "agent")
         self._ill = concurrent.futures.ThreadPoolExecutor(ILL, "silent agent")
 
-    def watch(self, kinds: Mapping[str, Kind]) -> None:
-        """These guests, {uuid: kind}, are asked from now on, and no others."""
+    def watch(self, guests: Mapping[str, tuple[Kind, int]]) -> None:
+        """These guests, {uuid: (kind, libvirt's number of the run)}, are asked from now on."""
         with self._lock:
-            for uuid, kind in kinds.items():
-                track = self._tracks.setdefault(uuid, Track(self._limits, kind))
+            for uuid, (kind, run) in guests.items():
+                track = self._tracks.get(uuid)
+                if track is None or track.run != run:
+                    track = self._tracks[uuid] = Track(self._limits, kind, run)
+                    was_run, state = self._recalled.pop(uuid, (None, State.DISCOVERY))
+                    if was_run == run:
+                        track.state = state
                 track.kind = kind
-            for uuid in self._tracks.keys() - kinds.keys():
+            for uuid in self._tracks.keys() - guests.keys():
                 del self._tracks[uuid]
+
+    def remember(self) -> Mapping[str, Sequence[int | str]]:
+        """{uuid: (run, state)} of those that have answered, as JSON can hold it."""
+        with self._lock:
+            return {
+                uuid: (t.run, State.REPORTED if t.state is State.REPORTED else State.HEALTHY)
+                for uuid, t in self._tracks.items()
+                if t.state is not State.DISCOVERY
+            } | self._recalled
+
+    def recall(self, known: Mapping[str, Sequence[Any]]) -> None:
+        """What was remembered holds of the guests that still run when they are watched.
+
+        Raises TypeError, ValueError, AttributeError: it is nothing that was remembered.
+        """
+        found = {str(uuid): (int(run), State(state)) for uuid, (run, state) in known.items()}
+        with self._lock:
+            self._recalled = found
 
     def begin(self, uuid: str) -> None:
         """The guest was started or reset: what is known of it does not hold any more."""
@@ -87,13 +115,28 @@ class Guests:
         with self._lock:
             idle = {uuid: t.is_silent for uuid, t in self._tracks.items() if uuid not in self._busy}
             self._busy.update(idle)
-            counts = [t.state for t in self._tracks.values()]
+            numbers = collections.Counter(t.state for t in self._tracks.values())
         for state in State:
-            self._meter.set(metrics.GUESTS, counts.count(state), state)
+            self._meter.set(metrics.GUESTS, numbers[state], state)
+        self._alarm(numbers)
         return [
             (self._ill if is_ill else self._well).submit(self._ask, uuid, is_ill)
             for uuid, is_ill in idle.items()
         ]
+
+    def _alarm(self, numbers: Mapping[State, int]) -> None:
+        """MSK-413 is raised while so many are silent that nobody is reported."""
+        was_storm, self._is_storm = self._is_storm, self._limits.is_storm(numbers)
+        self._meter.set(metrics.ALARM, self._is_storm, alarms.GUESTS.code)
+        if self._is_storm and not was_storm:
+            silent = numbers[State.ERROR] + numbers[State.REPORTED]
+            LOG.error(
+                "%s %d guests are silent, %d answer: not they are suspected but their host, or "
+                "its storage; none of them is reported",
+                *(alarms.GUESTS.code, silent, numbers[State.HEALTHY]),
+            )
+        elif was_storm and not self._is_storm:
+            LOG.info("%s is over", alarms.GUESTS.code)
 
     def _ask(self, uuid: str, is_ill: bool) -> None:
         try:
@@ -115,7 +158,9 @@ class Guests:
             if track is None:
                 return
             before = track.state
-            is_failed = track.see(answer, self._clock.monotonic(), activity)
+            is_failed = track.see(
+                answer, self._clock.monotonic(), activity, is_storm=self._is_storm
+            )
             after = track.state
         if after is State.ERROR and before is not State.ERROR:
             LOG.warning("%s: the agent in the guest does not answer", uuid)

@@ -13,12 +13,18 @@ A guest is reported when it has missed more than *threshold* + 1 answers in a ro
 often enough, or the time of so many questions has passed and the newest one failed, too), and, if
 its kind asks for that, has shown no I/O for *io_silence_s*.  An agent that has left its channel was
 stopped by a kernel that works: that is no miss.  A start or a reset of the guest begins anew.
+
+Where most guests are silent at once not they are the cause: nobody is reported while that is so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from masakari.monitors.instances.facts import Kind
+
+FEW = 4
+"""So many may be silent at once, whatever their share."""
 
 
 class State(StrEnum):
@@ -51,6 +57,14 @@ class Limits:
     interval_s: float
     threshold: int
     io_silence_s: float
+    most_silent: float = 1.0
+    """the share of the guests that may be silent at once"""
+
+    def is_storm(self, numbers: Mapping[State, int]) -> bool:
+        """Whether too many are silent: *numbers* of guests by their state."""
+        silent = numbers.get(State.ERROR, 0) + numbers.get(State.REPORTED, 0)
+        known = silent + numbers.get(State.HEALTHY, 0)
+        return silent > FEW and silent > self.most_silent * known
 
 
 @dataclass(slots=True)
@@ -59,6 +73,8 @@ class Track:
 
     limits: Limits
     kind: Kind
+    run: int = -1
+    """libvirt's number of the domain's run"""
     state: State = State.DISCOVERY
     misses: int = 0
     missed_at: float = 0.0
@@ -70,8 +86,10 @@ class Track:
     is_silent: bool = False
     """its last answer was missing: another question may take long"""
 
-    def see(self, answer: Answer, now: float, activity: int | None = None) -> bool:
-        """Whether the guest is to be reported.
+    def see(
+        self, answer: Answer, now: float, activity: int | None = None, *, is_storm: bool = False
+    ) -> bool:
+        """Whether the guest is to be reported; nobody is in a storm.
 
         *activity*: bytes that its disks have moved and its networks sent; None: it cannot be told,
         because QEMU itself does not answer.
@@ -83,7 +101,10 @@ class Track:
             case Answer.ABSENT | Answer.PAUSED:
                 self.begin()
             case Answer.MISSING if self.state in (State.HEALTHY, State.ERROR):
-                return self._missed(now, activity)
+                self._missed(now, activity)
+                if self._is_over(now) and not is_storm:
+                    self.state = State.REPORTED
+                    return True
         return False
 
     def begin(self) -> None:
@@ -96,7 +117,7 @@ class Track:
         if not was_reported:
             self.state = State.HEALTHY
 
-    def _missed(self, now: float, activity: int | None) -> bool:
+    def _missed(self, now: float, activity: int | None) -> None:
         if self.state is State.HEALTHY:
             self.state, self.misses, self.missed_at = State.ERROR, 0, now
             self.active_at = now
@@ -105,10 +126,6 @@ class Track:
         if activity is not None:
             self.activity = activity
         self.misses += 1
-        if not self._is_over(now):
-            return False
-        self.state = State.REPORTED
-        return True
 
     def _is_over(self, now: float) -> bool:
         wanted = self.limits.threshold + 2

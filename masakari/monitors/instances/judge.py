@@ -175,7 +175,8 @@ class Judge:
         elif event.words in ENDS:
             return self._end(track, failure)
         elif event.words in HARMS:
-            track.told.add(event.words)
+            if event.words != AGENT_ERROR:  # told when it has answered in between
+                track.told.add(event.words)
             return [failure]
         return ()
 

@@ -1,17 +1,19 @@
 """The loop of the instance monitor: hear, compare, tell."""
 
+import contextlib
 import dataclasses
 import logging
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from masakari import alarms, metrics
 from masakari import clock as clock_
 from masakari import contacts as contacts_
-from masakari import metrics
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import memory as memory_
+from masakari.monitors import silence
 from masakari.monitors.instances import facts as facts_
 from masakari.monitors.instances.facts import Facts, Kind
 from masakari.monitors.instances.guests import Guests
@@ -45,8 +47,12 @@ class Settings:
     tells_events: bool
     """False: only what guests' agents say"""
     default_kind: Kind
+    flavor_kinds: Mapping[str, Kind]
+    """{name of a flavor: kind}"""
     metadata_key: str
     agent_path: re.Pattern[str]
+    silent_s: float
+    """after so long a silence of libvirt MSK-411 is raised"""
 
 
 class InstanceMonitor:
@@ -81,6 +87,9 @@ class InstanceMonitor:
         self._pulse = pulse
         self._contacts = contacts
         self._meter = meter
+        self._silence = silence.Silence(
+            alarms.LIBVIRT, clock, after_s=settings.silent_s, meter=meter
+        )
         self._facts: dict[str, Facts] = {}
         self._persistent: dict[str, bool] = {}
         self._next_try = clock.monotonic()
@@ -115,6 +124,8 @@ class InstanceMonitor:
     def cycle(self) -> None:
         """Be connected, take what was heard, compare if it is time, tell."""
         self._connect()
+        # before what they have told is taken: who is known as reported has been told of
+        guests = {} if self._guests is None else self._guests.remember()
         events, lost = self._inbox.take()
         if lost:
             LOG.warning("%d events of libvirt had no room; all domains are compared", lost)
@@ -123,7 +134,9 @@ class InstanceMonitor:
         if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
             self._compare()
         self._tell(self._judge.due(self._clock.monotonic()))
-        self._memory.keep({"boot": self._boot, "domains": self._judge.remember()})
+        domains = self._judge.remember()
+        self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
+        self._silence.look()
 
     # ---- the connection
 
@@ -155,6 +168,7 @@ class InstanceMonitor:
 
     def _lost(self, why: str) -> None:
         self._contacts.failed(contacts_.LIBVIRT, why)
+        self._silence.missed(why)
         if not self._is_told_away:
             LOG.warning("libvirt is away (%s); it is tried again until it is back", why)
         elif self._trouble != why:
@@ -188,6 +202,7 @@ class InstanceMonitor:
             self._contacts.answered(contacts_.LIBVIRT)
         except Away as e:  # what the listing shows holds all the same
             self._give_up(e)
+        self._silence.answered()
         domains = [
             dataclasses.replace(domain, is_persistent=self._persistent.get(domain.uuid, True))
             for domain in listing.domains
@@ -229,29 +244,31 @@ class InstanceMonitor:
             LOG.warning("%s (%s): %s; it is taken for one of Nova's", uuid, name, e)
             found = Facts(is_nova=True, has_agent=False, kind=None)
         self._facts[uuid] = found
+        if found.kind and found.kind not in set(Kind):
+            LOG.warning("%s (%s): %s is no kind of heartbeat", uuid, name, found.kind)
         if self._settings.nova_only and not found.is_nova:
             LOG.info("%s (%s): Nova has not made it; it is left alone", uuid, name)
 
     def _watch(self, listing: Listing) -> None:
         assert self._guests is not None  # noqa: S101  the caller has looked
-        kinds = {}
+        guests = {}
         for domain in listing.domains:
             found = self._facts.get(domain.uuid)
             if found is None or not found.has_agent or not domain.is_active:
                 continue
             if self._settings.nova_only and not found.is_nova:
                 continue
-            kind = self._kind(domain.uuid, found)
+            kind = self._kind(found)
             if kind is not Kind.OFF:
-                kinds[domain.uuid] = kind
-        self._guests.watch(kinds)
+                guests[domain.uuid] = (kind, domain.run)
+        self._guests.watch(guests)
 
-    def _kind(self, uuid: str, found: Facts) -> Kind:
-        try:
-            return Kind(found.kind) if found.kind else self._settings.default_kind
-        except ValueError:
-            LOG.debug("%s: %s is no kind of heartbeat", uuid, found.kind)
-            return self._settings.default_kind
+    def _kind(self, found: Facts) -> Kind:
+        with contextlib.suppress(ValueError):
+            if found.kind:
+                return Kind(found.kind)
+        by_flavor = self._settings.flavor_kinds.get(found.flavor or "")
+        return by_flavor or self._settings.default_kind
 
     # ---- what is told
 
@@ -306,7 +323,10 @@ class InstanceMonitor:
         known = self._memory.recall()
         try:
             domains = known.get("domains", {})
-            self._judge.recall(domains, same_boot=known.get("boot") == self._boot)
+            same_boot = known.get("boot") == self._boot
+            self._judge.recall(domains, same_boot=same_boot)
+            if self._guests is not None and same_boot:
+                self._guests.recall(known.get("guests", {}))
         except (TypeError, ValueError, KeyError, AttributeError) as e:
             LOG.error("what was known of domains cannot be used: %r", e)
 

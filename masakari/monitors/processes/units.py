@@ -24,6 +24,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import DBusErrorResponse, unwrap_msg
 
 from masakari import clock as clock_
+from masakari.monitors import silence as silence_
 from masakari.monitors.processes.judge import Look
 
 LOG = logging.getLogger(__name__)
@@ -64,10 +65,13 @@ class Seen:
 class Units:
     """The units in a table that a thread keeps; for many threads.  Owns it, under one lock."""
 
-    def __init__(self, clock: clock_.Clock, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: clock_.Clock, changed: Callable[[], None], silence: silence_.Silence
+    ) -> None:
         """Call *changed*, in the thread, when something has."""
         self._clock = clock
         self._changed = changed
+        self._silence = silence
         self._lock = threading.Lock()
         self._wanted: frozenset[str] = frozenset()
         self._states: dict[str, str] = {}
@@ -104,6 +108,7 @@ class Units:
                 why = f"D-Bus is away ({' '.join(str(e).split()) or type(e).__name__})"
                 pause_s = FIRST_PAUSE_S if self._trouble is None else pause_s
                 self._lost(why)
+                self._silence.look()
                 stop.wait(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -111,6 +116,9 @@ class Units:
         with self._lock:
             told, self._trouble = self._trouble, why
             self._states.clear()
+            is_missed = bool(self._wanted)
+        if is_missed:
+            self._silence.missed(why)
         if why != told:
             LOG.warning("the states of units are not known: %s; it is tried again", why)
         self._changed()
@@ -150,6 +158,8 @@ class Units:
         with self._lock:
             was, self._trouble = self._trouble, None
             self._states = {name: self._states[name] for name in wanted}
+        self._silence.answered()
+        self._silence.look()
         if was is not None:
             LOG.info("systemd tells the states of %d units", len(wanted))
         self._changed()

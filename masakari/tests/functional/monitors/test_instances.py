@@ -240,7 +240,10 @@ def test_libvirtd_that_hangs_wedges_nobody(libvirtd, start, guest, caplog):
     caplog.set_level("INFO")
     masakari = Masakari()
     domain = guest()
-    monitor = start(masakari, **{"libvirt.timeout": 0.5, "libvirt.reconcile_interval": 1})
+    monitor = start(
+        masakari,
+        **{"libvirt.timeout": 0.5, "libvirt.reconcile_interval": 1, "alarms.silent_age": 1},
+    )
     wait_for_log(caplog, "all domains are compared with what was known")
     qemu = libvirtd.qemu(domain.UUIDString())
 
@@ -248,12 +251,14 @@ def test_libvirtd_that_hangs_wedges_nobody(libvirtd, start, guest, caplog):
     try:
         wait_for_log(caplog, "no answer within 0.5 s")
         wait_for_log(caplog, "libvirt is still away (connecting to")
+        wait_for_log(caplog, "MSK-411 libvirt has not answered")
         qemu.kill()
     finally:
         libvirtd.signal_daemon(signal.SIGCONT)
 
     wait("the death is told", lambda: masakari.told(domain.UUIDString()))
     assert masakari.told(domain.UUIDString()) == ["LIFECYCLE/STOPPED_FAILED"]
+    wait_for_log(caplog, "MSK-411 is over")
     assert monitor.pulse.stalled() == []
 
 

@@ -1,5 +1,6 @@
 """Who is asked when, and by whom; threads are real, time is simulated."""
 
+import json
 import threading
 
 import pytest
@@ -50,9 +51,27 @@ def inbox():
 
 
 @pytest.fixture
-def guests(agents, inbox, clock):
-    limits = Limits(interval_s=10, threshold=0, io_silence_s=0)
-    return Guests(agents, inbox, clock, limits=limits, parallel=4, pulse=Pulse(clock))
+def another(agents, inbox, clock):
+    """Makes who asks, as each process has one."""
+
+    def another():
+        limits = Limits(interval_s=10, threshold=0, io_silence_s=0, most_silent=0.5)
+        return Guests(agents, inbox, clock, limits=limits, parallel=4, pulse=Pulse(clock))
+
+    return another
+
+
+@pytest.fixture
+def guests(another):
+    return another()
+
+
+def watch(guests, *uuids, run=1):
+    guests.watch({uuid: (Kind.HEARTBEAT, run) for uuid in uuids})
+
+
+def reported(inbox):
+    return sorted(event.uuid for event in inbox.take()[0])
 
 
 def ask(guests):
@@ -62,7 +81,7 @@ def ask(guests):
 
 def test_guest_that_ceases_to_answer_is_reported_once(guests, agents, inbox, clock):
     agents.released.set()
-    guests.watch({"vm1": Kind.HEARTBEAT, "vm2": Kind.HEARTBEAT})
+    watch(guests, "vm1", "vm2")
     ask(guests)
     agents.hung.add("vm1")
 
@@ -75,7 +94,7 @@ def test_guest_that_ceases_to_answer_is_reported_once(guests, agents, inbox, clo
 
 
 def test_guest_that_hangs_delays_no_other_and_is_not_asked_twice_at_a_time(guests, agents):
-    guests.watch({f"vm{n}": Kind.HEARTBEAT for n in range(20)})
+    watch(guests, *(f"vm{n}" for n in range(20)))
     agents.hung = {f"vm{n}" for n in range(10)}
     ask(guests)
 
@@ -91,9 +110,93 @@ def test_guest_that_hangs_delays_no_other_and_is_not_asked_twice_at_a_time(guest
 
 
 def test_guest_that_is_not_watched_any_more_is_not_asked(guests, agents):
-    guests.watch({"vm1": Kind.HEARTBEAT})
+    watch(guests, "vm1")
     ask(guests)
-    guests.watch({})
+    watch(guests)
     ask(guests)
 
     assert len(agents.lanes["vm1"]) == 1
+
+
+def restart(guests, another):
+    """Who asks in the next process; what is known has been through a file."""
+    found = another()
+    found.recall(json.loads(json.dumps(guests.remember())))
+    return found
+
+
+def test_guest_that_fell_silent_while_nobody_asked_is_reported(
+    guests, another, agents, inbox, clock
+):
+    agents.released.set()
+    watch(guests, "vm1")
+    ask(guests)
+    agents.hung.add("vm1")
+
+    again = restart(guests, another)
+    again = restart(again, another)  # who is not watched yet is not forgotten
+    watch(again, "vm1")
+    for _ in range(3):
+        clock.advance(10)
+        ask(again)
+
+    assert reported(inbox) == ["vm1"]
+
+
+def test_guest_that_was_started_while_nobody_asked_has_not_answered(
+    guests, another, agents, inbox, clock
+):
+    agents.released.set()
+    watch(guests, "vm1", run=1)
+    ask(guests)
+    agents.hung.add("vm1")
+
+    again = restart(guests, another)
+    watch(again, "vm1", run=2)
+    for _ in range(5):
+        clock.advance(10)
+        ask(again)
+
+    assert reported(inbox) == []
+
+
+def test_guest_that_was_reported_is_not_reported_by_the_next_process(
+    guests, another, agents, inbox, clock
+):
+    agents.released.set()
+    watch(guests, "vm1")
+    ask(guests)
+    agents.hung.add("vm1")
+    for _ in range(3):
+        clock.advance(10)
+        ask(guests)
+    assert reported(inbox) == ["vm1"]
+
+    again = restart(guests, another)
+    watch(again, "vm1")
+    for _ in range(5):
+        clock.advance(10)
+        ask(again)
+
+    assert reported(inbox) == []
+
+
+def test_most_guests_silent_at_once_are_the_hosts_fault(guests, agents, inbox, clock, caplog):
+    agents.released.set()
+    everybody = [f"vm{n}" for n in range(9)]
+    watch(guests, *everybody)
+    ask(guests)
+    agents.hung.update(everybody[:5])
+    for _ in range(5):
+        clock.advance(10)
+        ask(guests)
+    assert reported(inbox) == []
+    assert caplog.text.count("MSK-413 5 guests are silent, 4 answer") == 1
+
+    agents.hung.remove("vm0")
+    for _ in range(3):
+        clock.advance(10)
+        ask(guests)
+
+    assert reported(inbox) == ["vm1", "vm2", "vm3", "vm4"]
+    assert caplog.text.count("MSK-413") == 1
