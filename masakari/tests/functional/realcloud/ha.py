@@ -33,6 +33,15 @@ class Ha:
         self._bed.disable(host, "spare")
         self._add_host(host, reserved=True)
 
+    def observe(self, is_on):
+        """What happens to the segment is only observed, or not."""
+        answer = self._api.put(
+            f"/segments/{self._segment()}",
+            json={"segment": {"observe_only": is_on}},
+            microversion="1.4",
+        )
+        assert answer.status_code == 200, answer.text
+
     def hosts(self):
         """{name: host}"""
         return {host.name: host for host in self._api.hosts(self._segment())}
