@@ -213,6 +213,12 @@ ROUNDS = _counter(
     "outcome",
     of=MONITORS,
 )
+PUSHES = _counter(
+    "masakari_monitor_pushes_total",
+    "What was pushed to the host monitor and had it look sooner, by source, as in [host] push.",
+    "source",
+    of=MONITOR,
+)
 LOOKED_AT = _gauge(
     "masakari_monitor_last_success_timestamp_seconds",
     "When all hosts were last looked at and judged, in seconds since 1970; 0: never.",

@@ -49,7 +49,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     thread.start()
     systemd.watch(vitals.pulse.stalled)
     common.wait_for_signal(conf, systemd, "watching the hosts")
-    stop.set()
+    monitor.end(stop)
     clock.interrupt()
     thread.join()
     watched.close()

@@ -120,7 +120,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     systemd.watch(vitals.pulse.stalled)
     common.wait_for_signal(conf, systemd, serving, world.exclusions.reload)
     vitals.pulse.rest(API)
-    stop_monitor.set()
+    monitor.end(stop_monitor)
     recovery.let_go()
     pauses.interrupt()
     web.stop()

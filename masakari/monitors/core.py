@@ -13,6 +13,7 @@ from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import judge as judge_
 from masakari.monitors import memory as memory_
 from masakari.monitors import outbox as outbox_
+from masakari.monitors import pushes as pushes_
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Probe(Protocol):
 
 
 class Monitor:
-    """Looks each *interval_s* seconds, and tells Masakari what it has to hear."""
+    """Looks each *interval_s* seconds, sooner when woken, and tells Masakari what it must hear."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Monitor:
         self._clock = clock
         self._pulse = pulse
         self._meter = meter
+        self._pushes = pushes_.Pushes(clock, meter)
         self._silent_s = silent_s
         self._seen_at = clock.monotonic()
         """When hosts were last judged."""
@@ -83,14 +85,17 @@ class Monitor:
             self._recall(memory)
 
     def run(self, stop: clock_.Event) -> None:
-        """Go on until *stop* is set; reports that were not answered are sent between two looks."""
+        """Go on until `end` sets *stop*; unanswered reports are sent between two looks."""
         next_look = self._clock.monotonic()
         self._pulse.expect(LOOP, self._interval_s + STALLED_S)
         while not stop.is_set():
             try:
-                if self._clock.monotonic() >= next_look:
+                now, pushed = self._clock.monotonic(), self._pushes.due()
+                if now >= next_look:
                     next_look += self._interval_s
-                    self.cycle()
+                    self._answer_pushes()
+                elif pushed is not None and now >= pushed:
+                    self._answer_pushes()
                 else:
                     self.tell()
             except Exception:
@@ -101,11 +106,30 @@ class Monitor:
             self._alarm_rejected()
             now = self._clock.monotonic()
             next_look = max(next_look, now)
-            next_try = self._outbox.next_try()
-            wake_at = next_look if next_try is None else min(next_look, next_try)
-            stop.wait(max(0.0, wake_at - now))
+            due = (next_look, self._outbox.next_try(), self._pushes.due())
+            wake_at = min(at for at in due if at is not None)
+            self._pushes.wait(max(0.0, wake_at - now))
             self._overslept_s = max(self._overslept_s, self._clock.monotonic() - max(now, wake_at))
         self._pulse.rest(LOOP)
+
+    def push(self, source: str, why: str) -> None:
+        """It looks soon, as *why* says that there is something to see; as `pushes.Wake`."""
+        self._pushes.push(source, why)
+
+    def end(self, stop: clock_.Event) -> None:
+        """The `run` with *stop* ends soon; for any thread."""
+        stop.set()
+        self._pushes.ring()
+
+    def _answer_pushes(self) -> None:
+        """One round, which is the answer to all that was pushed before."""
+        began = self._clock.monotonic()
+        if why := self._pushes.take():
+            LOG.info("looking at once: %s", why)
+        try:
+            self.cycle()
+        finally:
+            self._pushes.looked(began)
 
     def cycle(self) -> str:
         """Look, decide and tell once; the sentence says what was seen."""

@@ -122,6 +122,9 @@ class Rules:
     """At least this share, of 1, of those of whom something is known must look alive."""
     new_deaths_max: int = 0
     """If more than so many die at once, none of them is told; 0: without limit."""
+    spacing_s: float = 0
+    """A sample that says the same sooner than so long after the last one that counted takes its
+    place: who looks more often does not believe it sooner."""
 
 
 @dataclass(slots=True)
@@ -138,6 +141,8 @@ class _Track:
     """Masakari has not heard of it since, on the monotonic clock."""
     seen_at: float = -math.inf
     """When the last sample was taken, on the monotonic clock."""
+    counted_at: float = -math.inf
+    """When the last sample that counts was, on the monotonic clock."""
     dead_since: float | None = None
     """All samples since then call it dead, on the monotonic clock."""
     turns: list[float] = field(default_factory=list)
@@ -154,9 +159,14 @@ class _Track:
         states = {sample.state for sample in self.samples}
         return states.pop() if len(states) == 1 else None
 
-    def add(self, sample: Sample, now: float) -> None:
+    def add(self, sample: Sample, now: float, spacing_s: float) -> None:
         """Take one more sample into account, taken at *now* on the monotonic clock."""
-        self.samples.append(sample)
+        is_same = bool(self.samples) and self.samples[-1].state is sample.state
+        if is_same and now - self.counted_at < spacing_s:
+            self.samples[-1] = sample
+        else:
+            self.samples.append(sample)
+            self.counted_at = now
         self.seen_at = now
         if sample.state is not State.OFFLINE:
             self.dead_since = None
@@ -335,7 +345,8 @@ class Judge:
     def _count_nothing(self, at: datetime.datetime) -> None:
         """No sample of this round counts, and runs of equal ones are broken."""
         for subject, track in self._tracks.items():
-            track.add(Sample(subject, State.UNKNOWN, at), self.monotonic())
+            unknown = Sample(subject, State.UNKNOWN, at)
+            track.add(unknown, self.monotonic(), self.rules.spacing_s)
 
     def _admit(self, sample: Sample) -> Sample:
         """The sample as far as it may count."""
@@ -347,7 +358,7 @@ class Judge:
     def _weigh(self, track: _Track, sample: Sample) -> tuple[Change | None, Event | None]:
         """What one more sample of one subject changes, and what is to be told now."""
         now = self.monotonic()
-        track.add(sample, now)
+        track.add(sample, now, self.rules.spacing_s)
         state = track.stable()
         if self._flaps(track, now) and state is not State.ONLINE:
             state = State.DOUBTFUL

@@ -43,7 +43,7 @@ class HostMonitor:
 
     def stop(self) -> None:
         """Return when the loop has ended."""
-        self._stop.set()
+        self._monitor.end(self._stop)
         self._ended.wait()
 
 

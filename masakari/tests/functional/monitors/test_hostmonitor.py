@@ -161,16 +161,18 @@ def world(tmp_path):
 def start(world):
     """Starts a monitor that is stopped at the end."""
     stop = threading.Event()
-    threads = []
+    monitors, threads = [], []
 
     def start():
         monitor = hostmonitor.build(world.monitor_conf, CLOCK)
+        monitors.append(monitor)
         thread = threading.Thread(target=monitor.run, args=(stop,), name="monitor")
         threads.append(thread)
         thread.start()
 
     yield start
-    stop.set()
+    for monitor in monitors:
+        monitor.end(stop)
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()

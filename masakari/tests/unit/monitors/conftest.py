@@ -134,7 +134,7 @@ class World:
         """A monitor runs; what is returned kills it."""
         self._number += 1
         group = f"monitor-{self._number}"
-        monitor = hostmonitor.build(
+        self.monitor = monitor = hostmonitor.build(
             self.conf,
             self.clock,
             cloud=self.cloud,
@@ -146,6 +146,10 @@ class World:
         stop = self.clock.event()
         self.clock.spawn(lambda: monitor.run(stop), name="main", group=group)
         return lambda: self.clock.kill(group)
+
+    def push(self, why: str = "somebody has said so") -> None:
+        """The monitor that was started last is told to look."""
+        self.monitor.push("test", why)
 
     def run(self, seconds: float) -> None:
         """So much time passes."""

@@ -646,7 +646,7 @@ def test_stop_ends_the_loop(three):
 
     three.clock.spawn(run)
     three.run(25)
-    stop.set()
+    monitor.end(stop)
 
     assert ended.wait(0.001)
 
