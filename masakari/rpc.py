@@ -86,9 +86,12 @@ def naming_url(group: str, conf: cfg.ConfigOpts) -> Iterator[None]:
         raise ConfigInvalid(group=group, option="transport_url", problem=problem) from None
 
 
-def watch(clock: Clock) -> Outage:
-    """What the log says of the bus, in this process, instead of a line for each try."""
-    outage = Outage("the message bus", clock, MEANWHILE)
+def watch(clock: Clock, bus: str = "the message bus", meanwhile: str = MEANWHILE) -> Outage:
+    """What the log says of the bus, in this process, instead of a line for each try.
+
+    *bus* begins a sentence; *meanwhile* says what happens without it.
+    """
+    outage = Outage(bus, clock, meanwhile)
     logger = logging.getLogger(DRIVER)
     for earlier in [f for f in logger.filters if isinstance(f, _DriverLog)]:
         logger.removeFilter(earlier)

@@ -44,11 +44,16 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         meter=vitals.meter,
     )
     vitals.tell = lambda: [memory_check(monitor)]
+    sources = hostmonitor.push_sources(conf, clock, monitor.push)
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
     thread.start()
+    for source in sources:
+        source.start()
     systemd.watch(vitals.pulse.stalled)
     common.wait_for_signal(conf, systemd, "watching the hosts")
+    for source in sources:
+        source.stop()
     monitor.end(stop)
     clock.interrupt()
     thread.join()

@@ -135,7 +135,12 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
 
 
 def check_driver(conf: cfg.ConfigOpts) -> None:
-    """Raise ConfigInvalid if the configuration wants another driver of the host monitor."""
+    """Raise ConfigInvalid if the configuration wants another driver of the host monitor, or any
+    source of pushes.
+    """
+    if conf.host.push:
+        problem = "masakari-standalone only looks; pushes need a masakari-hostmonitor of its own"
+        raise ConfigInvalid(group="host", option="push", problem=problem)
     location = conf.get_location("monitoring_driver", "host")
     is_default = location is None or location.location is cfg.Locations.opt_default
     if not is_default and conf.host.monitoring_driver != DRIVER:

@@ -18,6 +18,7 @@ from masakari.conf import (
     nova,
     paths,
     processes,
+    pushes,
     secrets,
     unused,
 )
@@ -37,6 +38,7 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
     """Declare the options of the monitors on *conf*; safe to repeat."""
     host_drivers.register(conf)
     monitors.register(conf)
+    pushes.register(conf)
     instances.register(conf)
     processes.register(conf)
     health.register_monitors(conf)
@@ -62,6 +64,7 @@ def list_monitor_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return [
         *host_drivers.list_opts(),
         *monitors.list_opts(),
+        *pushes.list_opts(),
         *instances.list_opts(),
         *processes.list_opts(),
         *health.list_monitor_opts(),

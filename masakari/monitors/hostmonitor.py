@@ -2,7 +2,7 @@
 
 import datetime
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import stevedore
@@ -14,13 +14,14 @@ from masakari import contacts as contacts_
 from masakari import errors, nova
 from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
-from masakari.monitors import core, judge, matrix, memory, outbox, report, watchlist
+from masakari.monitors import core, judge, matrix, memory, outbox, pushes, report, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.monitors.hosts import together
 from masakari.states import ClusterStatus, HostStatus, NotificationType
 from masakari.states import Event as EventWord
 
 NAMESPACE = "hostmonitor.driver"
+PUSH_NAMESPACE = "hostmonitor.push"
 
 
 class Driver(Protocol):
@@ -106,6 +107,28 @@ def build(
         silent_s=conf.alarms.silent_age,
         interval_s=conf.host.monitoring_interval,
     )
+
+
+def push_sources(
+    conf: cfg.ConfigOpts, clock: clock_.Clock, wake: pushes.Wake
+) -> Sequence[pushes.Source]:
+    """Who wakes the monitor, by `[host] push`; not started.  Raises ConfigInvalid."""
+    return [
+        _load_source(name).from_conf(conf, clock, wake) for name in dict.fromkeys(conf.host.push)
+    ]
+
+
+def _load_source(name: str) -> Any:  # whatever the entry point names
+    # each by itself: who does not want Nova's bus does not wait for its libraries
+    found: stevedore.NamedExtensionManager[Any] = stevedore.NamedExtensionManager(
+        PUSH_NAMESPACE, [name], on_missing_entrypoints_callback=lambda _missing: None
+    )
+    if name not in found:
+        names = ", ".join(sorted(stevedore.ExtensionManager(PUSH_NAMESPACE).entry_points_names()))
+        raise errors.ConfigInvalid(
+            group="host", option="push", problem=f"there is no {name!r}; there is: {names}"
+        )
+    return found[name].plugin
 
 
 def state_file(conf: cfg.ConfigOpts) -> memory.Memory:

@@ -57,7 +57,7 @@ LIBRARIES = {
     "routes": ["api"],
     "oslo_policy": ["api", "conf"],
     "jsonschema": ["api"],
-    "oslo_messaging": ["rpc", "notifier", "cmd", "conf"],
+    "oslo_messaging": ["rpc", "notifier", "cmd", "conf", "monitors.hosts.nova_notifications"],
     "cheroot": ["cmd", "sim.http"],
     "cotyledon": ["cmd"],
     "prometheus_client": ["exposition"],

@@ -243,6 +243,13 @@ def test_standalone_other_driver_is_refused(configure: Configure, value: str) ->
         standalone.check_driver(conf)
 
 
+def test_standalone_takes_no_pushes(configure: Configure) -> None:
+    conf = configure("[host]\npush = nova_notifications")
+
+    with pytest.raises(ConfigInvalid, match=r"\[host\] push: .*masakari-hostmonitor"):
+        standalone.check_driver(conf)
+
+
 @pytest.mark.parametrize("text", ["", "[host]\nmonitoring_driver = nova"])
 def test_standalone_takes_its_own_driver(configure: Configure, text: str) -> None:
     standalone.check_driver(configure(text))
