@@ -4,13 +4,13 @@ import functools
 import logging
 
 from masakari import db
-from masakari.api import fields, filters, replies
+from masakari.api import correlation, fields, filters, replies
 from masakari.api.announcements import announced
 from masakari.api.fields import Json
 from masakari.api.operation import REPORT, Action, operation
 from masakari.api.request import Request
 from masakari.db import steps
-from masakari.db.models import Notification
+from masakari.db.models import Notification, Witness
 from masakari.errors import (
     DuplicateNotification,
     HostNameUnknown,
@@ -114,10 +114,23 @@ _STEP = replies.record(
         "progress_details": {"type": "array", "items": _SAID},
     },
 )
+_WITNESS = replies.record(
+    "Witness",
+    {
+        "reported_by": replies.TEXT
+        | {"examples": ["masakari-hostmonitor on controller1 (user 6f1c3d52 from 10.0.0.5)"]},
+        "generated_time": replies.STAMP,
+        "payload": {"type": "object", "examples": [{"event": "STOPPED"}]},
+        "created_at": replies.ROW["created_at"],
+    },
+)
 DETAILED = replies.record(
     "NotificationWithProgress",
     _REPLY
-    | {"recovery_workflow_details": replies.since((1, 1), {"type": "array", "items": _STEP})},
+    | {
+        "recovery_workflow_details": replies.since((1, 1), {"type": "array", "items": _STEP}),
+        "witnesses": replies.since((1, 4), {"type": "array", "items": _WITNESS}),
+    },
 )
 FILTERS = {
     "status": filters.TEXT,
@@ -181,12 +194,13 @@ def create(req: Request, body: Json) -> Json:
     }
     given = {"source_host_uuid": None, "status": NotificationStatus.NEW, **seen}
     with announced(req, "notification.create", given) as change:
-        row = db.notifications.report(
+        row = db.reports.report(
             req.database,
             hostname=said["hostname"],
-            duplicate_window_s=req.world.conf.duplicate_notification_detection_interval,
+            likeness=correlation.likeness(req.world.conf, said["type"]),
             observes=req.world.conf.engine.observe_only,
             request_id=req.ctx.request_id,
+            reported_by=correlation.reporter(req),
             **seen,
         )
         change.made(row)
@@ -210,13 +224,24 @@ def create(req: Request, body: Json) -> Json:
 )
 def show(req: Request, notification_id: str) -> Json:
     """Show a notification; from version 1.1 on with the progress of its recovery."""
-    row = db.notifications.get(req.database, notification_id)
+    row, witnesses = db.notifications.with_witnesses(req.database, notification_id)
     answer = shape(row)
     if req.version >= (1, 1):
         answer["recovery_workflow_details"] = steps.recovery_workflow_details(
             req.world.progress, row.notification_uuid
         )
+    if req.version >= (1, 4):
+        answer["witnesses"] = [_witness(witness) for witness in witnesses]
     return {"notification": answer}
+
+
+def _witness(witness: Witness) -> Json:
+    return {
+        "reported_by": witness.reported_by,
+        "generated_time": fields.stamp(witness.generated_time),
+        "payload": witness.payload,
+        "created_at": fields.stamp(witness.created_at),
+    }
 
 
 ACTIONS = {

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from masakari.db.models import VMove, VmRecovery
+from masakari.db.models import VMove, VmRecovery, Witness
 from masakari.db.recoveries import Recovery
 from masakari.states import OPEN_STATUSES, Reason, VMoveStatus
 
@@ -59,6 +59,7 @@ def whole(recovery: Recovery, chapters: Sequence[Json], now: datetime.datetime) 
     return {
         **summary(recovery, now),
         "payload": n.payload,
+        "witnesses": [_witness(witness) for witness in recovery.witnesses],
         "generated_at": time(n.generated_time),
         "updated_at": time(n.updated_at),
         "lease_until": time(n.lease_until),
@@ -76,6 +77,15 @@ def reason(message: str | None) -> str | None:
     """The word that a message of ours begins with."""
     found = (message or "").partition(":")[0]
     return found if found in list(Reason) else None
+
+
+def _witness(witness: Witness) -> Json:
+    return {
+        "reported_by": witness.reported_by,
+        "generated_at": time(witness.generated_time),
+        "reported_at": time(witness.created_at),
+        "payload": witness.payload,
+    }
 
 
 def _chapter(chapter: Json) -> Json:

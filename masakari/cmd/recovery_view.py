@@ -115,6 +115,8 @@ def _facts(document: Json) -> Table:
         ),
         "payload": Text(", ".join(f"{k}={v}" for k, v in document["payload"].items())),
     }
+    if document["witnesses"]:
+        told["seen by"] = Text("\n".join(w["reported_by"] for w in document["witnesses"]))
     if document["not_before"]:
         told["waits until"] = Text(document["not_before"])
     for name, value in told.items():

@@ -57,6 +57,15 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         help="Seconds in which a second notification with the same type, host and payload is "
         "refused as a duplicate (409).",
     ),
+    cfg.IntOpt(
+        "notification_correlation_interval",
+        default=180,
+        min=0,
+        help="Seconds in which notifications of several monitors that tell of the same failure, "
+        "in whatever payloads, are one: the first one is accepted, the others are refused as "
+        "duplicates (409), and kept as its witnesses. 0: only equal payloads tell of the same "
+        "failure.",
+    ),
     cfg.BoolOpt(
         "use_ssl", default=False, help="Whether masakari-api speaks TLS ([wsgi] ssl_* name files)."
     ),

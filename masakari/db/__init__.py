@@ -18,11 +18,13 @@ from masakari.db import (
     models,
     notifications,
     query,
+    reports,
     segments,
     session,
     steps,
     vm_recoveries,
     vmoves,
+    witnesses,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ __all__ = [
     "purge",
     "query",
     "recoveries",
+    "reports",
     "rights",
     "segments",
     "session",
@@ -47,6 +50,7 @@ __all__ = [
     "steps",
     "vm_recoveries",
     "vmoves",
+    "witnesses",
 ]
 
 WHEN_USED = {"migration", "progress", "purge", "recoveries", "rights", "standing"}

@@ -109,6 +109,7 @@ notifications = sa.Table(
     Column("failures", Integer, nullable=False, server_default=sa.text("0")),
     Column("cancelled_at", DateTime),
     Column("retried_at", DateTime),
+    Column("reported_by", ForeignString(255)),
     sa.UniqueConstraint("notification_uuid", name="uniq_notification0uuid"),
     Index("notifications_status_idx", "status", "lease_until"),
     Index("notifications_source_idx", "source_host_uuid", "type", "generated_time"),
@@ -167,6 +168,21 @@ vm_recoveries = sa.Table(
         "notification_uuid", "attempt", "action", name="uniq_vm_recovery0notification0attempt"
     ),
     Index("vm_recoveries_instance_idx", "instance_uuid", "started_at"),
+    **_MYSQL,
+)
+
+witnesses = sa.Table(
+    "witnesses",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("created_at", DateTime),
+    Column("notification_uuid", String(36), nullable=False),
+    Column("reported_by", ForeignString(255), nullable=False),
+    Column("generated_time", DateTime, nullable=False),
+    Column("payload", Text),
+    sa.UniqueConstraint(
+        "notification_uuid", "reported_by", name="uniq_witness0notification0reported_by"
+    ),
     **_MYSQL,
 )
 
@@ -291,6 +307,8 @@ class Notification:
     """When an operator has cancelled it; None: nobody did, or it was retried since."""
     retried_at: datetime.datetime | None
     """When an operator has last wanted it tried anew; *failures* and *proof* are since then."""
+    reported_by: str | None
+    """The monitor, as it named itself, or whose token it was, and where it came from."""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -298,6 +316,29 @@ class Notification:
         values = list(row)
         values[_PAYLOAD] = parsed(values[_PAYLOAD]) or {}
         values[_PROOF] = parsed(values[_PROOF])
+        return cls(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One more report of a failure that was reported before."""
+
+    id: int
+    created_at: datetime.datetime | None
+    notification_uuid: str
+    """Of the notification that was accepted."""
+    reported_by: str
+    """As in Notification."""
+    generated_time: datetime.datetime
+    """When this monitor saw it, by its clock."""
+    payload: dict[str, str]
+    """As this monitor sent it."""
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """The record of a row with the table's columns."""
+        values = list(row)
+        values[-1] = parsed(values[-1]) or {}
         return cls(*values)
 
 

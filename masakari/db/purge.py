@@ -1,12 +1,13 @@
 """`masakari-manage db purge`: what ended long ago is deleted, a few rows at a time.
 
 A batch is one short transaction, so a live system hardly waits, and what is broken off leaves
-nothing half: a notification goes together with its vmoves.  TaskFlow's books, which may be in
-another database, go when their notification is gone; a later run finds what was left.
+nothing half: a notification goes together with its vmoves and witnesses.  TaskFlow's books, which
+may be in another database, go when their notification is gone; a later run finds what was left.
 """
 
 import datetime
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,10 +19,13 @@ from masakari.db.session import Database, Transaction, reader, writer
 from masakari.states import OPEN_STATUSES, NotificationStatus
 
 BATCH_ROWS = 500
-"""So many rows, or one notification with its vmoves, go in one transaction."""
+"""So many rows, or one notification with what is its, go in one transaction."""
 ENDED = tuple(str(s) for s in NotificationStatus if s not in OPEN_STATUSES)
 
 N, V, R = models.notifications, models.vmoves, models.vm_recoveries
+W = models.witnesses
+ITS = (V, W)
+"""What goes with a notification."""
 HOSTS, SEGMENTS = models.hosts, models.segments
 BOOKS, FLOWS, ATOMS = steps.TABLES
 
@@ -57,11 +61,12 @@ def purge(database: Database, store: progress.Backend, run: Purge) -> dict[str, 
 
     What is unfinished stays, and so do rows that others that stay refer to.
     """
-    tables = (N, V, R, HOSTS, SEGMENTS, BOOKS, FLOWS, ATOMS)
+    tables = (N, V, W, R, HOSTS, SEGMENTS, BOOKS, FLOWS, ATOMS)
     run.counts = dict.fromkeys((table.name for table in tables), 0)
     _purge_notifications(database, run)
     for table, goes in (
         (V, _vmove_goes(run)),
+        (W, _is_alone(W) & (W.c.created_at < run.before)),
         (R, _recovery_goes(run)),
         (HOSTS, _host_goes(run)),
         (SEGMENTS, _segment_goes(run)),
@@ -87,7 +92,7 @@ def _whole(sizes: Iterable[tuple[str, int]], run: Purge) -> Iterator[list[str]]:
         yield batch
 
 
-# ---- notifications, with their vmoves
+# ---- notifications, with what is theirs
 
 
 def _goes(run: Purge) -> ColumnElement[bool]:
@@ -111,7 +116,7 @@ def _purge_notifications(database: Database, run: Purge) -> None:
         if not found:
             return
         last, before = found[-1][0], run.counts[N.name]
-        for uuids in _whole(((uuid, 1 + moves) for _, uuid, moves in found), run):
+        for uuids in _whole(((uuid, 1 + its) for _, uuid, its in found), run):
             gone = _delete_notifications(database, run, uuids)
             for table, rows in gone.items():
                 run.count(table, rows)
@@ -121,7 +126,7 @@ def _purge_notifications(database: Database, run: Purge) -> None:
 
 @reader
 def _old_notifications(tx: Transaction, run: Purge, last: int) -> list[tuple[int, str, int]]:
-    """(id, uuid, number of vmoves), by id, behind the *last* one."""
+    """(id, uuid, number of rows that go with it), by id, behind the *last* one."""
     found = tx.connection.execute(
         sa.select(N.c.id, N.c.notification_uuid)
         .where(N.c.id > last, _goes(run))
@@ -129,24 +134,29 @@ def _old_notifications(tx: Transaction, run: Purge, last: int) -> list[tuple[int
         .limit(BATCH_ROWS)
     ).all()
     uuids = [uuid for _, uuid in found]
-    counted = tx.connection.execute(
-        sa.select(V.c.notification_uuid, sa.func.count())
-        .where(V.c.notification_uuid.in_(uuids))
-        .group_by(V.c.notification_uuid)
-    )
-    moves: dict[str, int] = {uuid: count for uuid, count in counted}
-    return [(id_, uuid, moves.get(uuid, 0)) for id_, uuid in found]
+    rows: Counter[str] = Counter()
+    for table in ITS:
+        its = table.c.notification_uuid
+        counted = sa.select(its, sa.func.count()).where(its.in_(uuids)).group_by(its)
+        rows.update({uuid: number for uuid, number in tx.connection.execute(counted)})
+    return [(id_, uuid, rows[uuid]) for id_, uuid in found]
 
 
 @writer
 def _delete_notifications(tx: Transaction, run: Purge, uuids: list[str]) -> Mapping[sa.Table, int]:
-    moves = V.c.notification_uuid.in_(uuids)
+    theirs = {table: table.c.notification_uuid.in_(uuids) for table in ITS}
     if run.is_dry:
-        query = sa.select(sa.func.count()).select_from(V).where(moves)
-        return {V: tx.connection.execute(query).scalar_one(), N: len(uuids)}
+        return {N: len(uuids)} | {
+            table: tx.connection.execute(
+                sa.select(sa.func.count()).select_from(table).where(condition)
+            ).scalar_one()
+            for table, condition in theirs.items()
+        }
     # What has ended stays so, and nobody adds vmoves to it.
     return {
-        V: tx.connection.execute(sa.delete(V).where(moves)).rowcount,
+        table: tx.connection.execute(sa.delete(table).where(condition)).rowcount
+        for table, condition in theirs.items()
+    } | {
         N: tx.connection.execute(
             sa.delete(N).where(N.c.notification_uuid.in_(uuids), N.c.status.in_(ENDED))
         ).rowcount,
@@ -158,10 +168,15 @@ def _delete_notifications(tx: Transaction, run: Purge, uuids: list[str]) -> Mapp
 
 def _vmove_goes(run: Purge) -> ColumnElement[bool]:
     """Deleted ones, and those that OpenStack's purge has left without a notification."""
-    is_alone = sa.not_(sa.exists().where(N.c.notification_uuid == V.c.notification_uuid))
     last = sa.func.coalesce(V.c.updated_at, V.c.created_at)
-    is_forgotten = sa.and_(is_alone, sa.not_(V.c.locked), last < run.before)
+    is_forgotten = sa.and_(_is_alone(V), sa.not_(V.c.locked), last < run.before)
     return sa.or_(_is_deleted(V, run), is_forgotten)
+
+
+def _is_alone(table: sa.Table) -> ColumnElement[bool]:
+    """Its notification is gone."""
+    its = table.c.notification_uuid
+    return sa.not_(sa.exists().where(N.c.notification_uuid == its))
 
 
 def _recovery_goes(run: Purge) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement
 
 from masakari.db import models, notifications, query
-from masakari.db.models import Notification, VMove, VmRecovery
+from masakari.db.models import Notification, VMove, VmRecovery, Witness
 from masakari.db.session import Transaction, reader
 from masakari.states import OPEN_STATUSES
 
@@ -33,6 +33,8 @@ class Recovery:
     """Of all attempts, in the order of attempt, chapter and rank; empty in lists."""
     deeds: Sequence[VmRecovery] = ()
     """What was done to the VM of a VM's notification, oldest first; empty in lists."""
+    witnesses: Sequence[Witness] = ()
+    """Who reported it, the first one first; empty in lists."""
 
 
 @reader
@@ -80,7 +82,7 @@ def newest(
 @reader
 def get(tx: Transaction, name: str) -> Recovery:
     """The recovery of the notification with that uuid or id.  Raises NotificationNotFound."""
-    n = notifications.require(tx, name)
+    n, witnesses = notifications.joined(tx, name)
     moves = tx.connection.execute(
         sa.select(MOVES)
         .where(MOVES.c.notification_uuid == n.notification_uuid, MOVES.c.deleted == 0)
@@ -99,6 +101,7 @@ def get(tx: Transaction, name: str) -> Recovery:
         _counts(tx, {n.notification_uuid: n.attempt}).get(n.notification_uuid, {}),
         [VMove.from_row(row) for row in moves],
         [VmRecovery.from_row(row) for row in deeds],
+        witnesses,
     )
 
 

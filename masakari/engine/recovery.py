@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from oslo_log import log
 
-from masakari import alarms, context, db, metrics
+from masakari import alarms, context, db, metrics, vm_events
 from masakari.db.models import Host, Notification
 from masakari.engine import (
     announcements,
@@ -17,7 +17,6 @@ from masakari.engine import (
     process,
     stages,
     stories,
-    vm_events,
 )
 from masakari.engine.alarms import raise_now
 from masakari.engine.gates import Verdict

@@ -29,6 +29,7 @@ T = TypeVar("T")
 PAGE = 500
 _NO_DISCOVERY = re.compile(r"version discovery document at (\S+),")
 REASON_HEADER = "X-Masakari-Reason"
+MONITOR_HEADER = "X-Masakari-Monitor"
 NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -120,7 +121,8 @@ def connect(conf: cfg.ConfigOpts, *, endpoint: str | None = None) -> Masakari:
             option="endpoint_override",
             problem="is needed with auth_type = none, which knows no service catalogue",
         )
-    return SdkMasakari(access, endpoint)
+    name = f"{getattr(conf, 'prog', None) or 'monitor'} on {conf.hostname}"
+    return SdkMasakari(access, endpoint, name)
 
 
 class SdkMasakari:
@@ -130,7 +132,9 @@ class SdkMasakari:
     and its token may be out of date then.  Who needs it meanwhile waits, under one lock.
     """
 
-    def __init__(self, access: auth.Access, endpoint: str | None) -> None:
+    def __init__(self, access: auth.Access, endpoint: str | None, name: str) -> None:
+        """*name* is what the monitor calls itself."""
+        self._headers = {MONITOR_HEADER: name}
         self._session = access.session
         self._auth_url = access.auth_url
         self._config: dict[str, Any] = {  # Any: as openstacksdk wants it
@@ -156,7 +160,8 @@ class SdkMasakari:
         """The API's answer to the notification."""
         api = self._api()
         try:
-            response = api.post("/notifications", json={"notification": dict(notification)})
+            body = {"notification": dict(notification)}
+            response = api.post("/notifications", json=body, headers=self._headers)
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
             self._forget(api)
             raise Unanswered(

@@ -16,11 +16,11 @@ from oslo_config import cfg
 from sphinx.application import Sphinx
 
 import masakari.conf
-from masakari import errors, states
+from masakari import errors, states, vm_events
 from masakari.api import documents, operation, policy, versions
 from masakari.conf import types, unused
-from masakari.engine import gates, vm_events
-from masakari.engine.vm_events import VmEventAction
+from masakari.engine import gates
+from masakari.vm_events import VmEventAction
 
 OPENSTACK_OPTIONS = "admin/openstack-options.csv"
 WORDS = {

@@ -97,9 +97,10 @@ class Client:
         assert answer.status == 201, answer
         return answer.json["host"]
 
-    def notify(self, **changes):
+    def notify(self, *, headers=None, **changes):
         """Report that compute1 stopped, with *changes* to the notification."""
-        return self.post("/notifications", {"notification": host_stopped(**changes)})
+        body = {"notification": host_stopped(**changes)}
+        return self.post("/notifications", body, headers=headers)
 
 
 def host_stopped(**changes):

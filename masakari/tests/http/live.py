@@ -97,13 +97,13 @@ def fill(database, clock):
     host = db.hosts.create(
         database, segment.uuid, name="compute1", type="COMPUTE", control_attributes="SSH"
     )
-    reported = db.notifications.report(
+    reported = db.reports.report(
         database,
         type="COMPUTE_HOST",
         hostname="compute1",
         generated_time=clock.now(),
         payload={"event": "STOPPED"},
-        duplicate_window_s=180,
+        likeness=db.reports.Likeness(equal_s=180),
     )
     vm = NewMove(VM, "web1", "compute1", 1, "active", None, 1, VMoveStatus.IGNORED, "Not of HA")
     (move,) = db.vmoves.prepare(database, reported.notification_uuid, 1, 1, [vm])

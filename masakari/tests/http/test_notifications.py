@@ -302,6 +302,80 @@ def test_duplicate_window_is_an_option(api, host, conf):
     assert api.notify(generated_time="2026-01-01T00:00:11").status == 202
 
 
+def seen_by(api, uuid, version="1.4"):
+    shown = api.get(f"/notifications/{uuid}", version=version).json["notification"]
+    return shown.get("witnesses")
+
+
+def test_monitors_that_see_one_death_in_other_words_are_its_witnesses(api, host, engines):
+    first = api.notify(headers={"X-Masakari-Monitor": "a on ctl1"})
+    uuid = first.json["notification"]["notification_uuid"]
+
+    refused = api.notify(
+        payload={"event": "STOPPED", "host_status": "NORMAL"},
+        generated_time="2026-01-01T00:00:07",
+        headers={"X-Masakari-Monitor": "b on ctl2"},
+    )
+
+    assert (refused.status, refused.headers["X-Masakari-Reason"]) == (409, "duplicate")
+    assert engines.announced == [uuid]
+    one, other = seen_by(api, uuid)
+    assert one["reported_by"].startswith("a on ctl1 (user ")
+    assert one["payload"] == first.json["notification"]["payload"]
+    assert other.pop("created_at") is not None
+    assert other.pop("reported_by").startswith("b on ctl2 (user ")
+    assert other == {
+        "generated_time": "2026-01-01T00:00:07.000000",
+        "payload": {"event": "STOPPED", "host_status": "NORMAL"},
+    }
+    assert seen_by(api, uuid, "1.3") is None
+
+
+@pytest.mark.parametrize("name", ["", " ", "größe", "a\tb", "x" * 129])
+def test_monitor_without_a_proper_name_is_known_by_its_user_and_address(api, host, name):
+    answer = api.notify(headers={"X-Masakari-Monitor": name.encode().decode("latin-1")})
+
+    (one,) = seen_by(api, answer.json["notification"]["notification_uuid"])
+    assert one["reported_by"].startswith("user ")
+    assert " from " in one["reported_by"]
+
+
+def hung(**changes):
+    return {**VM, "event": "QEMU_GUEST_AGENT_ERROR", **changes}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payloads", "is_one"),
+    [
+        ("VM", (VM, hung()), True),
+        ("VM", (VM, hung(instance_uuid=UNKNOWN.replace("1", "2"))), False),
+        ("VM", (VM | {"vir_domain_event": "STOPPED_SHUTDOWN"}, hung()), False),
+        (
+            "COMPUTE_HOST",
+            (host_stopped()["payload"], {"event": "STOPPED", "host_status": "UNKNOWN"}),
+            False,
+        ),
+        ("PROCESS", (PROCESS, PROCESS | {"process_name": "libvirtd"}), False),
+    ],
+    ids=["VM", "other VM", "event of no failure", "nobody vouches", "other process"],
+)
+@pytest.mark.usefixtures("host")
+def test_what_is_one_failure(api, kind, payloads, is_one):
+    first, second = payloads
+    assert api.notify(type=kind, payload=first).status == 202
+    again = {"type": kind, "payload": second, "generated_time": "2026-01-01T00:00:07"}
+
+    assert api.notify(**again).status == (409 if is_one else 202)
+
+
+@pytest.mark.usefixtures("host")
+def test_only_equal_payloads_are_one_failure_without_a_window(api, conf):
+    conf.set_override("notification_correlation_interval", 0)
+    api.notify(type="VM", payload=VM)
+
+    assert api.notify(type="VM", payload=hung()).status == 202
+
+
 @pytest.mark.parametrize("uuid", ["abc", "999", UNKNOWN])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_unknown_id_is_not_found(api, host, uuid, version):

@@ -20,6 +20,7 @@ WORDS = {
     "contacts",
     "outage",
     "causes",
+    "vm_events",
 }
 SEAMS = WORDS | {"cloud", "rpc", "events", "locks", "alarms"}
 STORES = SEAMS | {"db", "nova"}

@@ -18,7 +18,7 @@ from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
 from masakari.tests.unit.db.clocks import ManualClock
 
-NEWEST = "e3f60b2c97d8"
+NEWEST = "a6d2f07c4e91"
 
 
 @pytest.fixture

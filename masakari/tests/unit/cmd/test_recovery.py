@@ -191,6 +191,7 @@ def test_show_as_json(run: Run, running: str) -> None:
     assert found["moves"][0]["started_at"].endswith("Z")
     assert found["lease_until"].endswith("Z")
     assert found["actions"] == []
+    assert [w["reported_by"] for w in found["witnesses"]] == ["a monitor"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ STARTED = {"event": "STARTED"}
 T0 = datetime.datetime(2026, 1, 1)
 
 
+def process(name: str = "nova-compute", event: str = "STOPPED") -> dict[str, str]:
+    """What is said of a process."""
+    return {"event": event, "process_name": name}
+
+
 def segment(database: Database, name: str = "rack1", **fields: object) -> Segment:
     given = {"recovery_method": "auto", "service_type": "COMPUTE", **fields}
     return db.segments.create(database, name=name, **given)
@@ -39,20 +44,24 @@ def report(
     at: datetime.datetime = T0,
     payload: Mapping[str, str] = STOPPED,
     window_s: float = 180,
+    alike_s: float = 0,
+    are_alike: Callable[[Mapping[str, str], Mapping[str, str]], bool] = db.reports.differ,
+    by: str | None = None,
 ) -> Notification:
-    return db.notifications.report(
+    return db.reports.report(
         database,
         type=type,
         hostname=hostname,
         generated_time=at,
         payload=payload,
-        duplicate_window_s=window_s,
+        likeness=db.reports.Likeness(window_s, alike_s, are_alike),
+        reported_by=by,
     )
 
 
 def in_status(database: Database, status: str, hostname: str = "compute1") -> Notification:
     """A notification of the host that has come to *status*."""
-    n = report(database, hostname)
+    n = report(database, hostname, by="a monitor")
     if status == "new":
         return n
     db.leases.claim(database, n.notification_uuid, owner="engine-a", lease_s=60)

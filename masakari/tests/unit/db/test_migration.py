@@ -17,7 +17,7 @@ from masakari.db.session import Database
 from masakari.tests.unit.db import rows
 
 INITIAL, VMOVES, MESSAGE = "8f848eb45d03", "8bdf5929c5a6", "13adff5efb9a"
-LEASES, CHAPTERS, NEWEST = "5c0d1a7be291", "b7e2c9d41f06", "e3f60b2c97d8"
+LEASES, CHAPTERS, NEWEST = "5c0d1a7be291", "b7e2c9d41f06", "a6d2f07c4e91"
 SEGMENT, HOST, NOTIFICATION, STRAY, VMOVE = (
     f"00000000-0000-4000-8000-00000000000{n}" for n in range(5)
 )

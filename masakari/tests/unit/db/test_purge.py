@@ -57,7 +57,7 @@ def aged(database: Database, n: Notification, **values: object) -> None:
 def ended(
     database: Database, store: Backend, status: str = "finished", moves: int = 2
 ) -> Notification:
-    """A notification of long ago with vmoves, a VM's recovery and a book."""
+    """A notification of long ago with vmoves, a witness, a VM's recovery and a book."""
     n = rows.report(database, window_s=-1)
     execute(
         database,
@@ -67,6 +67,15 @@ def ended(
     )
     db.vmoves.prepare(
         database, n.notification_uuid, 1, 1, [rows.move(number) for number in range(moves)]
+    )
+    execute(
+        database,
+        sa.insert(models.witnesses).values(
+            created_at=OLD,
+            notification_uuid=n.notification_uuid,
+            reported_by="b",
+            generated_time=OLD,
+        ),
     )
     db.vm_recoveries.begin(
         database,
@@ -115,6 +124,7 @@ def counted(database: Database, store: Backend) -> dict[str, int]:
 ONE = {
     "notifications": 1,
     "vmoves": 2,
+    "witnesses": 1,
     "vm_recoveries": 1,
     "logbooks": 1,
     "flowdetails": 1,
@@ -242,10 +252,15 @@ def test_purge_max_rows_divides_no_notification(database: Database, store: Backe
     for _ in range(3):
         ended(database, store)
 
-    assert run(database, store, max_rows=7) == {"notifications": 2, "vmoves": 4, "vm_recoveries": 1}
+    assert run(database, store, max_rows=9) == {
+        "notifications": 2,
+        "vmoves": 4,
+        "witnesses": 2,
+        "vm_recoveries": 1,
+    }
     assert counted(database, store)["vmoves"] == 2
     total = sum(run(database, store).values())
-    assert total == 3 * sum(ONE.values()) - 7
+    assert total == 3 * sum(ONE.values()) - 9
 
 
 def test_purge_works_in_batches(

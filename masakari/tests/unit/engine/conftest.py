@@ -66,10 +66,10 @@ def claim(world, segment):
             host = db.hosts.get_by_name(world.database, hostname)
         except HostNameUnknown:
             host = rows.host(world.database, hostname, segment)
-        n = db.notifications.report(
+        n = db.reports.report(
             world.database,
             hostname=hostname,
-            duplicate_window_s=0,
+            likeness=db.reports.Likeness(equal_s=0),
             **{"type": "COMPUTE_HOST", "payload": rows.STOPPED, **report},
             generated_time=world.clock.now(),
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from masakari.engine import vm_events
+from masakari import vm_events
 from masakari.monitors.instances import judge
 from masakari.monitors.instances.words import EventId, words
 

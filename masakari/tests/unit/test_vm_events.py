@@ -2,9 +2,9 @@
 
 import pytest
 
+from masakari import vm_events
 from masakari.conf import engine as options
-from masakari.engine import vm_events
-from masakari.engine.vm_events import VmEventAction, action_for
+from masakari.vm_events import VmEventAction, action_for
 
 RESTARTED = {
     ("LIFECYCLE", "STOPPED_FAILED"),

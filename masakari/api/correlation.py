@@ -1,0 +1,59 @@
+"""Which reports tell of one failure, and who tells."""
+
+import re
+from collections.abc import Mapping
+
+from oslo_config import cfg
+
+from masakari import vm_events
+from masakari.api.request import Request
+from masakari.db import sqltext
+from masakari.db.reports import Likeness
+from masakari.states import NotificationType
+from masakari.vm_events import VmEventAction
+
+Payload = Mapping[str, str]
+
+MONITOR_HEADER = "X-Masakari-Monitor"
+_NAME = re.compile("[!-~](?:[ -~]{0,126}[!-~])?")
+
+
+def likeness(conf: cfg.ConfigOpts, type_: str) -> Likeness:
+    """For reports of that type (a states.NotificationType), with the windows of the options."""
+
+    def are_alike(one: Payload, other: Payload) -> bool:
+        if type_ == NotificationType.COMPUTE_HOST:
+            return _of_host(one) == _of_host(other)
+        if type_ == NotificationType.VM:
+            vm = _failed_vm(one, conf.instance_failure.events)
+            return vm is not None and vm == _failed_vm(other, conf.instance_failure.events)
+        return False  # what is said of a process is its name and what it did: equal or not
+
+    return Likeness(
+        equal_s=conf.duplicate_notification_detection_interval,
+        alike_s=conf.notification_correlation_interval,
+        are_alike=are_alike,
+    )
+
+
+def _of_host(payload: Payload) -> tuple[str | None, str | None]:
+    """What engines go by; `cluster_status` and the like are what one monitor saw besides."""
+    return payload.get("event"), payload.get("host_status")
+
+
+def _failed_vm(payload: Payload, overrides: Mapping[str, str]) -> str | None:
+    """Uuid of the VM; None: it is not told of one that is to be restarted."""
+    said = payload.get("event", ""), payload.get("vir_domain_event", "")
+    if vm_events.action_for(*said, overrides) is not VmEventAction.RESTART:
+        return None
+    return sqltext.canonical_uuid(payload.get("instance_uuid", ""))
+
+
+def reporter(req: Request) -> str:
+    """The monitor, as it names itself; and whose token it has, and its address.
+
+    The name is only what it says, so what Keystone and the network say stands beside it.
+    """
+    said = req.http.headers.get(MONITOR_HEADER, "").strip()
+    seen = f"user {req.ctx.user_id or 'unknown'} from {req.http.remote_addr or 'unknown'}"
+    return f"{said} ({seen})" if _NAME.fullmatch(said) else seen

@@ -1,0 +1,274 @@
+"""What monitors report: a new notification, or one more witness of a failure that is known."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from oslo_serialization import jsonutils
+from oslo_utils import uuidutils
+
+from masakari.db import models, returns, witnesses
+from masakari.db.models import Notification
+from masakari.db.session import Database, Transaction, writer
+from masakari.errors import DuplicateNotification, HostNameUnknown, HostOnMaintenance
+from masakari.states import OPEN_STATUSES, Event, NotificationStatus, NotificationType, Reason
+
+T = models.notifications
+HOSTS = models.hosts
+Payload = Mapping[str, str]
+
+# Made once: SQLAlchemy takes longer to make and recognize a statement than to run it.
+_HOST_LOCKED = (
+    sa.select(HOSTS)
+    .where(HOSTS.c.name == sa.bindparam("host"), HOSTS.c.deleted == 0)
+    .with_for_update()
+)
+_LIKE = (
+    sa.select(
+        T.c.id,
+        T.c.notification_uuid,
+        T.c.generated_time,
+        T.c.payload,
+        T.c.message,
+        T.c.reported_by,
+    )
+    .where(
+        T.c.source_host_uuid == sa.bindparam("host"),
+        T.c.type == sa.bindparam("kind"),
+        T.c.generated_time >= sa.bindparam("since"),
+        sa.or_(
+            sa.bindparam("kind") == str(NotificationType.COMPUTE_HOST),
+            T.c.status.in_(OPEN_STATUSES),
+            T.c.message.startswith(f"{Reason.UNKNOWN_EVENT}:"),
+            sa.and_(
+                sa.bindparam("kind") == str(NotificationType.PROCESS),
+                T.c.updated_at >= sa.bindparam("at"),
+            ),
+            T.c.generated_time >= sa.bindparam("at_second"),
+        ),
+        sa.or_(
+            sa.bindparam("kind") == str(NotificationType.COMPUTE_HOST),
+            T.c.payload.in_(sa.bindparam("payloads", expanding=True)),
+            T.c.payload.like(sa.bindparam("about")),
+        ),
+        T.c.deleted == 0,
+    )
+    .order_by(T.c.id)
+)
+_INSERT = sa.insert(T)
+_COLUMNS = [column.name for column in T.columns]
+
+
+def differ(one: Payload, other: Payload) -> bool:
+    """No two payloads that are not equal tell of one failure."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Which reports tell of one failure."""
+
+    equal_s: float
+    """Reports with equal payloads that are not more than so many seconds apart."""
+    alike_s: float = 0
+    """The same for payloads that are alike."""
+    are_alike: Callable[[Payload, Payload], bool] = differ
+    """Whether two payloads of the same type tell of the same failure of the same host, process or
+    VM, though they are not equal."""
+
+
+def report(
+    database: Database,
+    *,
+    type: str,
+    hostname: str,
+    generated_time: datetime.datetime,
+    payload: Payload,
+    likeness: Likeness,
+    observes: bool = False,
+    request_id: str | None = None,
+    reported_by: str | None = None,
+) -> Notification:
+    """A new notification of the failure *type* of the host named *hostname*.
+
+    *observes*: engines only observe, in whichever segment; then, and where the segment is only
+    observed, a failure that was observed is reported once, as all others.
+
+    Reports of one host wait for one another, so of those that tell of one failure exactly one is
+    accepted; the others are refused, and *reported_by* is remembered as one more witness of it.
+    Raises HostNameUnknown, HostOnMaintenance, DuplicateNotification.
+    """
+    outcome = _accept(
+        database,
+        Report(str(type), generated_time, payload, reported_by),
+        hostname,
+        likeness,
+        observes=observes,
+        request_id=request_id,
+    )
+    if isinstance(outcome, Notification):
+        return outcome
+    raise DuplicateNotification(host=hostname, notification=outcome.uuid)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a monitor says."""
+
+    type: str
+    at: datetime.datetime
+    payload: Payload
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What it says was reported before."""
+
+    uuid: str
+    reported_by: str | None
+
+
+@writer
+def _accept(
+    tx: Transaction,
+    said: Report,
+    hostname: str,
+    likeness: Likeness,
+    *,
+    observes: bool,
+    request_id: str | None,
+) -> Notification | _Known:
+    host = _locked_host(tx, hostname)
+    if host["on_maintenance"] and host["maintenance_by"] is None:  # an operator's
+        raise HostOnMaintenance(host=hostname)
+    known = _known(tx, host, said, likeness, observes=observes)
+    if known is not None:
+        if said.by is not None:
+            witnesses.add(
+                tx,
+                known.uuid,
+                first=known.reported_by,
+                reported_by=said.by,
+                generated_time=said.at,
+                payload=said.payload,
+            )
+        return known
+    if host["on_maintenance"] and not _is_heard(tx, host["maintenance_by"], said):
+        raise HostOnMaintenance(host=hostname)
+    return _insert(tx, host, said, request_id)
+
+
+def _locked_host(tx: Transaction, name: str) -> sa.RowMapping:
+    """The row of the live host, locked: the first statement of the transaction."""
+    rows = tx.connection.execute(_HOST_LOCKED, {"host": name})
+    row = rows.mappings().first()
+    if row is None or row["name"] != name:  # MySQL compares without regard to case
+        raise HostNameUnknown(host=name)
+    return row
+
+
+def _is_heard(tx: Transaction, maintenance_by: str, said: Report) -> bool:
+    """Whether it is reported of a host that our own recovery has put on maintenance.
+
+    That it, or its service, has started again; or the host of a process that failed has more to
+    tell: VMs still run there.
+    """
+    if said.type == NotificationType.VM:
+        return False
+    if said.payload.get("event") == Event.STARTED:
+        return True
+    by = tx.connection.execute(sa.select(T.c.type).where(T.c.notification_uuid == maintenance_by))
+    return by.scalar() == NotificationType.PROCESS
+
+
+def _known(
+    tx: Transaction, host: sa.RowMapping, said: Report, likeness: Likeness, *, observes: bool
+) -> _Known | None:
+    """The notification of the same failure, if there is one that is not too old.
+
+    Hosts: of whatever status.  What has started in between has failed anew, and what has stopped
+    in between has started anew.  A VM or a process may fail again soon: what is settled was
+    another failure, unless it was seen at or after the new one, too (a process: settled then); and
+    so is what had us start the VM before.  An event that asks for nothing is no failure.  About
+    what was observed nothing was done: where something would be done now, it is reported anew.
+    """
+    window_s = {True: likeness.equal_s, False: likeness.alike_s}  # by: is it equal
+    values = {
+        "host": host["uuid"],
+        "kind": said.type,
+        "since": _before(said.at, max(window_s.values())),
+        "at": said.at,
+        "at_second": said.at.replace(microsecond=0),  # MySQL stored whole seconds
+        # OpenStack's release stored the payload with its keys in the order of the request
+        "payloads": [_stored(said.payload), jsonutils.dumps(dict(said.payload))],
+        "about": _about(said) if likeness.alike_s else None,
+    }
+    for id_, uuid, at, text, message, by in tx.connection.execute(_LIKE, values).all():
+        payload = models.parsed(text) or {}
+        is_equal = payload == said.payload  # MySQL compared without regard to case
+        asks_for_nothing = str(message).startswith(f"{Reason.UNKNOWN_EVENT}:")
+        is_alike = not asks_for_nothing and likeness.are_alike(payload, said.payload)
+        if not (is_equal or is_alike):
+            continue
+        if at < _before(said.at, window_s[is_equal]):
+            continue
+        was_observed = str(message).startswith(f"{Reason.OBSERVE_ONLY}:")
+        if was_observed and not (observes or _is_observed(tx, host["failover_segment_id"])):
+            continue
+        turns = returns.turns_after(
+            tx, host_uuid=host["uuid"], type_=said.type, uuid=uuid, id_=id_, payload=payload
+        )
+        if not any(turned <= said.at for turned in turns):
+            return _Known(uuid, by)
+    return None
+
+
+def _before(at: datetime.datetime, seconds: float) -> datetime.datetime:
+    try:
+        return at - datetime.timedelta(seconds=seconds)
+    except OverflowError:  # before the year 1
+        return datetime.datetime.min
+
+
+def _about(said: Report) -> str | None:
+    """What the payload of another report of the same VM has in it, for LIKE."""
+    vm = said.payload.get("instance_uuid")
+    return f'%"{vm}"%' if said.type == NotificationType.VM and vm else None
+
+
+def _is_observed(tx: Transaction, segment_uuid: str) -> bool:
+    """Whether the segment is only observed."""
+    segment = models.segments
+    observed = sa.select(segment.c.observe_only).where(segment.c.uuid == segment_uuid)
+    return bool(tx.connection.execute(observed).scalar())
+
+
+def _insert(
+    tx: Transaction, host: sa.RowMapping, said: Report, request_id: str | None
+) -> Notification:
+    """The new notification, as it is stored: it is not read again."""
+    is_whole = tx.connection.dialect.name in ("mysql", "mariadb")  # their column keeps seconds
+    values = {
+        "notification_uuid": uuidutils.generate_uuid(),
+        "type": said.type,
+        "generated_time": said.at.replace(microsecond=0) if is_whole else said.at,
+        "source_host_uuid": host["uuid"],
+        "payload": _stored(said.payload),
+        "status": str(NotificationStatus.NEW),
+        "failover_segment_uuid": host["failover_segment_id"],
+        "request_id": request_id,
+        "reported_by": said.by,
+        "created_at": tx.clock_now(),
+        "deleted": 0,
+        "attempt": 0,
+        "failures": 0,
+    }
+    inserted = tx.connection.execute(_INSERT, values).inserted_primary_key
+    row = values | {"id": inserted[0] if inserted else None}
+    return Notification.from_row([row.get(name) for name in _COLUMNS])
+
+
+def _stored(payload: Payload) -> str:
+    return jsonutils.dumps(dict(payload), sort_keys=True)
