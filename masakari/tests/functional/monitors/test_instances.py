@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 import threading
 
 import pytest
@@ -48,13 +49,15 @@ class Monitor:
     """The threads of a monitor; `stop` ends them as a program does."""
 
     def __init__(self, directory, uri, masakari, name=instancemonitor.INSTANCES, **options):
+        """*uri* as it stands in a configuration file."""
         conf = cfg.ConfigOpts()
         conf_.register_monitors(conf)
-        conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
+        file = directory / "masakarimonitors.conf"
+        file.write_text(f"[libvirt]\nconnection_uri = {uri}\n")
+        conf([], default_config_files=[str(file)], default_config_dirs=[])
         for path, value in {
             "hostname": "compute1",
             "state_path": str(directory),
-            "libvirt.connection_uri": uri,
             "callback.retry_interval": 0.2,
             **options,
         }.items():
@@ -125,7 +128,19 @@ def reset_often(_libvirtd, domain):
         domain.reset()
 
 
+def look_at_screen(libvirtd, _domain):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(libvirtd.root / "vnc"))
+        greeting = client.recv(12)
+        assert greeting.startswith(b"RFB")
+        client.sendall(greeting)
+
+
 PANIC, HUNG, OFF = hmp("o /b 0x505 1"), hmp("o /b 0x443 0xf"), hmp("o /w 0x604 0x2000")
+RESET = hmp("o /b 0xcf9 6")
+CD = '<disk type="file" device="cdrom"><source file="/nonexistent.iso" startupPolicy="optional"/>'
+CD += '<target dev="hdc" bus="ide"/></disk>'
+SCREEN = '<graphics type="vnc" socket="{root}/vnc"/>'
 MATRIX = {
     "killed": ({}, kill(signal.SIGKILL), ["LIFECYCLE/STOPPED_FAILED"]),
     "segmentation fault": ({}, kill(signal.SIGSEGV), ["LIFECYCLE/STOPPED_FAILED"]),
@@ -135,16 +150,21 @@ MATRIX = {
     "switched off inside": ({}, OFF, []),
     "asked to shut down": ({}, lambda _, domain: domain.shutdown(), []),
     "reset often": ({}, reset_often, []),
+    "reset inside": ({}, RESET, []),
+    "reset inside, destroyed": ({"on_reboot": "destroy"}, RESET, []),
     "paused and resumed": ({}, lambda _, domain: (domain.suspend(), domain.resume()), []),
     "panic, destroyed": ({}, PANIC, ["LIFECYCLE/CRASHED_PANICKED"]),
     "panic, restarted": ({"on_crash": "restart"}, PANIC, []),
     "panic, preserved": ({"on_crash": "preserve"}, PANIC, ["LIFECYCLE/CRASHED_PANICKED"]),
     "watchdog none": ({"watchdog": "none"}, HUNG, []),
+    "watchdog inject-nmi": ({"watchdog": "inject-nmi"}, HUNG, []),
     "watchdog reset": ({"watchdog": "reset"}, HUNG, []),
     "watchdog pause": ({"watchdog": "pause"}, HUNG, ["WATCHDOG/WATCHDOG_PAUSE"]),
     "watchdog poweroff": ({"watchdog": "poweroff"}, HUNG, ["WATCHDOG/WATCHDOG_POWEROFF"]),
     "watchdog shutdown": ({"watchdog": "shutdown"}, HUNG, ["WATCHDOG/WATCHDOG_SHUTDOWN"]),
     "not Nova's": ({"nova": False}, kill(signal.SIGKILL), []),
+    "CD not there": ({"more": CD}, lambda _libvirtd, _domain: None, []),
+    "watched": ({"more": SCREEN}, look_at_screen, []),
     "disk full": ({"disk": "write"}, lambda _libvirtd, _domain: None, []),
 }
 # libvirt may meet the end of QEMU before it has read what QEMU said
@@ -163,7 +183,8 @@ def told(libvirtd, tmp_path_factory):
     try:
         for n, (case, (options, _, _)) in enumerate(MATRIX.items()):
             disk = libvirtd.image_on_full_disk(options["disk"]) if "disk" in options else None
-            text = world.xml(f"instance-{n:08x}", **{**options, "disk": disk})
+            more = options.get("more", "").format(root=libvirtd.root)
+            text = world.xml(f"instance-{n:08x}", **{**options, "disk": disk, "more": more})
             domains[case] = connection.defineXML(text)
             domains[case].create()
         for case, (_, act, _) in MATRIX.items():

@@ -12,11 +12,17 @@ OPTIONS = """\
 check_interval = 0.5
 restart_retries = 1
 restart_interval = 0.2
-stable_after = 1
+stable_after = 3
+between_max = 3
+[alarms]
+silent_age = 1
 """
 LIST = """\
 - {process_name: nova-compute, unit: demo}
 - {process_name: flapping, unit: flapping}
+- {process_name: hangs, unit: hangs}
+- {process_name: never-ready, unit: never-ready}
+- {process_name: deaf, unit: deaf}
 - process_name: sleep 98765
   start_command: sh -c "sleep 98765 & echo started >&2"
   pre_start_command:
@@ -37,6 +43,21 @@ LIST = """\
 DEMO = "[Service]\nExecStart=/bin/sleep 1000\n"
 FLAPPING = "[Service]\nExecStart=/bin/sleep 1000\nRestart=always\nRestartSec=50ms\n"
 FLAPPING += "[Unit]\nStartLimitIntervalSec=0\n"
+# systemd ends it when its watchdog was not heard of, and starts it again
+HANGS = "[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=1\nRestart=always\nRestartSec=50ms\n"
+HANGS += "ExecStart=/bin/sh -c 'systemd-notify --ready; exec sleep 1000'\n"
+HANGS += "[Unit]\nStartLimitIntervalSec=0\n"
+NEVER_READY = "[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=/bin/sleep 1000\n"
+DEAF = (
+    "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM; exec sleep 1000'\nTimeoutStopSec=infinity\n"
+)
+UNITS = {
+    "demo": DEMO,
+    "flapping": FLAPPING,
+    "hangs": HANGS,
+    "never-ready": NEVER_READY,
+    "deaf": DEAF,
+}
 NAME = "masakari-processmonitor"
 PROCESS_LIST = "/etc/masakarimonitors/process_list.yaml"
 
@@ -48,13 +69,14 @@ class World:
         self.host = host
         self.url = f"http://127.0.0.1:{host.port}/v1"
         host.drop_in(NAME, "[Unit]\nAfter=dbus.socket\n")
-        for name, text in (("demo", DEMO), ("flapping", FLAPPING)):
+        for name, text in UNITS.items():
             host.write(f"/etc/systemd/system/{name}.service", text, "644", "root")
         host.write(PROCESS_LIST, LIST)
         path = "/etc/masakarimonitors/masakarimonitors.conf"
         host.run("sh", "-c", f"cat >> {path}", text=f"{OPTIONS}[DEFAULT]\nhostname = compute1\n")
         host.systemctl("daemon-reload")
         host.systemctl("start", "dbus.socket", "dbus", "demo", "flapping", "masakari-standalone")
+        host.systemctl("start", "--no-block", "hangs", "never-ready", "deaf")
         segment = self.ask(
             "/segments",
             {"segment": {"name": "s", "recovery_method": "auto", "service_type": "COMPUTE"}},
@@ -88,8 +110,9 @@ def world(host):
     if not host.run("sh", "-c", "ls /usr/bin/dbus-daemon || true").strip().startswith("/"):
         pytest.skip("dbus is not installed; as root on Debian, make test installs it")
     yield World(host)
-    host.systemctl("stop", "demo", "flapping", "dbus.socket", "dbus", check=False)
-    host.run("rm", "-f", "/etc/systemd/system/demo.service", "/etc/systemd/system/flapping.service")
+    host.systemctl("kill", "-s", "KILL", "deaf", check=False)
+    host.systemctl("stop", *UNITS, "dbus.socket", "dbus", check=False)
+    host.run("rm", "-f", *(f"/etc/systemd/system/{name}.service" for name in UNITS))
 
 
 def kill(world, unit):
@@ -99,9 +122,13 @@ def kill(world, unit):
 
 
 def test_what_dies_is_started_again_or_told(world):
-    world.wait_until_said("systemd tells the states of 2 units")
+    world.wait_until_said("systemd tells the states of 5 units")
     # nobody starts what cannot be started
     world.wait_until_told("daemon", "STOPPED")
+    # systemd kills it each second, or waits for ever
+    world.wait_until_told("hangs", "STOPPED")
+    world.wait_until_told("never-ready", "STOPPED")
+    world.host.systemctl("stop", "--no-block", "deaf")
     # a command that talks on stderr has started it
     world.wait_until_said("sleep 98765: down -> up")
     assert world.told("sleep 98765") == []
@@ -130,9 +157,16 @@ def test_what_dies_is_started_again_or_told(world):
     world.wait_until_said("what was read last stays in force")
     world.host.systemctl("stop", "dbus.socket", "dbus")
     world.wait_until_said("the states of units are not known: D-Bus is away")
+    world.wait_until_said("MSK-412 systemd has not answered")
     world.host.systemctl("start", "dbus.socket", "dbus")
+    world.wait_until_said("MSK-412 is over")
     kill(world, "demo")
     world.wait_until_told("nova-compute", "STOPPED", "STARTED", "STOPPED")
+
+    world.wait_until_told("deaf", "STOPPED")
+    world.host.systemctl("kill", "-s", "KILL", "deaf")
+    world.host.systemctl("start", "deaf")
+    world.wait_until_told("deaf", "STOPPED", "STARTED")
 
     assert world.host.show(NAME, "User") == "masakari"
     world.host.systemctl("stop", NAME)

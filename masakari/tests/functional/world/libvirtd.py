@@ -15,6 +15,8 @@ from xml.sax.saxutils import quoteattr
 import psutil
 
 from masakari.clock import SystemClock, wait_until
+from masakari.tests import certificates
+from masakari.tests.functional.program import free_port
 
 LIBVIRTD = pathlib.Path("/usr/sbin/libvirtd")
 QEMU = pathlib.Path("/usr/bin/qemu-system-x86_64")
@@ -22,12 +24,31 @@ CLOCK = SystemClock()
 NOVA = "http://openstack.org/xmlns/libvirt/nova/1.1"
 
 CONFIG = """\
-listen_tls = 0
-listen_tcp = 0
+listen_tls = {listens}
+listen_tcp = {listens}
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 unix_sock_dir = "{run}"
 log_outputs = "2:file:{root}/libvirtd.log"
+"""
+REMOTE = """\
+listen_addr = "127.0.0.1"
+tls_port = "{tls_port}"
+tcp_port = "{tcp_port}"
+ca_file = "{authority}"
+cert_file = "{certificate}"
+key_file = "{key}"
+auth_tls = "sasl"
+auth_tcp = "sasl"
+"""
+# the first is taken with TLS; without, libvirt wants one that encrypts
+SASL = "mech_list: scram-sha-256 digest-md5\nsasldb_path: {root}/sasl.db\n"
+AUTH = """\
+[credentials-masakari]
+authname=masakari
+password={password}
+[auth-libvirt-default]
+credentials=masakari
 """
 # QEMU runs as root, without what needs a booted host.
 QEMU_CONFIG = """\
@@ -74,16 +95,67 @@ def missing() -> str | None:
     return None
 
 
+class Remote:
+    """How one comes from elsewhere: TLS with a certificate, TCP, and SASL with a password."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        """Keep certificates and passwords in *directory*."""
+        self._directory = directory
+        self.tls_port, self.tcp_port = free_port(), free_port()
+        authority = certificates.Authority(directory)
+        certificate, key = authority.issue("server")
+        self.config = REMOTE.format(
+            tls_port=self.tls_port,
+            tcp_port=self.tcp_port,
+            authority=authority.file,
+            certificate=certificate,
+            key=key,
+        )
+        self.pki = self.client(authority, "pki")
+        (directory / "sasl2").mkdir()
+        (directory / "sasl2/libvirt.conf").write_text(SASL.format(root=directory))
+        self.password = uuid_.uuid4().hex
+        subprocess.run(
+            ["saslpasswd2", "-p", "-a", "libvirt", "-f", directory / "sasl.db", "masakari"],
+            input=self.password.encode(),
+            check=True,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of libvirtd."""
+        return {"SASL_CONF_PATH": str(self._directory / "sasl2")}
+
+    def client(self, authority: certificates.Authority, name: str) -> pathlib.Path:
+        """A directory for pkipath, with a client's certificate of that authority."""
+        path = self._directory / name
+        path.mkdir()
+        certificate, key = authority.issue(name)
+        shutil.copy(authority.file, path / "cacert.pem")
+        shutil.copy(certificate, path / "clientcert.pem")
+        shutil.copy(key, path / "clientkey.pem")
+        return path
+
+    def auth_conf(self, password: str) -> pathlib.Path:
+        """libvirt's file of credentials."""
+        path = self._directory / f"{uuid_.uuid4().hex}.conf"
+        path.write_text(AUTH.format(password=password))
+        return path
+
+
 class Libvirtd:
     """Started by `start`; `stop` leaves nothing behind."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, remote: Remote | None = None) -> None:
         """Keep everything in *directory*, whose path is to be short (sockets)."""
+        self.remote = remote
         self.root = directory
         self.run = directory / "run/libvirt"
         self._init: subprocess.Popen[bytes] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
-        (directory / "libvirtd.conf").write_text(CONFIG.format(run=self.run, root=directory))
+        config = CONFIG.format(run=self.run, root=directory, listens=int(remote is not None))
+        config += remote.config if remote else ""
+        (directory / "libvirtd.conf").write_text(config)
         (directory / "qemu.conf").write_text(QEMU_CONFIG)
         (directory / "more-passwd").write_text("libvirt-qemu:x:64055:64055::/:/bin/false\n")
         (directory / "more-group").write_text("libvirt-qemu:x:64055:\nkvm:x:64056:\n")
@@ -111,10 +183,16 @@ class Libvirtd:
         command = [
             *("nsenter", "-t", str(inside.pid), "-m", "-p", "-C", "--"),
             *(LIBVIRTD, "-f", self.root / "libvirtd.conf", "-p", self.root / "libvirtd.pid"),
+            *(["--listen"] if self.remote else []),
         ]
+        environment = self.remote.environment if self.remote else {}
         with (self.root / "libvirtd.err").open("ab") as said:
             self._daemon = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env={**os.environ, **environment},
             )
         self._wait("libvirtd", self._answers)
 
@@ -202,6 +280,8 @@ def xml(
     mem: int = 16,
     watchdog: str = "",
     on_crash: str = "destroy",
+    on_reboot: str = "restart",
+    more: str = "",
     disk: pathlib.Path | None = None,
     kernel: tuple[pathlib.Path, pathlib.Path, str] | None = None,
     agent: bool = False,
@@ -209,11 +289,15 @@ def xml(
     kind: str = "",
     serial: pathlib.Path | None = None,
 ) -> str:
-    """A tiny domain; *kernel*: (kernel, initrd, command line); *kind* of its heartbeat."""
+    """A tiny domain; *kernel*: (kernel, initrd, command line); *kind* of its heartbeat.
+
+    *more*: XML of other devices.
+    """
     devices = [
         f"<emulator>{QEMU}</emulator>",
         '<controller type="usb" model="none"/><memballoon model="none"/>',
         '<video><model type="none"/></video>',
+        more,
     ]
     if panic:
         devices.append('<panic model="isa"/>')
@@ -245,7 +329,7 @@ def xml(
         f"{metadata if nova else ''}"
         f'<memory unit="MiB">{mem}</memory><vcpu>1</vcpu>'
         f'<os><type arch="x86_64" machine="pc">hvm</type>{boot}</os><features><acpi/></features>'
-        f"<on_reboot>restart</on_reboot><on_crash>{on_crash}</on_crash>"
+        f"<on_reboot>{on_reboot}</on_reboot><on_crash>{on_crash}</on_crash>"
         f"<devices>{''.join(devices)}</devices></domain>"
     )
 
