@@ -3,15 +3,20 @@
     make bench SUBJECT=pollers [BENCH="--rounds 60 --hosts 1000"]
 
 Needs root.  Hosts are addresses of 127.0.0.0/8 in a network namespace of its own, in which 2 % of
-the echo packets are lost each way.  What is polled: asyncssh's server, ipmi_sim, an HTTPS server.
+the echo packets are lost each way, and in which not the kernel answers but a process here, each
+time after a delay of its own.  What is polled: asyncssh's server, ipmi_sim, an HTTPS server.
 """
 
 import argparse
 import asyncio
+import heapq
 import multiprocessing
 import os
 import pathlib
+import random
 import resource
+import select
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +28,7 @@ import trustme
 
 from masakari.clock import SystemClock
 from masakari.cloud import ComputeService
+from masakari.monitors.hosts import icmp
 from masakari.monitors.hosts import ssh as ssh_
 from masakari.monitors.hosts.addresses import Addresses
 from masakari.monitors.hosts.ipmi import IpmiPoller
@@ -39,9 +45,14 @@ CLOCK = SystemClock()
 LOSS = """
 ip link set lo up
 nft add table ip loss
-nft 'add chain ip loss out { type filter hook output priority 0 ; }'
-nft 'add rule ip loss out ip protocol icmp numgen random mod 100 < 2 drop'
+nft 'add chain ip loss in { type filter hook input priority 0 ; }'
+nft 'add rule ip loss in ip protocol icmp numgen random mod 100 < 2 drop'
+echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all
 """
+REQUEST, REPLY = 8, 0
+"""Types of ICMP messages."""
+SO_RCVBUFFORCE = 33
+"""Linux: what root may."""
 
 
 def address(number: int) -> str:
@@ -55,6 +66,35 @@ def cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in spent)
 
 
+def answer_late(jitter_s: float) -> None:
+    """Answer each echo request to any address after 0 to *jitter_s* seconds, for ever."""
+    arrivals = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    arrivals.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+    replies = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    waiting: list[tuple[float, bytes, str]] = []
+    while True:
+        pause_s = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+        if select.select([arrivals], [], [], pause_s)[0]:
+            packet = arrivals.recv(2048)
+            length = (packet[0] & 0x0F) * 4
+            if packet[length] == REQUEST:
+                due = time.monotonic() + random.uniform(0, jitter_s)
+                heapq.heappush(waiting, (due, *reply(packet, length)))
+        while waiting and waiting[0][0] <= time.monotonic():
+            _, packet, to = heapq.heappop(waiting)
+            replies.sendto(packet, (to, 0))
+
+
+def reply(request: bytes, length: int) -> tuple[bytes, str]:
+    """The packet that answers an echo request whose IP header has that *length*; and to whom."""
+    source, destination = request[12:16], request[16:20]
+    message = bytes([REPLY, 0, 0, 0]) + request[length + 4 :]
+    message = message[:2] + icmp.checksum(message).to_bytes(2) + message[4:]
+    # the kernel fills in length, identification and checksum
+    header = bytes([0x45, 0, 0, 0, 0, 0, 0, 0, 64, socket.IPPROTO_ICMP, 0, 0])
+    return header + destination + source + message, socket.inet_ntoa(source)
+
+
 class Nova:
     """Compute services that are all up, listed without a network."""
 
@@ -66,8 +106,10 @@ class Nova:
         return self._services
 
 
-def watching(hosts: int, rounds: int, interval_s: float) -> None:
+def watching(hosts: int, rounds: int, interval_s: float, jitter_s: float) -> None:
     """The drivers ping and nova (with echo requests as second opinion), all hosts alive."""
+    answering = multiprocessing.Process(target=answer_late, args=(jitter_s,), daemon=True)
+    answering.start()
     names = [f"compute{n}" for n in range(hosts)]
     listed = [f"{name}={address(n)}" for n, name in enumerate(names)]
     conf = configured("ping", addresses=[f"manage/{each}" for each in listed])
@@ -75,7 +117,10 @@ def watching(hosts: int, rounds: int, interval_s: float) -> None:
     probes = {"ping": PingPoller.from_conf(conf, watched, CLOCK)}
     opinion = Echoes(Addresses("{host}", listed, 0, OPTIONS), 3)
     probes["nova, icmp"] = NovaProbe(Nova(names), opinion, watched, CLOCK)
-    print(f"{hosts} hosts, {rounds} rounds, 2 % of echo packets lost")
+    print(
+        f"{hosts} hosts, {rounds} rounds, 2 % of echo packets lost each way, answers after up to "
+        f"{jitter_s * 1000:.0f} ms"
+    )
     for name, probe in probes.items():
         wrong, slowest, began = 0, 0.0, cpu_s()
         for _ in range(rounds):
@@ -88,6 +133,8 @@ def watching(hosts: int, rounds: int, interval_s: float) -> None:
             f"  {name:<12} {share:6.1%} of a core each {interval_s:g} s, slowest round "
             f"{slowest:.2f} s, {wrong} of {rounds * hosts} samples wrong, RSS {peak:.0f} MiB"
         )
+    answering.kill()
+    answering.join()
 
 
 def ceiling(name: str, poll, polls: int) -> None:
@@ -202,6 +249,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--interval", type=float, default=5)
+    parser.add_argument("--jitter", type=float, default=0.2, help="seconds, of each answer")
     parser.add_argument("--polls", type=int, default=200, help="of each kind with a ceiling")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -209,7 +257,7 @@ def main() -> None:
         argv = ["unshare", "--net", sys.executable, *sys.argv, "--inside"]
         os.execvp(argv[0], argv)
     subprocess.run(["sh", "-ec", LOSS], check=True)
-    watching(given.hosts, given.rounds, given.interval)
+    watching(given.hosts, given.rounds, given.interval, given.jitter)
     print("what a poll costs this process (and its children)")
     with tempfile.TemporaryDirectory() as name:
         ssh(given.polls)
