@@ -43,7 +43,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         kept=hostmonitor.state_file(conf),
         meter=vitals.meter,
     )
-    vitals.tell = lambda: [memory_check(monitor)]
+    vitals.tell = lambda: [hosts_check(monitor), memory_check(monitor)]
     sources = hostmonitor.push_sources(conf, clock, monitor.push)
     stop = clock.event()
     thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
@@ -58,6 +58,11 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     clock.interrupt()
     thread.join()
     watched.close()
+
+
+def hosts_check(monitor: Monitor) -> health.Check:
+    """Whether hosts are judged."""
+    return health.Check("hosts", monitor.trouble is None, monitor.trouble or "judged")
 
 
 def memory_check(monitor: Monitor) -> health.Check:

@@ -1,5 +1,6 @@
 """masakari-standalone: API, engine and host monitor in one process, for a lab or a small cloud."""
 
+import dataclasses
 import logging
 import threading
 
@@ -12,7 +13,7 @@ from masakari.api import paste
 from masakari.clock import SystemClock
 from masakari.cmd import api, common, engine, health, options, server, tls, workers
 from masakari.cmd import database as database_
-from masakari.cmd.hostmonitor import memory_check
+from masakari.cmd.hostmonitor import hosts_check, memory_check
 from masakari.cmd.systemd import Systemd
 from masakari.engine.service import Engine
 from masakari.errors import ConfigInvalid
@@ -87,7 +88,12 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
         database_.wait_for(database, clock, systemd)
         db.migration.sync(conf)
     recovery = Engine(world)
-    vitals.tell = lambda: [engine.held_leases(recovery), memory_check(monitor)]
+    vitals.tell = lambda: [
+        engine.held_leases(recovery),
+        # the API and the engine do their work without
+        dataclasses.replace(hosts_check(monitor), is_needed=False),
+        memory_check(monitor),
+    ]
     application = api.make_application(
         conf,
         clock,

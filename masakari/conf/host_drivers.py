@@ -16,6 +16,14 @@ PING_OPTS: list[cfg.Opt] = [
         help="Hosts that are elsewhere on a network, such as "
         "manage/compute1=10.0.0.1,storage/compute1=fd00::1.",
     ),
+    cfg.ListOpt(
+        "witnesses",
+        default=[],
+        help="Addresses that answer echo requests while the monitor's own network works, each with "
+        "its network: gateways, such as manage/10.0.0.254. They are asked when not one host "
+        "answers on that network: if one of them does, the hosts may be dead. So a single host "
+        "can be reported, and the last ones of a few.",
+    ),
     cfg.FloatOpt(
         "timeout",
         default=3,

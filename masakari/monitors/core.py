@@ -84,6 +84,11 @@ class Monitor:
         if memory is not None:
             self._recall(memory)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nobody, or nobody's death, was judged in the last round."""
+        return self._trouble
+
     def run(self, stop: clock_.Event) -> None:
         """Go on until `end` sets *stop*; unanswered reports are sent between two looks."""
         next_look = self._clock.monotonic()

@@ -215,6 +215,10 @@ class Judge:
         if self._trouble:
             self._count_nothing(taken[0].at)
             return Findings(alive=alive, gone=gone, trouble=self._trouble, is_silence=True)
+        self._trouble = self._ignorance(taken)
+        if self._trouble:
+            self._count_nothing(taken[0].at)
+            return Findings(gone=gone, trouble=self._trouble)
         changes, events = [], []
         for sample in taken:
             if sample.witness:
@@ -331,6 +335,16 @@ class Judge:
             return None
         seen = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return f"not one {self.noun} is online ({seen}), so the observer is suspected"
+
+    def _ignorance(self, samples: Sequence[Sample]) -> str | None:
+        """What to say if nobody could tell anything of anybody."""
+        if not samples or any(sample.state is not State.UNKNOWN for sample in samples):
+            return None
+        plural = "" if len(samples) == 1 else "s"
+        return (
+            f"nothing is known of {len(samples)} {self.noun}{plural} "
+            f"(such as {samples[0].subject}: {samples[0].detail})"
+        )
 
     def _too_many(self, events: Sequence[Event]) -> str | None:
         """Why none of the deaths is told, if so many are new."""

@@ -107,6 +107,10 @@ class SimClock:
         """Simulated seconds since the start; any thread may ask."""
         return self._us / 1e6
 
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the clock by so many seconds; time goes on as before."""
+        self._start += datetime.timedelta(seconds=seconds)
+
     def sleep(self, seconds: float) -> None:
         """Return when *seconds* have passed; with 0 when everyone else due now had a turn."""
         self._pause(self._after(seconds), f"sleeps {seconds:g} s")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from masakari import errors
+from masakari.monitors import names
 
 LOG = logging.getLogger(__name__)
 
@@ -68,12 +69,13 @@ class Addresses:
             )
         self._parse(pattern.replace("{host}", "host"), options.pattern)
         self._listed = dict(self._parse_entry(entry) for entry in listed)
+        self._names = names.Names(self._listed)
 
     def of(self, host: str) -> Address:
         """Where *host* is asked.  Raises ConfigInvalid when its name makes no address."""
-        listed = self._listed.get(host)
+        listed = self._names.find(host)
         if listed is not None:
-            return listed
+            return self._listed[listed]
         option = self._options.pattern
         if not host or ":" in host:  # what follows would be taken for a port
             problem = f"the host name {host!r} cannot be part of an address"

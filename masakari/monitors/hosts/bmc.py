@@ -20,11 +20,13 @@ from typing import Any
 import yaml
 
 from masakari import errors
+from masakari.monitors import names
 from masakari.monitors.hosts.polling import Reading
 from masakari.monitors.judge import State
 
 LOG = logging.getLogger(__name__)
 
+SUSPICION = "the controllers are doubted: all hosts without power at once, somebody must look at"
 UNLISTED = Reading(State.UNKNOWN, "its management controller is not in the file")
 
 
@@ -139,8 +141,10 @@ def ask_all(
 ) -> Mapping[str, Reading]:
     """The reading of each of *hosts*, so many asked at a time."""
 
+    known = names.match(hosts, controllers)
+
     def one(host: str) -> Reading:
-        return ask(host, controllers[host]) if host in controllers else UNLISTED
+        return ask(host, controllers[known[host]]) if host in known else UNLISTED
 
     with ThreadPoolExecutor(min(len(hosts), parallel), thread_name_prefix="bmc") as pool:
         return dict(zip(hosts, pool.map(one, hosts), strict=True))

@@ -15,8 +15,7 @@ about the agent than about the hosts: nobody is down there.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import requests
@@ -24,7 +23,7 @@ from oslo_config import cfg
 
 from masakari import causes, errors
 from masakari import clock as clock_
-from masakari.monitors import core, judge, matrix, watchlist
+from masakari.monitors import core, judge, matrix, names, watchlist
 from masakari.monitors.hosts.together import STATE_OF
 from masakari.monitors.matrix import Signal
 
@@ -156,17 +155,10 @@ class ConsulProbe:
         return judge.Sample(host, state, at, f"in Consul: {', '.join(said)}")
 
 
-def of_hosts(members: Mapping[str, Signal], hosts: Iterable[str]) -> dict[str, Signal]:
+def of_hosts(members: Mapping[str, Signal], hosts: Collection[str]) -> dict[str, Signal]:
     """{host: what *members* say of it}, by names that may differ in case or domain."""
-    by_short = defaultdict(list)
-    for name in members:
-        by_short[name.casefold().partition(".")[0]].append(name)
-    found = {}
-    for host in hosts:
-        near = by_short[host.casefold().partition(".")[0]]
-        same = [host] if host in members else [n for n in near if judge.is_same_host(n, host)]
-        found[host] = members[same[0]] if len(same) == 1 else Signal.UNKNOWN
-    return found
+    known = names.match(hosts, members)
+    return {host: members[known[host]] if host in known else Signal.UNKNOWN for host in hosts}
 
 
 def _rule(conf: cfg.ConfigOpts, agents: Mapping[str, Agent]) -> matrix.Rule:

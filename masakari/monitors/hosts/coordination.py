@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from masakari import clock as clock_
 from masakari import cloud as cloud_
-from masakari.monitors import core, groups, judge, watchlist
+from masakari.monitors import core, groups, judge, names, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.monitors.hosts.confirmation import confirm
 from masakari.monitors.hosts.polling import Reading
@@ -57,10 +57,10 @@ class CoordinationProbe:
         if not watched:
             return []
         try:
-            members = {member.casefold() for member in self._group.members()}
+            members = names.match(watched, self._group.members())
         except groups.Away as error:
             raise core.Blind(f"the coordination backend does not answer: {error}") from None
-        found = {host: MEMBER if host.casefold() in members else GONE for host in watched}
+        found = {host: MEMBER if host in members else GONE for host in watched}
         if MEMBER not in found.values():
             raise core.Blind(
                 f"not one of {len(watched)} hosts is a member of the group, so the backend is "

@@ -32,6 +32,8 @@ ENVIRONMENT = {
 class IpmiPoller:
     """Asks controllers with ipmitool, so many at a time."""
 
+    suspicion = bmc.SUSPICION
+
     def __init__(self, file: bmc.File, *, timeout_s: float, parallel: int) -> None:
         """Nobody is asked yet."""
         self._file = file

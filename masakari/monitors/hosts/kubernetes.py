@@ -24,7 +24,7 @@ from oslo_config import cfg
 from masakari import causes
 from masakari import clock as clock_
 from masakari import cloud as cloud_
-from masakari.monitors import core, judge, watchlist
+from masakari.monitors import core, judge, names, watchlist
 from masakari.monitors.hosts import kubeconfig
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.monitors.hosts.confirmation import confirm
@@ -181,9 +181,9 @@ class KubernetesProbe:
         if not watched:
             return []
         nodes = self._nodes.read()
-        readings = confirm(
-            {host: nodes.get(host, MISSING) for host in watched}, self._second_opinion
-        )
+        known = names.match(watched, nodes)
+        found = {host: nodes[known[host]] if host in known else MISSING for host in watched}
+        readings = confirm(found, self._second_opinion)
         at = self._clock.now()
         return [
             judge.Sample(host, reading.state, at, reading.detail)

@@ -25,7 +25,7 @@ from oslo_config import cfg
 from masakari import clock as clock_
 from masakari import cloud as cloud_
 from masakari import errors, nova
-from masakari.monitors import core, judge, watchlist
+from masakari.monitors import core, judge, names, watchlist
 from masakari.monitors.hosts import second_opinion as opinion_
 from masakari.monitors.hosts.opinions import Opinion, Sign
 
@@ -83,7 +83,7 @@ class NovaProbe:
         watched = self._hosts.read()
         if not watched:
             return []
-        services = self._services()
+        services = self._services(watched)
         opinions = self._opinions(watched, services)
         self._point_out_mutes(services, opinions)
         _check_sight(services, opinions)
@@ -94,8 +94,8 @@ class NovaProbe:
             samples.append(judge.Sample(host, state, at, detail, witness=host not in watched))
         return samples
 
-    def _services(self) -> Services:
-        """Nova's compute services by host."""
+    def _services(self, watched: frozenset[str]) -> Services:
+        """Nova's compute services by host, under the registered names of those that have any."""
         try:
             found = self._cloud.compute_services()
         except (errors.CloudUnavailable, errors.CloudRefused) as error:
@@ -103,7 +103,8 @@ class NovaProbe:
         services = defaultdict(list)
         for service in found:
             services[service.host].append(service)
-        return services
+        registered = {name: host for host, name in names.match(watched, services).items()}
+        return {registered.get(name, name): found for name, found in services.items()}
 
     def _opinions(self, watched: frozenset[str], services: Services) -> dict[str, Opinion]:
         """The watched hosts are asked; the others only to see whether anybody answers at all."""

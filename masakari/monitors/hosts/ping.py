@@ -4,7 +4,7 @@ It sees that the kernel of a host lives, or that its cable is cut; nothing else.
 over one socket, so that a thousand hosts cost little.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -21,6 +21,8 @@ from masakari.monitors.hosts.polling import Reading
 from masakari.monitors.judge import State
 
 OPTIONS = addresses_.Options("ping", "networks", "addresses")
+Witnesses = Mapping[str, tuple[Collection[str], Pinger]]
+"""{network: (addresses, who asks them)}"""
 _STATES = {
     Sign.ALIVE: State.ONLINE,
     Sign.SILENT: State.OFFLINE,
@@ -31,9 +33,12 @@ _STATES = {
 class PingPoller:
     """Asks hosts on each network."""
 
-    def __init__(self, pinger: Pinger) -> None:
-        """Nobody is asked yet."""
+    suspicion = polling.OBSERVER
+
+    def __init__(self, pinger: Pinger, witnesses: Witnesses) -> None:
+        """*witnesses* are asked where no host answers."""
         self._pinger = pinger
+        self._witnesses = witnesses
 
     @staticmethod
     def from_conf(
@@ -49,13 +54,27 @@ class PingPoller:
             )
         networks = _networks(conf)
         pinger = Pinger(networks, timeout_s=conf.ping.timeout, echoes=conf.ping.echoes)
-        return polling.PolledProbe(PingPoller(pinger), hosts, clock, tuple(networks))
+        poller = PingPoller(pinger, _witnesses(conf, networks))
+        return polling.PolledProbe(poller, hosts, clock, tuple(networks))
 
     def poll(self, hosts: Collection[str]) -> polling.Readings:
-        """A reading of each of *hosts* on each network."""
-        return {
+        """A reading of each of *hosts* on each network, and of witnesses where none answers."""
+        found = {
             network: {host: _read(network, opinion) for host, opinion in opinions.items()}
             for network, opinions in self._pinger.ask(hosts).items()
+        }
+        for network, readings in found.items():
+            if network in self._witnesses and not polling.is_seeing(readings):
+                readings.update(self._ask_witnesses(network))
+        return found
+
+    def _ask_witnesses(self, network: str) -> dict[str, Reading]:
+        """Those that answer."""
+        names, pinger = self._witnesses[network]
+        return {
+            f"witness {name}": _read(network, opinion)
+            for name, opinion in pinger.ask(names)[network].items()
+            if opinion.sign is Sign.ALIVE
         }
 
 
@@ -73,18 +92,46 @@ def _networks(conf: cfg.ConfigOpts) -> Mapping[str, Addresses]:
         patterns[name] = pattern
     if not patterns:
         raise OPTIONS.invalid("networks", "no network is given")
-    listed: dict[str, list[str]] = {name: [] for name in patterns}
-    for entry in conf.ping.addresses:
-        name, separator, address = entry.strip().partition("/")
-        if not separator or name not in listed:
-            raise OPTIONS.invalid(
-                "addresses",
-                f"{entry!r} is not network/host=address with a network of {', '.join(patterns)}",
-            )
-        listed[name].append(address)
+    listed = _by_network(conf.ping.addresses, patterns, "addresses", "network/host=address")
     return {
         name: Addresses(pattern, listed[name], 0, OPTIONS) for name, pattern in patterns.items()
     }
+
+
+def _witnesses(conf: cfg.ConfigOpts, networks: Collection[str]) -> Witnesses:
+    """Those that [ping] names.  Raises ConfigInvalid."""
+    listed = _by_network(conf.ping.witnesses, networks, "witnesses", "network/address")
+    options = addresses_.Options("ping", "witnesses", "witnesses")
+    return {
+        network: (
+            witnesses,
+            Pinger(
+                {
+                    network: Addresses(
+                        "{host}", [f"{each}={each}" for each in witnesses], 0, options
+                    )
+                },
+                timeout_s=conf.ping.timeout,
+                echoes=conf.ping.echoes,
+            ),
+        )
+        for network, witnesses in listed.items()
+        if witnesses
+    }
+
+
+def _by_network(
+    entries: Iterable[str], networks: Collection[str], option: str, form: str
+) -> dict[str, list[str]]:
+    """{network: what is listed of it}.  Raises ConfigInvalid."""
+    listed: dict[str, list[str]] = {name: [] for name in networks}
+    for entry in entries:
+        name, separator, what = entry.strip().partition("/")
+        if not separator or not what or name not in listed:
+            known = ", ".join(networks)
+            raise OPTIONS.invalid(option, f"{entry!r} is not {form} with a network of {known}")
+        listed[name].append(what)
+    return listed
 
 
 def _read(network: str, opinion: Opinion) -> Reading:

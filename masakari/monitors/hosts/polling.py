@@ -10,7 +10,7 @@ anything else                             unknown: it could not be asked everywh
 ========================================  =======================================
 
 A network on which not one host shows a sign of life says more about the observer than about the
-hosts: nobody is offline there.
+hosts: nobody is offline there, unless a witness, such as a gateway, answers there.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,11 +31,18 @@ class Reading:
 
 
 Readings = Mapping[str, Mapping[str, Reading]]
-"""{network: {host: reading}}; a poller that has no networks calls its only one ''."""
+"""{network: {host: reading}}; a poller that has no networks calls its only one ''.
+
+Names that are no hosts are living witnesses: who sees one can see.
+"""
+OBSERVER = "the observer's own network is suspected"
 
 
 class Poller(Protocol):
     """Who asks the hosts."""
+
+    suspicion: str
+    """What is suspected while not one host shows a sign of life."""
 
     def poll(self, hosts: Collection[str]) -> Readings:
         """A reading of each of *hosts* on each network.  Raises Blind."""
@@ -59,13 +66,14 @@ class PolledProbe:
 
     def look(self) -> Sequence[judge.Sample]:
         """One sample for each watched host.  Raises Blind."""
-        watched = sorted(self._hosts.read())
-        if not watched:
+        hosts = self._hosts.read()
+        if not hosts:
             return []
+        watched = sorted(hosts)
         readings = self._poller.poll(watched)
         seeing = {name: found for name, found in readings.items() if is_seeing(found)}
         if not seeing:
-            _suspect_observer(readings)
+            _suspect(readings, self._poller.suspicion)
         at = self._clock.now()
         samples = []
         for host in watched:
@@ -76,6 +84,16 @@ class PolledProbe:
             reading = weigh(each)
             states = {name: each[name].state for name in self.networks}
             samples.append(judge.Sample(host, reading.state, at, reading.detail, networks=states))
+        witnesses = {
+            name: reading
+            for found in seeing.values()
+            for name, reading in found.items()
+            if name not in hosts
+        }
+        samples += [
+            judge.Sample(name, reading.state, at, reading.detail, witness=True)
+            for name, reading in witnesses.items()
+        ]
         return samples
 
 
@@ -105,12 +123,12 @@ def _doubted(network: str, reading: Reading) -> Reading:
     return Reading(State.UNKNOWN, f"nobody answers on the network {network}; {reading.detail}")
 
 
-def _suspect_observer(readings: Readings) -> None:
+def _suspect(readings: Readings, suspicion: str) -> None:
     """Nobody shows a sign of life, on whichever network.  Raises Blind if somebody is accused."""
     found = [reading for network in readings.values() for reading in network.values()]
     accused = [reading for reading in found if reading.state is State.OFFLINE]
     if accused:
         raise core.Blind(
             f"not one of {len(next(iter(readings.values())))} hosts shows a sign of life "
-            f"(such as: {accused[0].detail}), so the observer's own network is suspected"
+            f"(such as: {accused[0].detail}), so {suspicion}"
         )

@@ -44,6 +44,8 @@ class Unusable(Exception):
 class RedfishPoller:
     """Asks controllers over HTTPS, so many at a time."""
 
+    suspicion = bmc.SUSPICION
+
     def __init__(
         self, file: bmc.File, *, verify: str | bool, timeout_s: float, parallel: int
     ) -> None:

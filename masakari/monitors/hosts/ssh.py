@@ -54,6 +54,8 @@ class Login:
 class SshPoller:
     """Asks the SSH servers of hosts, so many at a time; not for several threads at once."""
 
+    suspicion = polling.OBSERVER
+
     def __init__(
         self,
         addresses: Addresses,

@@ -88,11 +88,14 @@ class SiteOpinion:
     def __init__(self, cloud: sim_cloud.SimCloud) -> None:
         self._cloud = cloud
         self.deaf: set[str] = set()
+        self.called: dict[str, str] = {}
+        """{name: what the cloud calls that host}"""
 
     def ask(self, hosts: Collection[str]) -> Mapping[str, Opinion]:
         return {host: self._knock(host) for host in hosts}
 
-    def _knock(self, host: str) -> Opinion:
+    def _knock(self, name: str) -> Opinion:
+        host = self.called.get(name, name)
         if host not in self._cloud.hosts:
             return Opinion(Sign.UNKNOWN, f"{host} could not be resolved")
         if host not in self.deaf and self._cloud.reachable(host):

@@ -21,6 +21,8 @@ from masakari.monitors.hosts.second_opinion import OPTIONS
         ("{host}", [" compute1 = fd00::1 "], "compute1", "[fd00::1]:22"),
         ("{host}", ["compute1=[fd00::1]:80"], "compute1", "[fd00::1]:80"),
         ("{host}", ["compute1=[fd00::1]"], "compute1", "[fd00::1]:22"),
+        ("{host}", ["COMPUTE1.example.com=10.0.0.1"], "compute1", "10.0.0.1:22"),
+        ("{host}", ["compute1.a=10.0.0.1", "compute1.b=10.0.0.2"], "compute1", "compute1:22"),
         ("{host}", ["compute2=10.0.0.2"], "compute1", "compute1:22"),
     ],
 )

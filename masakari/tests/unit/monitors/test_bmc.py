@@ -149,11 +149,21 @@ def test_ipmi_controller_that_is_not_listed_or_silent_is_unknown(clock, tmp_path
     assert found["compute2"] == (State.UNKNOWN, "its management controller is not in the file")
 
 
+def test_ipmi_controller_is_listed_under_a_name_of_other_case_or_domain(clock, tmp_path):
+    entry = "{address: 127.0.0.1, port: 9, username: u, password: p}"
+    text = f"hosts: {{COMPUTE1: {entry}, compute2.example.com: {entry}}}"
+    conf = configured("ipmi", hosts_file=private(tmp_path / "bmc.yaml", text), timeout=1)
+
+    found = seen(IpmiPoller.from_conf(conf, Watched("compute1", "compute2"), clock))
+
+    assert "is not in the file" not in str(found)
+
+
 def test_ipmi_all_are_off_accuses_nobody(clock, tmp_path, monkeypatch):
     text = "hosts: {compute1: {address: 10.0.9.1, username: u, password: p}}"
     conf = configured("ipmi", hosts_file=private(tmp_path / "bmc.yaml", text))
     off = ipmi.read("10.0.9.1", "Chassis Power is off", "")
     monkeypatch.setattr(IpmiPoller, "_ask", lambda *_: off)
 
-    with pytest.raises(core.Blind, match="not one of 1 hosts shows a sign of life"):
+    with pytest.raises(core.Blind, match=r"of 1 hosts shows .*, so the controllers are doubted"):
         IpmiPoller.from_conf(conf, Watched("compute1"), clock).look()

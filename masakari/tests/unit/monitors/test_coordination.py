@@ -66,8 +66,9 @@ def test_member_whose_program_died_is_doubtful(clock):
     assert look(clock, Group("a"), alive=("a", "b"))["b"][0] is State.DOUBTFUL
 
 
-def test_member_whose_name_differs_in_case_is_online(clock):
-    assert look(clock, Group("A", "b"))["a"][0] is State.ONLINE
+@pytest.mark.parametrize("member", ["A", "a.example.com", "A.Example.com"])
+def test_member_whose_name_differs_in_case_or_domain_is_online(clock, member):
+    assert look(clock, Group(member, "b"))["a"][0] is State.ONLINE
 
 
 def test_group_without_watched_hosts_is_blindness(clock):

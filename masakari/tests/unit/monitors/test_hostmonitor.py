@@ -605,6 +605,47 @@ def test_registered_host_that_nova_does_not_know_is_not_told(three, caplog):
     assert any("Nova knows no compute service" in r.getMessage() for r in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("registered", "in_nova"),
+    [("compute9", "COMPUTE9"), ("compute9.example.com", "compute9"), ("Compute9", "compute9.a.b")],
+)
+def test_host_whose_name_differs_from_novas_is_told_as_it_is_registered(three, registered, in_nova):
+    three.cloud.add_host(in_nova)
+    three.masakari.registered.add(registered)
+    three.opinion.called[registered] = in_nova
+    three.start()
+    three.run(30)
+    three.cloud.power_off(in_nova)
+    three.run(60)
+
+    assert three.masakari.told == [(registered, "STOPPED")]
+
+
+def test_nothing_is_known_of_anybody_is_told_once(world, caplog):
+    caplog.set_level(logging.INFO)
+    world.masakari.registered = {"compute1", "compute2"}
+    world.start()
+    world.run(120)
+
+    (line,) = warnings(caplog)
+    assert line == (
+        "nobody is judged: nothing is known of 2 hosts (such as compute1: Nova knows no compute "
+        "service of that name)"
+    )
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clock_that_jumps_while_a_host_is_dying_accuses_nobody_else(three, hours):
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(15)
+    three.clock.jump(3600 * hours)
+    three.run(300)
+
+    assert three.masakari.told == [DEATH]
+
+
 def test_network_cut_and_healed_is_told(three):
     three.start()
     three.run(30)

@@ -205,6 +205,16 @@ def test_change_is_followed(probe, cluster, ready, silent, state):
     assert cluster.asked[-1]["watch"] == "true"
 
 
+def test_nodes_whose_names_differ_in_case_or_domain_are_the_hosts(probe, cluster):
+    for n, name in enumerate(("COMPUTE1", "compute2.example.com"), 1):
+        del cluster.nodes[f"compute{n}"]
+        cluster.set(name, "True")
+
+    found = seen(probe())
+
+    assert {found["compute1"][0], found["compute2"][0]} == {State.ONLINE}
+
+
 def test_node_that_returns_is_online_again(probe, cluster, hosts):
     made = probe()
     hosts.silent = {"compute1"}

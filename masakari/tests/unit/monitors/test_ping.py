@@ -5,8 +5,11 @@ from oslo_config import cfg
 
 import masakari.conf
 from masakari import errors
+from masakari.monitors import core
 from masakari.monitors.hosts import icmp
+from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.monitors.hosts.ping import PingPoller
+from masakari.monitors.hosts.polling import PolledProbe
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
 
@@ -56,6 +59,49 @@ def test_look_host_on_several_networks(clock):
     assert two.detail.startswith("manage: compute2.invalid could not be resolved (")
 
 
+def answers(**opinions):
+    """A pinger that finds what it is told."""
+
+    class Told:
+        def ask(self, hosts):
+            return {"manage": {host: Opinion(opinions[host], host) for host in hosts}}
+
+    return Told()
+
+
+@pytest.mark.parametrize(
+    ("gateway", "seen"),
+    [(Sign.ALIVE, {"compute1": State.OFFLINE, "witness gateway": State.ONLINE}), (Sign.SILENT, {})],
+    ids=str,
+)
+def test_look_only_host_is_silent_its_witness_decides(clock, gateway, seen):
+    poller = PingPoller(
+        answers(compute1=Sign.SILENT), {"manage": (["gateway"], answers(gateway=gateway))}
+    )
+    look = PolledProbe(poller, Watched("compute1"), clock, ["manage"]).look
+
+    if seen:
+        assert {sample.subject: sample.state for sample in look()} == seen
+    else:
+        with pytest.raises(core.Blind, match="observer's own network is suspected"):
+            look()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "witnesses"), [([], ["witness 127.0.0.2"]), (["manage/compute1=127.0.0.1"], [])]
+)
+def test_look_witness_is_asked_where_no_host_answers(clock, addresses, witnesses):
+    samples = probe(
+        clock,
+        "compute1",
+        networks=["manage={host}.invalid"],
+        addresses=addresses,
+        witnesses=["manage/127.0.0.2"],
+    ).look()
+
+    assert [sample.subject for sample in samples if sample.witness] == witnesses
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -66,6 +112,9 @@ def test_look_host_on_several_networks(clock):
         ({"networks": ["a=compute"]}, r"\[ping\] networks: 'compute' does not contain {host}"),
         ({"addresses": ["compute1=10.0.0.1"]}, r"\[ping\] addresses: .* with a network of manage"),
         ({"addresses": ["stor/compute1=10.0.0.1"]}, r"\[ping\] addresses: .* of manage"),
+        ({"witnesses": ["10.0.0.1"]}, r"\[ping\] witnesses: '10.0.0.1' is not network/address"),
+        ({"witnesses": ["stor/10.0.0.1"]}, r"\[ping\] witnesses: .* with a network of manage"),
+        ({"witnesses": ["manage/a:b"]}, r"\[ping\] witnesses: 'a:b' is not address"),
         ({"addresses": ["manage/compute1"]}, r"\[ping\] addresses: .* is not host=address"),
     ],
 )

@@ -50,14 +50,16 @@ class Watched:
 
 
 class Told:
-    """A poller that finds what it is told."""
+    """A poller that finds what it is told; hosts whose names begin with w are witnesses."""
+
+    suspicion = "it is doubted"
 
     def __init__(self, **networks):
         self._networks = networks
 
     def poll(self, hosts):
         return {
-            name: {host: Reading(states[host], f"{name} {states[host]}") for host in hosts}
+            name: {host: Reading(state, f"{name} {state}") for host, state in states.items()}
             for name, states in self._networks.items()
         }
 
@@ -90,9 +92,20 @@ def test_look_network_on_which_nobody_answers_accuses_nobody():
 
 
 def test_look_nobody_answers_anywhere_is_blind():
-    with pytest.raises(core.Blind, match=r"not one of 2 hosts .* \(such as: manage offline\)"):
+    with pytest.raises(core.Blind, match=r"of 2 hosts .* \(such as: manage offline\), so it is d"):
         look("a", "b", manage={"a": DOWN, "b": DARK})
 
 
 def test_look_nobody_could_be_asked_is_no_blindness():
     assert look("a", manage={"a": DARK})["a"][0] is DARK
+
+
+def test_look_witness_answers_the_only_host_is_dead():
+    with SimClock() as clock:
+        poller = Told(manage={"a": DOWN, "w": UP}, storage={"a": DOWN})
+        alone = PolledProbe(Told(manage={"a": DOWN, "w": UP}), Watched("a"), clock).look()
+        partly = PolledProbe(poller, Watched("a"), clock).look()
+
+    assert [(s.subject, s.state, s.witness) for s in alone] == [("a", DOWN, False), ("w", UP, True)]
+    # on the other network nobody can tell
+    assert [(s.subject, s.state) for s in partly] == [("a", DARK), ("w", UP)]
