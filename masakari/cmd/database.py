@@ -17,15 +17,20 @@ def _ask(tx: db.session.Transaction) -> None:
 
 def wait_for(database: db.session.Database, clock: Clock, systemd: Systemd) -> None:
     """Return when the database has answered; until then it is asked again and again."""
-    while not is_answering(database):
-        systemd.waiting("waiting for the database, which does not answer", PATIENCE_S)
+    while (problem := _problem(database)) is not None:
+        systemd.waiting(f"waiting for the database: {problem}", PATIENCE_S)
         clock.sleep(PAUSE_S)
 
 
 def is_answering(database: db.session.Database) -> bool:
     """Whether the database answers now; otherwise the log has been told what it says."""
+    return _problem(database) is None
+
+
+def _problem(database: db.session.Database) -> str | None:
+    """What the database, its driver or the system said instead of an answer."""
     try:
         _ask(database)
-    except DatabaseUnavailable:
-        return False
-    return True
+    except DatabaseUnavailable as e:
+        return str(e.details.get("detail", e))
+    return None

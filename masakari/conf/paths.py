@@ -10,11 +10,20 @@ SYSTEM_STATE = pathlib.Path("/var/lib/masakari")
 
 
 def default_state_path() -> str:
-    """`/var/lib/masakari` where it can be written to, else below `$XDG_STATE_HOME`."""
-    if os.geteuid() == 0 or os.access(SYSTEM_STATE, os.W_OK):
+    """`/var/lib/masakari` where it is ours to write to, else below `$XDG_STATE_HOME`."""
+    if os.geteuid() == 0 or _is_ours(SYSTEM_STATE):
         return str(SYSTEM_STATE)
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(home, "masakari")
+
+
+def _is_ours(directory: pathlib.Path) -> bool:
+    """Also where it cannot be written to right now: then that is to be told."""
+    try:
+        owner = directory.stat().st_uid
+    except OSError:
+        return False
+    return owner == os.geteuid() or os.access(directory, os.W_OK)
 
 
 TEMPDIR = cfg.StrOpt(

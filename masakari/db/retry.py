@@ -148,4 +148,7 @@ def words(error: Exception) -> str:
     inner = _statement_error(error)
     original = getattr(inner, "orig", None) or inner
     words = [word for word in original.args if isinstance(word, str)]  # MySQL: (code, words)
-    return (words[0] if words else str(original)).partition("\n")[0]
+    said = (words[0] if words else str(original)).partition("\n")[0]
+    if said == "disk I/O error":  # SQLite, whose name of the error says which call has failed
+        return f"{said} ({getattr(original, 'sqlite_errorname', '?')}): is the disk full?"
+    return said

@@ -47,7 +47,7 @@ EMPTY = "/var/lib/empty-masakari"
 """A state directory whose database has no rows."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def machine(tmp_path_factory):
     """Systemd runs, the programs are installed, nothing is configured."""
     if reason := host_.missing():
@@ -64,7 +64,7 @@ def machine(tmp_path_factory):
         yield host
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud():
     """The URL of a simulated Keystone, whose Nova has three hosts."""
     cloud = SimCloud(SystemClock(), Settings())
