@@ -36,6 +36,8 @@ MOST = 100_000
 """Reports that are kept; of more, the oldest are dropped."""
 PARALLEL = 8
 """Reports that are sent at a time, at most."""
+TURN_S = 10.0
+"""So long `flush` goes on sending; then its caller may show that it gets on, or end."""
 DOUBLINGS = 4
 _SCHEMA = """CREATE TABLE IF NOT EXISTS reports (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,7 +74,7 @@ class Spool:
         self._most = most
         self._unanswered = 0
         """Tries in a row; several that were under way together are one."""
-        self._resume_at = clock.monotonic()
+        self._resume_at = self._until = clock.monotonic()
         self._postponed: dict[str, float] = {}
         """{subject: when it is asked again}"""
         self._refused: dict[str, str] = {}
@@ -80,7 +82,7 @@ class Spool:
         self._database = _open(path, "FULL")
         # What a power failure brings back is sent again, and is a duplicate: no need to wait.
         self._told = _open(path, "NORMAL")
-        self._others = concurrent.futures.ThreadPoolExecutor(parallel - 1, "reports")
+        self._others = concurrent.futures.ThreadPoolExecutor(max(1, parallel - 1), "reports")
         self._parallel = parallel
 
     def add(self, reports: Iterable[Report]) -> None:
@@ -131,10 +133,12 @@ class Spool:
             return max(self._resume_at, due)
 
     def flush(self) -> None:
-        """Send all that is due, oldest first, until the API does not answer; for one thread.
+        """Send what is due, oldest first, until the API does not answer; for one thread.
 
-        Several subjects have their turn at a time, unless the API did not answer last time.
+        What takes longer than a turn is left for the next one.  Several subjects are served at a
+        time, unless the API did not answer last time.
         """
+        self._until = self._clock.monotonic() + TURN_S
         subjects = self._waiting()
         if self._unanswered and subjects:
             self._send_all(subjects.popleft())
@@ -197,7 +201,8 @@ class Spool:
     def _is_due(self, subject: str) -> bool:
         now = self._clock.monotonic()
         with self._lock:
-            return now >= max(self._resume_at, self._postponed.get(subject, 0.0))
+            due = max(self._resume_at, self._postponed.get(subject, 0.0))
+        return due <= now < self._until
 
     def _take(self, id_: int, report: Report, answer: report_.Answer) -> None:
         if answer.status not in (400, 409) and not 200 <= answer.status < 300:

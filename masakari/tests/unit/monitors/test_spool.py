@@ -11,6 +11,7 @@ from masakari.monitors.spool import PARALLEL, Spool
 from masakari.monitors.teller import Report
 from masakari.sim.clock import SimClock
 from masakari.states import NotificationType
+from masakari.tests.unit.db.clocks import ManualClock
 
 AT = datetime.datetime(2026, 11, 27, 12, 0, 0, 123456)
 AWAY = report_.Unanswered("connection refused", maybe_heard=False)
@@ -180,6 +181,21 @@ def test_what_was_not_heard_survives_the_process(spool, clock, api):
     go_on(spool(), clock, 60)
 
     assert sorted(api.heard) == [("vm1", "STOPPED_FAILED"), ("vm2", "STOPPED_FAILED")]
+
+
+def test_sending_many_has_ends_between(api, tmp_path):
+    slow = ManualClock()
+    api.before = lambda: slow.advance(1)
+    box = Spool(tmp_path / "many.sqlite", api, slow, retry_interval_s=16, retry_alarm=3, parallel=1)
+    box.add([report(f"vm{n}") for n in range(25)])
+
+    left = []
+    while box.next_try() is not None:
+        box.flush()
+        left.append(len(box))
+
+    assert left == [15, 5, 0]
+    box.close()
 
 
 def test_vm_of_a_host_on_maintenance_holds_nobody_up_and_keeps_its_order(spool, clock, api):
