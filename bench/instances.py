@@ -6,8 +6,8 @@ python bench/instances.py [--domains N] [--vms N] [--guests N] [--hung N] [--sec
    many more VMs (to make 200) die as recorded events, which take the same way from libvirt's
    callback on.  The reports go through the outbox over HTTP to our API, with our engine, MariaDB,
    RabbitMQ and a simulated Nova behind it.  All of that shares the machine; the engine, which would
-   be on another one, lets the others go first.  Counted: notifications, the time from kill -9 to
-   the answer 202, and how often each VM was started again.
+   be on another one, is stopped until all were told.  Counted: notifications, the time from
+   kill -9 to the answer 202, and how often each VM was started again.
 2. N guests (500) are pinged each 10 s, some of them (100) hang: real threads, simulated agents that
    need 2 ms, or hold their caller for 5 s and do not answer.  Printed: how late rounds are, the CPU
    of a core, and how the memory grows over 10,000 rounds in a row.
@@ -92,8 +92,9 @@ def recover(libvirtd, real, vms):
             with stack.masakari(OPTIONS) as masakari:
                 burst = Burst(stack.simulation, libvirtd, real)
                 register(masakari, burst.host)
-                masakari.engine.nice(10)
+                masakari.engine.suspend()
                 told = kill(masakari, burst, over_s=over_s)
+                masakari.engine.resume()
                 print_told(burst, told, over_s)
                 print_done(burst, masakari)
                 burst.end()

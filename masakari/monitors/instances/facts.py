@@ -2,7 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,6 +50,16 @@ def parse(text: str, key: str, agent_path: re.Pattern[str]) -> Facts:
         None if flavor is None else _kind(flavor, key),
         None if flavor is None else flavor.get("name"),
     )
+
+
+def kind_of(found: Facts, by_flavor: Mapping[str, Kind], default: Kind) -> Kind:
+    """How the guest is watched: its extra spec goes before *by_flavor*, {flavor's name: kind}.
+
+    What is no kind says nothing.
+    """
+    if found.kind in set(Kind):
+        return Kind(found.kind)
+    return by_flavor.get(found.flavor or "", default)
 
 
 def _nova(element: ET.Element, name: str) -> Iterator[ET.Element]:

@@ -1,6 +1,5 @@
 """The loop of the instance monitor: hear, compare, tell."""
 
-import contextlib
 import dataclasses
 import logging
 import pathlib
@@ -258,17 +257,10 @@ class InstanceMonitor:
                 continue
             if self._settings.nova_only and not found.is_nova:
                 continue
-            kind = self._kind(found)
+            kind = facts_.kind_of(found, self._settings.flavor_kinds, self._settings.default_kind)
             if kind is not Kind.OFF:
                 guests[domain.uuid] = (kind, domain.run)
         self._guests.watch(guests)
-
-    def _kind(self, found: Facts) -> Kind:
-        with contextlib.suppress(ValueError):
-            if found.kind:
-                return Kind(found.kind)
-        by_flavor = self._settings.flavor_kinds.get(found.flavor or "")
-        return by_flavor or self._settings.default_kind
 
     # ---- what is told
 

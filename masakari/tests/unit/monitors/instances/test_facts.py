@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from masakari.monitors.instances.facts import Facts, parse
+from masakari.monitors.instances.facts import Facts, Kind, kind_of, parse
 from masakari.tests.functional.world.libvirtd import xml
 
 KEY = "masakari:guest_heartbeat"
@@ -113,6 +113,22 @@ def test_key_is_configured():
     text = f"<domain><metadata>{NOVA_32}</metadata></domain>"
 
     assert parse(text, "hw:mem_page_size", OPENSTACKS).kind == "large"
+
+
+@pytest.mark.parametrize(
+    ("kind", "flavor", "wanted"),
+    [
+        ("off", "big", Kind.OFF),
+        (None, "big", Kind.HEARTBEAT),
+        ("nonsense", "big", Kind.HEARTBEAT),
+        (None, "tiny", Kind.HEARTBEAT_IO),
+        ("nonsense", None, Kind.HEARTBEAT_IO),
+    ],
+)
+def test_extra_spec_goes_before_the_flavors_name_before_the_default(kind, flavor, wanted):
+    found = Facts(True, True, kind, flavor)
+
+    assert kind_of(found, {"big": Kind.HEARTBEAT}, Kind.HEARTBEAT_IO) is wanted
 
 
 def test_no_xml():
