@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from masakari import errors
+from masakari.cmd.hostmonitor import hosts_check
 from masakari.monitors import hostmonitor
 from masakari.monitors.hosts.addresses import Addresses
 from masakari.monitors.hosts.opinions import Opinion, Sign
@@ -632,6 +633,32 @@ def test_nothing_is_known_of_anybody_is_told_once(world, caplog):
         "nobody is judged: nothing is known of 2 hosts (such as compute1: Nova knows no compute "
         "service of that name)"
     )
+
+
+def test_health_tells_why_nobody_is_judged(three):
+    monitor = hostmonitor.build(
+        three.conf,
+        three.clock,
+        cloud=three.cloud,
+        masakari=three.masakari,
+        second_opinion=three.opinion,
+    )
+
+    def look():
+        monitor.cycle()
+        check = hosts_check(monitor)
+        return check.is_well, check.detail
+
+    assert look() == (True, "judged")
+    for host in list(three.cloud.hosts):
+        three.cloud.power_off(host)
+    three.run(60)
+    is_well, why = look()
+    assert not is_well
+    assert why.startswith("3 compute services are down in Nova, but not one of 3 hosts answers")
+    three.cloud.power_on("compute1")
+    three.run(60)
+    assert look() == (True, "judged")
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

@@ -1,0 +1,531 @@
+"""How long after its death a host is reported, with each driver of the host monitor.
+
+    make bench SUBJECT=detection [BENCH="ping ssh --interval 5 --samples 3"]
+
+Counted from the moment a host dies to the moment the API has accepted the report.  The host monitor
+runs in this process, masakari-api is another one.  Needs root.  Hosts die one after the other, at
+random moments; the last ones of a round are still undetected when the next one dies.
+
+nova            the simulated cloud over HTTP, with Nova's own periods: a report each 10 s, down
+                after 60 s
+ping, ssh       addresses of a namespace, with OpenSSH's server; a host that dies loses its own;
+                ssh asks all at a time, so that nobody waits for those that died before
+ipmi            ipmi_sim, one a host; the power goes off
+redfish         an HTTPS server of ours with a system a host; the power goes off
+coordination    members of a group in etcd, asked by echo requests too; both end
+consul          Serf's agents with Consul's timeouts for a LAN, behind a stand-in for its HTTP API;
+                they are killed
+pacemaker       three namespaces with Corosync and Pacemaker, a BMC that fences; the cable is cut
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import math
+import multiprocessing
+import pathlib
+import random
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import trustme
+from oslo_config import cfg
+from usage import Load
+
+import masakari.conf
+from masakari import metrics
+from masakari.clock import SystemClock, wait_until
+from masakari.monitors import groups, hostmonitor, report
+from masakari.monitors.judge import State
+from masakari.sim.cloud import Settings, SimCloud
+from masakari.sim.http import SimServer
+from masakari.tests import servers
+from masakari.tests.functional.engine.api import Api
+from masakari.tests.functional.monitors import test_pacemaker, test_power
+from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.world import bmc as bmc_
+from masakari.tests.functional.world import cluster as cluster_
+from masakari.tests.functional.world import host as host_
+from masakari.tests.functional.world import serf as serf_
+from masakari.tests.unit.monitors import test_redfish
+from masakari.tests.unit.monitors.drivers import private
+
+CLOCK = SystemClock()
+CONFIG = """\
+[DEFAULT]
+auth_strategy = noauth2
+masakari_api_listen = {address}
+masakari_api_listen_port = {port}
+transport_url = fake://
+state_path = {directory}
+hostname = controller
+[database]
+connection = sqlite:///{directory}/masakari.sqlite
+[oslo_messaging_notifications]
+driver = noop
+[api]
+endpoint_override = http://{address}:{port}/v1
+{credentials}[keystone_authtoken]
+{credentials}[host]
+monitoring_driver = {driver}
+monitoring_interval = {interval}
+monitoring_samples = {samples}
+{options}
+"""
+CREDENTIALS = """\
+auth_type = password
+auth_url = {auth_url}
+username = masakari
+password = secret
+project_name = service
+user_domain_id = default
+project_domain_id = default
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Hosts that can die."""
+
+    options: str
+    """what the driver needs, begun in [host]"""
+    die: Callable[[str], object]
+
+
+class Timed:
+    """report.Masakari that notes when a death was accepted."""
+
+    def __init__(self, masakari):
+        self._masakari = masakari
+        self.accepted = {}
+
+    def watched(self):
+        """As Masakari."""
+        return self._masakari.watched()
+
+    def notify(self, notification):
+        """As Masakari."""
+        answer = self._masakari.notify(notification)
+        if answer.status == 202 and notification["payload"]["event"] == "STOPPED":
+            self.accepted[notification["hostname"]] = time.monotonic()
+        return answer
+
+
+class Sight:
+    """metrics.Meter that knows how many hosts were last seen online."""
+
+    online = 0
+
+    def count(self, metric, *labels):
+        """As Meter."""
+
+    def observe(self, metric, seconds, *labels):
+        """As Meter."""
+
+    def set(self, metric, value, *labels):
+        """As Meter."""
+        if metric is metrics.HOSTS and labels == (State.ONLINE,):
+            self.online = value
+
+
+# ---- the worlds
+
+
+@contextlib.contextmanager
+def simulated(names, host="127.0.0.1") -> Iterator[SimServer]:
+    """The cloud's Keystone, which everybody asks, and its Nova."""
+    cloud = SimCloud(CLOCK, Settings(service_down_time_s=60, report_interval_s=10))
+    for name in names:
+        cloud.add_host(name)
+    with SimServer(cloud, host=host) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def nova(_directory, names, server) -> Iterator[World]:
+    """Compute services whose hosts lose their power."""
+    listed = ",".join(f"{name}=127.0.0.1:{server.listeners.port(name)}" for name in names)
+    options = f"second_opinion_addresses = {listed}\nsecond_opinion_refused = dead\n"
+    yield World(options, server.cloud.power_off)
+
+
+class Addresses:
+    """An address for each host, all in one namespace."""
+
+    def __init__(self, directory, names):
+        self.lan = host_.Lan(directory)
+        self.box = self.lan.add("hosts", 253)
+        self.box.start()
+        self.of = {name: self.lan.address(n) for n, name in enumerate(names, 1)}
+        for address in self.of.values():
+            self._change("add", address)
+
+    def die(self, name):
+        """The host has no address any more."""
+        self._change("del", self.of[name])
+
+    def inside(self, *argv):
+        """The start of a command in the namespace."""
+        return ["ip", "netns", "exec", self.box.netns, *argv]
+
+    def _change(self, verb, address):
+        host_.sh(
+            *("ip", "-n", self.box.netns, "addr", verb, f"{address}/24", "dev", "eth0"),
+        )
+
+    def listed(self, before=""):
+        """host=address, for all."""
+        return ",".join(f"{before}{name}={address}" for name, address in self.of.items())
+
+
+@contextlib.contextmanager
+def addresses(directory, names) -> Iterator[Addresses]:
+    """Likewise, gone at the end."""
+    made = Addresses(directory, names)
+    try:
+        yield made
+    finally:
+        made.lan.down()
+
+
+@contextlib.contextmanager
+def ping(directory, names, _server) -> Iterator[World]:
+    """Hosts that answer echo requests."""
+    with addresses(directory, names) as hosts:
+        yield World(f"[ping]\naddresses = {hosts.listed('manage/')}\n", hosts.die)
+
+
+@contextlib.contextmanager
+def ssh(directory, names, _server) -> Iterator[World]:
+    """One OpenSSH server behind all addresses; 20 logins in a look, and none waits for the dead."""
+    key = directory / "id"
+    host_.sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    host_.sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / "host")
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)
+    options = ("MaxStartups=1000", f"AuthorizedKeysFile={key}.pub", "StrictModes=no", "UsePAM=no")
+    with addresses(directory, names) as hosts:
+        argv = hosts.inside("/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null")
+        argv += ["-h", str(directory / "host"), "-o", "PermitRootLogin=prohibit-password"]
+        argv += ["-o", "PidFile=none", *(part for each in options for part in ("-o", each))]
+        with test_power.running(argv, directory / "sshd.log"):
+            yield World(
+                f"[ssh]\naddresses = {hosts.listed()}\nuser = root\nkey_file = {key}\n"
+                f"verify_host_keys = false\nparallel = {len(names)}\n",
+                hosts.die,
+            )
+
+
+@contextlib.contextmanager
+def ipmi(directory, names, _server) -> Iterator[World]:
+    """A BMC a host."""
+    made = {name: test_power.Ipmi(directory / name, name) for name in names}
+    text = "defaults: {username: admin, password: secret}\nhosts:\n"
+    for name, bmc in made.items():
+        text += f"  {name}: {{address: 127.0.0.1, port: {bmc.port}, cipher_suite: 3}}\n"
+    with contextlib.ExitStack() as stack:
+        for bmc in made.values():
+            stack.enter_context(test_power.running(bmc.argv, bmc.log))
+        yield World(
+            f"[ipmi]\nhosts_file = {private(directory / 'ipmi.yaml', text)}\n",
+            lambda name: made[name].power.write_text("0"),
+        )
+
+
+@contextlib.contextmanager
+def redfish(directory, names, _server) -> Iterator[World]:
+    """One service with a system a host."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with test_redfish.http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), test_redfish.Handler
+    ) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.daemon_threads, server.asked = True, []
+        paths = {name: f"/redfish/v1/Systems/{name}" for name in names}
+        server.resources = {path: {"PowerState": "On"} for path in paths.values()}
+        threading.Thread(target=server.serve_forever, args=(0.1,), name="redfish").start()
+        url = f"https://127.0.0.1:{server.server_address[1]}"
+        text = "defaults: {username: admin, password: secret}\nhosts:\n"
+        for name, path in paths.items():
+            text += f"  {name}: {{url: '{url}', system: {path}}}\n"
+        try:
+            yield World(
+                f"[redfish]\nhosts_file = {private(directory / 'redfish.yaml', text)}\n"
+                f"ca_file = {directory / 'ca.pem'}\n",
+                lambda name: server.resources.update({paths[name]: {"PowerState": "Off"}}),
+            )
+        finally:
+            server.shutdown()
+
+
+def beat(url, names, dead) -> None:
+    """Each host beats each 2 s until its name comes from *dead*."""
+    alive = set(names)
+
+    def live(name):
+        group = groups.Group(url, name, "masakari-hosts")
+        time.sleep(random.uniform(0, 2))
+        while name in alive:
+            with contextlib.suppress(groups.Away):
+                group.beat()
+            time.sleep(2)
+
+    for name in names:
+        threading.Thread(target=live, args=(name,), daemon=True).start()
+    while True:
+        alive.discard(dead.recv())
+
+
+@contextlib.contextmanager
+def coordination(directory, names, _server) -> Iterator[World]:
+    """Members of a group in etcd, that answer echo requests as well."""
+    with (
+        servers.Private("etcd", directory / "etcd.log") as etcd,
+        addresses(directory, names) as hosts,
+    ):
+        url = f"etcd3+http://127.0.0.1:{etcd.port}?membership_timeout=10"
+        near, far = multiprocessing.Pipe()
+        beats = multiprocessing.get_context("spawn").Process(
+            target=beat, args=(url, names, far), daemon=True
+        )
+        beats.start()
+
+        def die(name):
+            near.send(name)
+            hosts.die(name)
+
+        try:
+            yield World(
+                f"second_opinion = icmp\nsecond_opinion_addresses = {hosts.listed()}\n"
+                f"[heartbeat]\nbackend_url = {url}\n",
+                die,
+            )
+        finally:
+            beats.kill()
+            beats.join()
+
+
+class Agents(serf_.Cluster):
+    """The cluster, as the agent at an address tells it."""
+
+    def members(self, host):
+        """As Cluster."""
+        argv = ["serf", "members", "-format=json", f"-rpc-addr={host}:7373"]
+        said = subprocess.run(argv, capture_output=True, check=False, timeout=20).stdout
+        return serf_.json.loads(said)["members"] if said else []
+
+
+@contextlib.contextmanager
+def consul(directory, names, _server) -> Iterator[World]:
+    """Serf's agents, each on its address; nobody but those that survive is a server."""
+    with contextlib.ExitStack() as stack:
+        hosts = stack.enter_context(addresses(directory, names))
+        first, agents = hosts.of[names[-1]], {}
+        for name in reversed(names):
+            address = hosts.of[name]
+            argv = ["serf", "agent", f"-node={name}", f"-bind={address}:7946", "-profile=lan"]
+            argv += [f"-rpc-addr={address}:7373", f"-retry-join={first}:7946"]
+            argv += ["-tag", "role=consul"] if address == first else []
+            log = directory / f"serf-{name}.log"
+            agents[name] = stack.enter_context(test_power.running(hosts.inside(*argv), log))
+        address = stack.enter_context(Agents().serving(first))
+
+        def die(name):
+            agents[name].kill()
+            hosts.die(name)
+
+        yield World(f"[consul]\nagent_manage = {address}\n", die)
+
+
+# ---- what is measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """So many rounds, in each of which so many hosts die, on average so many seconds apart."""
+
+    world: Callable[[pathlib.Path, list[str], SimServer], contextlib.AbstractContextManager[World]]
+    rounds: int = 1
+    deaths: int = 50
+    apart_s: float = 1.0
+    wait_s: float = 120.0
+
+    @property
+    def names(self) -> list[str]:
+        """A quarter more than die, who survive."""
+        return [f"compute{n}" for n in range(math.ceil(self.deaths * 1.28))]
+
+
+PLANS = {
+    "nova": Plan(nova),
+    "ping": Plan(ping),
+    "ssh": Plan(ssh),
+    "ipmi": Plan(ipmi, rounds=2, deaths=25),
+    "redfish": Plan(redfish),
+    "coordination": Plan(coordination, rounds=2, deaths=25),
+    "consul": Plan(consul, apart_s=2.0),
+}
+
+
+def configured(directory, address, driver, *, options, server, given) -> tuple[pathlib.Path, str]:
+    """The file that API and monitor read, and the API's URL."""
+    port = free_port()
+    path = directory / "masakari.conf"
+    path.write_text(
+        CONFIG.format(
+            address=address,
+            port=port,
+            directory=directory,
+            driver=driver,
+            interval=given.interval,
+            samples=given.samples,
+            options=options,
+            credentials=CREDENTIALS.format(auth_url=server.auth_url),
+        )
+    )
+    return path, f"http://{address}:{port}/v1"
+
+
+@contextlib.contextmanager
+def serving(path, url, names) -> Iterator[Api]:
+    """masakari-api, which knows the hosts."""
+    manage = pathlib.Path(sys.executable).with_name("masakari-manage")
+    host_.sh(manage, "--config-file", path, "db", "sync")
+    program = Program("masakari-api", path, path.with_suffix(".log")).start()
+    try:
+        api = Api(url)
+        wait("the API answers", lambda: api.call("GET", "/segments")[0] == 200, 60)
+        api.register(names)
+        yield api
+    finally:
+        program.stop()
+
+
+def one_round(driver, plan, given) -> list[float]:
+    """Seconds from each death to its report's 202."""
+    names = plan.names
+    with (
+        tempfile.TemporaryDirectory() as name,
+        simulated(names) as server,
+        plan.world(pathlib.Path(name), names, server) as world,
+    ):
+        directory = pathlib.Path(name)
+        path, url = configured(
+            directory, "127.0.0.1", driver, options=world.options, server=server, given=given
+        )
+        with serving(path, url, names):
+            conf = cfg.ConfigOpts()
+            masakari.conf.register_monitors(conf)
+            conf([], project="m", default_config_files=[str(path)], default_config_dirs=[])
+            timed, sight = Timed(report.connect(conf)), Sight()
+            monitor = hostmonitor.build(conf, CLOCK, masakari=timed, meter=sight)
+            stop = threading.Event()
+            thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
+            thread.start()
+            try:
+                wait("all are online", lambda: sight.online == len(names), plan.wait_s)
+                died = kill(world, names[: plan.deaths], plan.apart_s)
+                told = timed.accepted
+                wait_until(CLOCK, lambda: len(told) == len(died), plan.wait_s, 0.2)
+            finally:
+                stop.set()
+                thread.join()
+    assert told.keys() == died.keys(), (sorted(died.keys() - told.keys()), sorted(told))
+    return [told[host] - died[host] for host in died]
+
+
+def kill(world, hosts, apart_s) -> dict[str, float]:
+    """When each died."""
+    died = {}
+    for host in random.sample(hosts, len(hosts)):
+        time.sleep(random.uniform(0, 2 * apart_s))
+        died[host] = time.monotonic()
+        world.die(host)
+    return died
+
+
+def pacemaker(given) -> list[float]:
+    """Likewise; each time n2 is cut off, fenced, reported and started again."""
+    took = []
+    for _ in range(given.pacemaker_runs):
+        with contextlib.ExitStack() as stack:
+            directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            lan = host_.Lan(directory)
+            stack.callback(lan.down)
+            hosts = {n: lan.add(n, i) for i, n in enumerate(test_pacemaker.NAMES, 1)}
+            for host in hosts.values():
+                host.start()
+            cluster = cluster_.Cluster(list(hosts.values()))
+            cluster.start()
+            bmc = bmc_.Bmc(hosts["n2"], lan.gateway, free_port())
+            stack.callback(bmc.stop)
+            cluster.fence("n2", bmc.address, bmc.port, hosts["n1"])
+            server = stack.enter_context(simulated(list(hosts), lan.gateway))
+            path, url = configured(
+                directory, lan.gateway, "default", options="", server=server, given=given
+            )
+            api = stack.enter_context(serving(path, url, list(hosts)))
+            hosts["n1"].write("/etc/monitor.conf", path.read_text().replace("controller", "n1"))
+            hosts["n1"].popen(
+                *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh"),
+                *("/opt/python/bin/python3", "-c", test_pacemaker.MONITOR),
+                *("--config-file", "/etc/monitor.conf"),
+                env={"PYTHONPATH": "/opt/tree:/opt/libraries"},
+            )
+            test_pacemaker.Log(hosts["n1"])
+            time.sleep(random.uniform(0, given.interval))
+            died = time.monotonic()
+            hosts["n2"].cut()
+            assert wait_until(CLOCK, api.notifications, 120, 0.05)
+            took.append(time.monotonic() - died)
+    return took
+
+
+def percentile(values, percent) -> float:
+    """The value that so many percent do not exceed."""
+    return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
+
+
+def main() -> None:
+    """Print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = [*PLANS, "pacemaker"]
+    parser.add_argument("drivers", nargs="*", metavar="DRIVER", help=", ".join(known))
+    parser.add_argument("--interval", type=float, default=5, help="[host] monitoring_interval")
+    parser.add_argument("--samples", type=int, default=3, help="[host] monitoring_samples")
+    parser.add_argument("--pacemaker-runs", type=int, default=5)
+    parser.add_argument("--deaths", type=int, help="in each round, instead of 50 in all")
+    given = parser.parse_args()
+    if unknown := set(given.drivers) - set(known):
+        parser.error(f"there is no driver {', '.join(unknown)}")
+    logging.disable()  # it warns of each death
+    print(f"monitoring_interval {given.interval:g} s, monitoring_samples {given.samples}")
+    for driver in given.drivers or known:
+        load = Load(None)
+        if driver == "pacemaker":
+            took = pacemaker(given)
+        else:
+            plan = PLANS[driver]
+            if given.deaths:
+                plan = dataclasses.replace(plan, rounds=1, deaths=given.deaths)
+            took = [s for _ in range(plan.rounds) for s in one_round(driver, plan, given)]
+        print(
+            f"{driver:<13} {len(took):3} deaths: p50 {percentile(took, 50):5.1f} s, "
+            f"p99 {percentile(took, 99):5.1f} s, least {min(took):5.1f} s; "
+            f"others used {load.others_cores():.1f} cores",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
