@@ -105,6 +105,15 @@ class ClusterStatus(StrEnum):
     OFFLINE = "OFFLINE"
 
 
+class HostProof(StrEnum):
+    """`proof` in the payload of a COMPUTE_HOST notification: how its monitor knows of the death."""
+
+    FENCED = "fenced"
+    """The host's cluster has fenced it, while the monitor watched."""
+    POWER_OFF = "power-off"
+    """The host's management controller says that its power is off."""
+
+
 class Reason(StrEnum):
     """Why a notification was refused or ended as it did; stable words for machines."""
 

@@ -22,6 +22,7 @@ from masakari.states import (
     OPEN_STATUSES,
     ClusterStatus,
     Event,
+    HostProof,
     HostStatus,
     NotificationStatus,
     NotificationType,
@@ -38,15 +39,13 @@ def _payload(properties: dict[str, fields.Schema], *required: str) -> fields.Sch
     return {"properties": properties, "required": list(required), "additionalProperties": False}
 
 
+_HOST = {
+    "event": _EVENT | {"examples": ["STOPPED"]},
+    "host_status": replies.word(HostStatus),
+    "cluster_status": replies.word(ClusterStatus) | {"examples": ["OFFLINE"]},
+}
 PAYLOADS: dict[str, fields.Schema] = {
-    NotificationType.COMPUTE_HOST: _payload(
-        {
-            "event": _EVENT | {"examples": ["STOPPED"]},
-            "host_status": replies.word(HostStatus),
-            "cluster_status": replies.word(ClusterStatus) | {"examples": ["OFFLINE"]},
-        },
-        "event",
-    ),
+    NotificationType.COMPUTE_HOST: _payload(_HOST, "event"),
     NotificationType.PROCESS: _payload(
         {"process_name": fields.WORD, "event": _EVENT}, "process_name", "event"
     ),
@@ -58,8 +57,11 @@ PAYLOADS: dict[str, fields.Schema] = {
     ),
 }
 
-CREATE = {
-    (1, 0): fields.enveloped(
+_PROVEN = _payload(_HOST | {"proof": replies.word(HostProof)}, "event")
+
+
+def _create(payloads: dict[str, fields.Schema]) -> fields.Shape:
+    return fields.enveloped(
         "notification",
         {
             "type": replies.word(NotificationType),
@@ -76,8 +78,13 @@ CREATE = {
             },
         },
         required=("type", "hostname", "generated_time", "payload"),
-        depending=("type", "payload", PAYLOADS),
+        depending=("type", "payload", payloads),
     )
+
+
+CREATE = {
+    (1, 0): _create(PAYLOADS),
+    (1, 4): _create(PAYLOADS | {NotificationType.COMPUTE_HOST: _PROVEN}),
 }
 
 NOTIFICATION = replies.record(

@@ -22,7 +22,7 @@ VERSIONS: tuple[Version, ...] = (
     (1, 1),  # recovery_workflow_details in GET /notifications/{id}
     (1, 2),  # enabled accepted in bodies of segments
     (1, 3),  # vmoves (which answer at every version)
-    (1, 4),  # observe_only of segments; ours, OpenStack's end at 1.3
+    (1, 4),  # observe_only of segments, proof of dead hosts; ours, OpenStack's end at 1.3
 )
 OLDEST, NEWEST = VERSIONS[0], VERSIONS[-1]
 

@@ -67,6 +67,8 @@ def record(job: Job, service: ComputeService) -> None:
         "seen_by": world.owner,
         "reported_at": n.generated_time.isoformat(),
     }
+    if (told := n.payload.get("proof")) is not None:
+        proof["told"] = told  # a witness's word: it is on record, and nothing rests on it
     recorded = db.leases.record_proof(
         world.database, n.notification_uuid, owner=world.owner, proof=proof
     )

@@ -139,6 +139,7 @@ def state_file(conf: cfg.ConfigOpts) -> memory.Memory:
 def notification(event: judge.Event, generated_time: datetime.datetime) -> report.Notification:
     """The notification of a host's death or return, as the API wants it."""
     dead = event.state is judge.State.OFFLINE
+    proof = {"proof": event.proof.value} if dead and event.proof else {}
     return {
         "type": NotificationType.COMPUTE_HOST.value,
         "hostname": event.subject,
@@ -147,6 +148,7 @@ def notification(event: judge.Event, generated_time: datetime.datetime) -> repor
             "event": (EventWord.STOPPED if dead else EventWord.STARTED).value,
             "cluster_status": (ClusterStatus.OFFLINE if dead else ClusterStatus.ONLINE).value,
             "host_status": HostStatus.NORMAL.value,
+            **proof,
         },
     }
 

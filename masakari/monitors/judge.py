@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from masakari.states import HostProof
+
 NAMES_IN_SUMMARY = 10
 
 
@@ -53,6 +55,8 @@ class Sample:
     """What was seen, for people."""
     witness: bool = False
     """Not watched itself: it only shows that the observer can see."""
+    proof: HostProof | None = None
+    """What proves that an OFFLINE one is dead; None: nothing but that it looks so."""
     networks: Mapping[str, State] = field(default_factory=dict)
     """{network: what it is there}, where it was asked on networks"""
 
@@ -69,6 +73,8 @@ class Event:
     detail: str = ""
     again: bool = False
     """An earlier death of the subject was reported: an equal report of it may still be known."""
+    proof: HostProof | None = None
+    """Of an OFFLINE one, as in Sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +393,8 @@ class Judge:
             track.rejected = False
         event = None
         if track.owes(state) and not self._is_too_early(track, state, now):
-            event = Event(sample.subject, state, sample.at, sample.detail, track.again)
+            again, proof = track.again, sample.proof
+            event = Event(sample.subject, state, sample.at, sample.detail, again, proof)
         return change, event
 
     def _flaps(self, track: _Track, now: float) -> bool:
@@ -415,7 +422,10 @@ class Judge:
             and now - track.quiet_since >= self.rules.reminder_s
         ]
         due.sort(key=lambda found: found[:2])
-        return [Event(last.subject, last.state, last.at, last.detail) for *_, last in due]
+        return [
+            Event(last.subject, last.state, last.at, last.detail, proof=last.proof)
+            for *_, last in due
+        ]
 
     def _describe(self, track: _Track) -> str:
         last = track.samples[-1]

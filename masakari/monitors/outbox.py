@@ -33,7 +33,7 @@ from masakari import metrics
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import report
 from masakari.monitors.judge import Event, State
-from masakari.states import Reason
+from masakari.states import HostProof, Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -152,6 +152,7 @@ class Outbox:
                 "at": pending.event.at.isoformat(),
                 "detail": pending.event.detail,
                 "again": pending.event.again,
+                "proof": pending.event.proof and str(pending.event.proof),
                 "generated_time": pending.generated_time.isoformat(),
                 "maybe_heard": pending.maybe_heard,
             }
@@ -166,7 +167,10 @@ class Outbox:
         restored = {}
         for subject, row in known.items():
             at = datetime.datetime.fromisoformat(row["at"])
-            event = Event(subject, State(row["state"]), at, str(row["detail"]), bool(row["again"]))
+            proof = HostProof(row["proof"]) if row.get("proof") else None
+            event = Event(
+                subject, State(row["state"]), at, str(row["detail"]), bool(row["again"]), proof
+            )
             generated = datetime.datetime.fromisoformat(row["generated_time"])
             restored[subject] = _Pending(event, generated, math.inf, bool(row["maybe_heard"]))
         self._pending = restored

@@ -1,9 +1,11 @@
 """What is pushed to a monitor: it makes it look sooner, and is no proof of anything.
 
 However many pushes come, there is a pause after each round that they brought: a second, or as long
-as that round took.  What is pushed meanwhile is looked at once, after the pause.
+as that round took.  What is pushed meanwhile is looked at once, after the pause.  The last round is
+followed by one more: what was pushed may have been too new to be seen.
 """
 
+import math
 import threading
 from typing import Protocol
 
@@ -12,6 +14,7 @@ from masakari import metrics
 from masakari.metrics import UNMETERED, Meter
 
 PAUSE_S = 1.0
+AGAIN_S = 5.0
 NAMED = 3
 """So many of the pushes that brought a round are named."""
 
@@ -45,6 +48,7 @@ class Pushes:
         self._why: dict[str, None] = {}
         self._count = 0
         self._resume_at = clock.monotonic()
+        self._again_s = self._again_at = math.inf
 
     def push(self, source: str, why: str) -> None:
         """Somebody looks soon; as Wake."""
@@ -60,20 +64,23 @@ class Pushes:
     def due(self) -> float | None:
         """When the pushes are to be looked at, on the monotonic clock; None: there are none."""
         with self._lock:
-            return self._resume_at if self._count else None
+            due = min(self._again_at, self._resume_at if self._count else math.inf)
+        return None if due == math.inf else due
 
     def take(self) -> str:
-        """What was pushed, which is looked at now; empty: nothing."""
+        """What was pushed, which is looked at now; empty: nothing new."""
         with self._lock:
             named, more = list(self._why), self._count - len(self._why)
+            self._again_s = AGAIN_S if self._count else math.inf
             self._why, self._count = {}, 0
         return "; ".join([*named, *([f"and {more} more"] if more else [])])
 
     def looked(self, began: float) -> None:
-        """The round that was brought by what was taken is over; it began at *began*."""
+        """The round after `take` is over; it began at *began*."""
         now = self._clock.monotonic()
         with self._lock:
             self._resume_at = now + max(PAUSE_S, now - began)
+            self._again_at = now + self._again_s
 
     def wait(self, timeout_s: float) -> None:
         """Return after so many seconds, at the first push since, or when `ring` ends it."""

@@ -30,6 +30,8 @@ PAGE = 500
 _NO_DISCOVERY = re.compile(r"version discovery document at (\S+),")
 REASON_HEADER = "X-Masakari-Reason"
 MONITOR_HEADER = "X-Masakari-Monitor"
+PROOFS = "1.4"
+"""The first microversion in which the report of a host can have a proof; OpenStack's end before."""
 NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -159,9 +161,13 @@ class SdkMasakari:
     def notify(self, notification: Notification) -> Answer:
         """The API's answer to the notification."""
         api = self._api()
+        unproven = _without_proof(notification)
         try:
-            body = {"notification": dict(notification)}
-            response = api.post("/notifications", json=body, headers=self._headers)
+            response = None
+            if unproven != notification:
+                response = self._post(api, notification, PROOFS)
+            if response is None or response.status_code == requests.codes.not_acceptable:
+                response = self._post(api, unproven)
         except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
             self._forget(api)
             raise Unanswered(
@@ -170,6 +176,16 @@ class SdkMasakari:
         if response.status_code not in (202, 400, 409):
             self._forget(api)
         return _answer(response)
+
+    def _post(
+        self, api: Any, notification: Notification, version: str | None = None
+    ) -> requests.Response:
+        """The answer; *version* is a microversion, None the oldest."""
+        body = {"notification": dict(notification)}
+        answer: requests.Response = api.post(
+            "/notifications", json=body, headers=self._headers, microversion=version
+        )
+        return answer
 
     def _api(self) -> Any:
         """The proxy of the service, once Keystone has given a token."""
@@ -239,6 +255,15 @@ def _answer(response: requests.Response) -> Answer:
         text = message.lower()
         reason = next((r for r in (Reason.MAINTENANCE, Reason.DUPLICATE) if r in text), None)
     return Answer(response.status_code, reason, message)
+
+
+def _without_proof(notification: Notification) -> Notification:
+    """As APIs know it that do not have the microversion PROOFS."""
+    payload = notification["payload"]
+    if not isinstance(payload, Mapping):
+        return notification
+    known = {name: value for name, value in payload.items() if name != "proof"}
+    return {**notification, "payload": known}
 
 
 def _was_never_sent(error: BaseException | None) -> bool:

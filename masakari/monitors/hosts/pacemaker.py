@@ -33,6 +33,7 @@ from masakari.monitors import core, judge, watchlist
 from masakari.monitors.hosts import bmc, ipmi
 from masakari.monitors.hosts.polling import Reading
 from masakari.monitors.judge import State
+from masakari.states import HostProof
 
 LOG = logging.getLogger(__name__)
 
@@ -70,6 +71,15 @@ class Cluster:
 
     has_quorum: bool
     nodes: Sequence[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the cluster, or a BMC that it knows, says of a node."""
+
+    state: State
+    detail: str
+    proof: HostProof | None = None
 
 
 class PacemakerProbe:
@@ -122,42 +132,52 @@ class PacemakerProbe:
         at = self._clock.now()
         samples = []
         names = matched(watched, [node.name for node in nodes])
-        for node, (state, detail) in found.items():
+        for node, said in found.items():
             host = names.get(node.name)
-            samples.append(judge.Sample(host or node.name, state, at, detail, witness=host is None))
+            samples.append(
+                judge.Sample(
+                    host or node.name,
+                    said.state,
+                    at,
+                    said.detail,
+                    witness=host is None,
+                    proof=said.proof,
+                )
+            )
         for host in sorted(watched - set(names.values())):
             samples.append(
                 judge.Sample(host, State.UNKNOWN, at, "the cluster has no node of that name")
             )
         return samples
 
-    def _judge(self, node: Node) -> tuple[State, str]:
+    def _judge(self, node: Node) -> Said:
         """What the cluster alone says of it."""
         if node.is_unclean:
-            return State.UNKNOWN, "unclean: the cluster has not fenced it yet"
+            return Said(State.UNKNOWN, "unclean: the cluster has not fenced it yet")
         if node.is_online:
             self._past[node.name] = node.fencings
             if node.is_pending:
-                return State.DOUBTFUL, "Corosync lives, and Pacemaker does not run there"
-            return State.ONLINE, "online in the cluster"
+                return Said(State.DOUBTFUL, "Corosync lives, and Pacemaker does not run there")
+            return Said(State.ONLINE, "online in the cluster")
         fenced = node.fencings - self._past.get(node.name, node.fencings)
         if fenced:
-            return State.OFFLINE, f"offline in the cluster, which has fenced it ({max(fenced)})"
+            detail = f"offline in the cluster, which has fenced it ({max(fenced)})"
+            return Said(State.OFFLINE, detail, HostProof.FENCED)
         return self._judge_offline(node)
 
-    def _judge_offline(self, node: Node) -> tuple[State, str]:
+    def _judge_offline(self, node: Node) -> Said:
         if not node.is_expected:
-            return State.UNKNOWN, "offline, and was stopped in order or fenced long ago"
+            return Said(State.UNKNOWN, "offline, and was stopped in order or fenced long ago")
         if self._needs_proof:
-            return State.UNKNOWN, "offline in the cluster, and nothing proves that it is dead"
-        return State.OFFLINE, "offline in the cluster"
+            return Said(State.UNKNOWN, "offline in the cluster, and nothing proves that it is dead")
+        return Said(State.OFFLINE, "offline in the cluster")
 
-    def _ask_power(self, found: dict[Node, tuple[State, str]]) -> None:
+    def _ask_power(self, found: dict[Node, Said]) -> None:
         """Who is offline and may live is dead if its BMC says that the power is off."""
         open_ = {
             node.name: node
-            for node, (state, _) in found.items()
-            if state is State.UNKNOWN and not node.is_online
+            for node, said in found.items()
+            if said.state is State.UNKNOWN and not node.is_online
         }
         if not open_ or not self._needs_proof:
             return
@@ -169,10 +189,11 @@ class PacemakerProbe:
         known = {name: fields for name, fields in controllers.items() if name in open_}
         for name, reading in ask_power(known, self._ipmi_timeout_s).items():
             node = open_[name]
-            state, detail = found[node]
+            detail = f"{found[node].detail}; {reading.detail}"
             if reading.state is State.OFFLINE:
-                state = State.OFFLINE
-            found[node] = (state, f"{detail}; {reading.detail}")
+                found[node] = Said(State.OFFLINE, detail, HostProof.POWER_OFF)
+            else:
+                found[node] = Said(found[node].state, detail)
 
 
 def ask_cluster(commands: Commands) -> ET.Element:

@@ -121,7 +121,15 @@ class Together:
         found = [sample for sample in samples.values() if sample is not None]
         state = STATE_OF[self._rule.meaning(signals)]
         is_witness = all(sample.witness for sample in found)
-        return judge.Sample(host, state, found[0].at, ", ".join(said), witness=is_witness)
+        proof = next((sample.proof for sample in found if sample.proof), None)
+        return judge.Sample(
+            host,
+            state,
+            found[0].at,
+            ", ".join(said),
+            witness=is_witness,
+            proof=proof if state is State.OFFLINE else None,
+        )
 
     def _signal(self, name: str, host: str, state: State) -> Signal:
         last = self._last[name, host]

@@ -106,6 +106,26 @@ def test_payloads_come_back_as_they_were(api, host, kind, payload):
 
 
 @pytest.mark.parametrize(
+    ("proof", "version", "status"),
+    [
+        ("fenced", "1.4", 202),
+        ("power-off", "1.4", 202),
+        ("hearsay", "1.4", 400),
+        ("fenced", "1.3", 400),
+    ],
+)
+def test_proof_of_a_dead_host_comes_back_from_1_4_on(api, host, proof, version, status):
+    said = host_stopped(payload={"event": "STOPPED", "proof": proof})
+    answer = api.post("/notifications", {"notification": said}, version=version)
+
+    assert answer.status == status
+    if status == 202:
+        assert answer.json["notification"]["payload"]["proof"] == proof
+    else:
+        assert "payload.proof" in answer.error[1]
+
+
+@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"type": "HOST"}, "type"),

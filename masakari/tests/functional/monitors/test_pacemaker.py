@@ -1,6 +1,6 @@
 """The driver of Pacemaker on three simulated hosts with Corosync, Pacemaker and a BMC.
 
-The monitor runs on one of them; what it tells is heard on the machine of the tests.
+The monitor runs on one of them; Masakari on the machine of the tests, where Nova is simulated.
 """
 
 import contextlib
@@ -10,7 +10,11 @@ import threading
 
 import pytest
 
-from masakari.tests.functional.program import free_port
+from masakari.clock import SystemClock
+from masakari.sim.cloud import Settings, SimCloud
+from masakari.sim.http import SimServer
+from masakari.tests.functional.engine.api import Api as RealApi
+from masakari.tests.functional.program import Program, free_port, wait
 from masakari.tests.functional.world import bmc as bmc_
 from masakari.tests.functional.world import cluster as cluster_
 from masakari.tests.functional.world import host as host_
@@ -28,9 +32,40 @@ auth_type = none
 endpoint_override = http://{gateway}:{port}/v1
 [host]
 monitoring_driver = default
+api_retry_interval = 1
+"""
+OFTEN = """\
 monitoring_interval = 0.5
 monitoring_samples = 2
-api_retry_interval = 1
+"""
+WHEN_TOLD = """\
+monitoring_interval = 60
+monitoring_samples = 1
+push = pacemaker_alerts
+"""
+MASAKARI = """\
+[DEFAULT]
+auth_strategy = noauth2
+masakari_api_listen = {gateway}
+masakari_api_listen_port = {port}
+state_path = {directory}
+verify_interval = 0.2
+[keystone_authtoken]
+auth_type = password
+auth_url = {keystone}
+username = masakari
+password = secret
+project_name = service
+default_domain_id = default
+"""
+AGENT = "/opt/bin/masakari-pacemaker-alert"
+ALERTS = f"""\
+<alerts>
+  <alert id="masakari" path="{AGENT}">
+    <select><select_nodes/><select_fencing/></select>
+    <recipient id="masakari-hostmonitor" value="@masakari-hostmonitor"/>
+  </alert>
+</alerts>
 """
 MONITOR = "import sys; from masakari.cmd.hostmonitor import main; sys.exit(main())"
 
@@ -40,7 +75,6 @@ class Api:
 
     def __init__(self, address):
         self.told = []
-        self.is_up = True
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -70,9 +104,6 @@ class Api:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if not api.is_up:
-                    self._answer(503, {})
-                    return
                 sent = json.loads(body)["notification"]
                 api.told.append((sent["hostname"], sent["payload"]["event"]))
                 self._answer(202, {"notification": sent})
@@ -98,20 +129,20 @@ class Log:
 
     def wait_for(self, text):
         try:
-            self._host.wait(text, lambda: text in self.read(), 40)
+            self._host.wait(text, lambda: text in self.read(), 120)
         except AssertionError:
             pytest.fail(f"not said: {text}\n{self.read()}")
 
 
 class World:
-    def __init__(self, lan, hosts, cluster, api):
-        self.lan, self.hosts, self.cluster, self.api = lan, hosts, cluster, api
+    def __init__(self, lan, hosts, cluster):
+        self.lan, self.hosts, self.cluster = lan, hosts, cluster
 
-    def watch(self, name):
-        """The monitor runs on the host; returned is what reads its log."""
+    def watch(self, name, port, looks):
+        """The monitor of the API on the port runs on the host; returned is what reads its log."""
         host = self.hosts[name]
-        config = CONFIG.format(name=name, gateway=self.lan.gateway, port=self.api.port)
-        host.write("/etc/monitor.conf", config)
+        config = CONFIG.format(name=name, gateway=self.lan.gateway, port=port)
+        host.write("/etc/monitor.conf", config + looks)
         python = ["/opt/python/bin/python3", "-c", MONITOR]
         host.popen(
             *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh", *python),
@@ -120,6 +151,46 @@ class World:
         )
 
         return Log(host)
+
+    def alert(self):
+        """Pacemaker runs the alert agent, on whichever node."""
+        agent = (host_.TREE / "bin/masakari-pacemaker-alert").read_text()
+        for host in self.hosts.values():
+            host.write(AGENT, agent.replace("#!python", "#!/opt/python/bin/python3"), mode="755")
+        options = ("--modify", "--allow-create", "--scope", "alerts", "--xml-text")
+        self.hosts["n1"].run("cibadmin", *options, ALERTS)
+
+
+class Site:
+    """A simulated cloud whose hosts are those of the cluster, and Masakari that looks after it."""
+
+    def __init__(self, directory, address):
+        self.cloud = SimCloud(SystemClock(), Settings(service_down_time_s=2))
+        for name in NAMES:
+            self.cloud.add_host(name)
+        self.vms = [self.cloud.add_server("n2", f"vm{number}") for number in range(3)]
+        self.server = SimServer(self.cloud)
+        self.server.start()
+        self.port = free_port()
+        self.api = RealApi(f"http://{address}:{self.port}/v1")
+        config = directory / "masakari.conf"
+        values = {"gateway": address, "port": self.port, "directory": directory}
+        config.write_text(MASAKARI.format(keystone=self.server.auth_url, **values))
+        self.program = Program("masakari-standalone", config, directory / "masakari.log")
+
+    def start(self):
+        self.program.start()
+        wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 90)
+
+    def stop(self):
+        self.program.stop()
+        self.server.stop()
+
+    def recovery(self):
+        """The only notification that there may be, or None."""
+        found = self.api.notifications()
+        assert len(found) <= 1
+        return found[0] if found else None
 
 
 @pytest.fixture
@@ -134,36 +205,53 @@ def world(tmp_path):
             host.start()
         cluster = cluster_.Cluster(list(hosts.values()))
         cluster.start()
-        api = Api(lan.gateway)
-        stack.callback(api.stop)
-        yield World(lan, hosts, cluster, api)
+        yield World(lan, hosts, cluster)
 
 
-def test_host_that_is_cut_off_is_fenced_and_then_told_when_the_api_is_back(world):
+@pytest.fixture
+def api(world):
+    api = Api(world.lan.gateway)
+    yield api
+    api.stop()
+
+
+@pytest.mark.long
+def test_host_that_is_cut_off_is_fenced_reported_and_recovered(world, tmp_path):
     n1, n2 = world.hosts["n1"], world.hosts["n2"]
+    site = Site(tmp_path, world.lan.gateway)
     bmc = bmc_.Bmc(n2, world.lan.gateway, free_port())
     try:
         world.cluster.fence("n2", bmc.address, bmc.port, n1)
-        log = world.watch("n1")
-        world.api.is_up = False
+        world.alert()
+        site.start()
+        site.api.register(NAMES)
+        log = world.watch("n1", site.port, WHEN_TOLD)
+        site.program.kill()
 
         n2.cut()
+        site.cloud.cut_network("n2")
 
         log.wait_for("n2: Masakari has not heard that it is offline")
+        assert not n2.is_on
+        site.cloud.power_off("n2")
+        log.wait_for("looking at once: Pacemaker says ")
+        (line,) = [line for line in log.read().splitlines() if "-> offline" in line]
+        assert "which has fenced it" in line or "says that the power is off" in line
+        site.start()
+        wait("it is reported", site.recovery, 60)
+        wait("it is recovered", lambda: site.recovery()["status"] == "finished", 120)
+        assert site.recovery()["payload"].pop("proof") in ("fenced", "power-off")
+        assert {site.cloud.server(vm).host for vm in site.vms} <= {"n1", "n3"}
+        assert {site.cloud.server(vm).vm_state for vm in site.vms} == {"active"}
+        assert site.cloud.violations(proof=False) == []
     finally:
         bmc.stop()
-    assert not n2.is_on
-    (line,) = [line for line in log.read().splitlines() if "-> offline" in line]
-    assert "which has fenced it" in line or "says that the power is off" in line
-    assert world.api.told == []
-    world.api.is_up = True
-    n1.wait("it is told", lambda: world.api.told, 20)
-    assert world.api.told == [("n2", "STOPPED")]
+        site.stop()
 
 
-def test_pacemaker_stopped_or_observer_cut_off_accuses_nobody(world):
+def test_pacemaker_stopped_or_observer_cut_off_accuses_nobody(world, api):
     n1, n2 = world.hosts["n1"], world.hosts["n2"]
-    log = world.watch("n1")
+    log = world.watch("n1", api.port, OFTEN)
 
     n2.run("pkill", "-TERM", "pacemakerd")
     log.wait_for("-> doubtful (2 of 2 samples: Corosync lives")
@@ -172,4 +260,4 @@ def test_pacemaker_stopped_or_observer_cut_off_accuses_nobody(world):
     n1.cut()
 
     log.wait_for("nobody is judged: this part of the cluster has no")
-    assert world.api.told == []
+    assert api.told == []

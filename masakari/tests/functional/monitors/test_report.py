@@ -106,6 +106,28 @@ def test_notify_sends_the_notification_as_it_is(api, client):
     assert api.requests[-1].path == "/v1/notifications"
 
 
+PROVEN = NOTIFICATION | {"payload": {"event": "STOPPED", "proof": "fenced"}}
+NOT_ACCEPTABLE = Response(406, {"computeFault": {"code": 406, "message": "maximum is 1.3"}})
+
+
+@pytest.mark.parametrize(
+    ("answers", "posted"),
+    [
+        ([Response(202, {"notification": {}})], [PROVEN]),
+        ([NOT_ACCEPTABLE, Response(202, {"notification": {}})], [PROVEN, NOTIFICATION]),
+    ],
+    ids=["ours", "OpenStack's"],
+)
+def test_notify_tells_of_the_proof_to_whom_it_says_something(api, client, answers, posted):
+    api.answers = list(answers)
+
+    assert client.notify(PROVEN) == Answer(202)
+
+    assert api.posted == posted
+    asked = [r.headers.get("openstack-api-version") for r in api.requests if r.method == "POST"]
+    assert asked == ["instance-ha 1.4", None][: len(posted)]
+
+
 def fault(code, message):
     return {"conflictingRequest": {"code": code, "message": message}}
 

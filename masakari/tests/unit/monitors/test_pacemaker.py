@@ -9,6 +9,7 @@ from masakari.monitors.hosts import pacemaker
 from masakari.monitors.hosts.pacemaker import PacemakerProbe, ask_cluster, fencing_controllers
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
+from masakari.states import HostProof
 
 ATTRIBUTES = {
     "online": "true",
@@ -112,6 +113,30 @@ def test_what_a_node_is(cluster, look, node, needs_proof, state):
     cluster.says = answer({"n1": {}, "n2": node})
 
     assert look("n1", "n2", needs_proof=needs_proof)["n2"][0] is state
+
+
+def test_fencing_is_the_proof(cluster):
+    with SimClock() as clock:
+        probe = PacemakerProbe(
+            Hosts("n1", "n2"),
+            clock,
+            only_remotes=False,
+            needs_proof=False,
+            ipmi_timeout_s=1,
+            ask=cluster.ask,
+        )
+        fenced = [("n2", "12:00", "success")]
+        proofs = []
+        for says in (
+            answer({"n1": {}, "n2": {}}),
+            answer({"n1": {}, "n2": OFFLINE}),
+            answer({"n1": {}, "n2": OFFLINE}, fenced),
+            answer({"n1": {}, "n2": {}}, fenced),
+        ):
+            cluster.says = says
+            proofs.append({s.subject: s.proof for s in probe.look()}["n2"])
+
+    assert proofs == [None, None, HostProof.FENCED, None]
 
 
 def test_node_that_was_fenced_while_we_watched_is_dead(cluster, look):

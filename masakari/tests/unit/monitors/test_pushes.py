@@ -39,11 +39,13 @@ def test_push_is_looked_at_at_once_and_says_why(three, caplog):
     assert rounds(caplog) == ["looking at once: compute1 has said so"]
 
 
-def test_regular_looks_keep_their_times(three):
+def test_push_is_followed_by_a_second_look_and_regular_ones_keep_their_times(three, caplog):
+    caplog.set_level(logging.INFO)
     three.push()
     three.run(100)
 
-    assert three.looks == [0, 30, 60, 120]
+    assert three.looks == [0, 30, 35, 60, 120]
+    assert len(rounds(caplog)) == 1
 
 
 def test_storm_of_pushes_brings_a_round_a_second_and_names_a_few(three, caplog):
@@ -70,6 +72,8 @@ def test_rounds_that_take_long_have_pauses_as_long(three):
         three.run(1)
 
     assert three.looks == [0, 30, 36]
+    three.run(15)
+    assert three.looks == [0, 30, 36, 42, 50]
 
 
 def test_death_that_is_pushed_is_told_sooner_by_the_looks_that_it_takes(three):

@@ -1,0 +1,21 @@
+"""The proof of death as it is on record."""
+
+import pytest
+
+from masakari import db
+from masakari.cloud import service_of
+from masakari.engine import death
+from masakari.tests.unit.db import rows
+
+
+@pytest.mark.parametrize("told", [None, "fenced"])
+def test_what_the_monitor_has_for_a_proof_is_on_record_beside_ours(claim, cloud, told):
+    cloud.add_host("compute1")
+    cloud.power_off("compute1")
+    job = claim(payload=rows.STOPPED | ({"proof": told} if told else {}))
+
+    death.record(job, service_of(cloud, "compute1"))
+
+    proof = db.notifications.get(job.world.database, job.uuid).proof
+    assert proof["kind"] == "nova_down"
+    assert proof.get("told") == told
