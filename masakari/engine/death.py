@@ -67,8 +67,11 @@ def record(job: Job, service: ComputeService) -> None:
         "seen_by": world.owner,
         "reported_at": n.generated_time.isoformat(),
     }
-    if (told := n.payload.get("proof")) is not None:
-        proof["told"] = told  # a witness's word: it is on record, and nothing rests on it
+    _, witnesses = db.notifications.with_witnesses(world.database, n.notification_uuid)
+    said = (n.payload, *(witness.payload for witness in witnesses))
+    told = [payload["proof"] for payload in said if "proof" in payload]
+    if told:
+        proof["told"] = told[0]  # the word of who saw it: on record, and nothing rests on it
     recorded = db.leases.record_proof(
         world.database, n.notification_uuid, owner=world.owner, proof=proof
     )
