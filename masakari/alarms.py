@@ -74,6 +74,22 @@ GIVEN_UP = Alarm(
     "The notification is tried again, a later one about the same host or VM has finished, or "
     "[alarms] given_up_age has passed.",
 )
+LOCKED = Alarm(
+    "MSK-104",
+    "vm-stays-locked",
+    Severity.WARNING,
+    Cause.SITE,
+    "Nova refuses to unlock a VM that a recovery has locked: its owner can do nothing with it.",
+    "The VM is unlocked, or gone.",
+)
+KEPT = Alarm(
+    "MSK-105",
+    "reserved-host-not-given-back",
+    Severity.WARNING,
+    Cause.SITE,
+    "Nova refuses what gives a reserved host back that a recovery had taken and not used.",
+    "The host is given back, or in no segment any more.",
+)
 NO_SEGMENT = Alarm(
     "MSK-201",
     "host-in-no-segment",
@@ -155,10 +171,21 @@ GUESTS = Alarm(
     "Enough guests answer.",
 )
 
+NOT_KEPT = Alarm(
+    "MSK-404",
+    "state-not-kept",
+    Severity.WARNING,
+    Cause.MONITOR,
+    "A host monitor cannot write what it knows to its file: a restart would forget it.",
+    "The file is written again.",
+)
+
 ALARMS = (
     WAITING,
     FAILING,
     GIVEN_UP,
+    LOCKED,
+    KEPT,
     NO_SEGMENT,
     NO_SERVICE,
     REFUSED,
@@ -166,6 +193,7 @@ ALARMS = (
     BLIND,
     REJECTED,
     SILENT,
+    NOT_KEPT,
     LIBVIRT,
     SYSTEMD,
     GUESTS,

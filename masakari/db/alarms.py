@@ -207,3 +207,11 @@ def clock_ahead_s(tx: Transaction) -> float:
         return 0.0
     nearest = asked_at if theirs < asked_at else answered_at
     return (nearest - theirs).total_seconds()
+
+
+@reader
+def taken_hosts(tx: Transaction) -> list[str]:
+    """Names of the reserved hosts that a recovery has taken, and not given back."""
+    is_taken = HOSTS.c.reserved_for > ""  # not null; SQLite finds it by the index only so
+    names = sa.select(HOSTS.c.name).where(is_taken, HOSTS.c.reserved, HOSTS.c.deleted == 0)
+    return list(tx.connection.scalars(names))

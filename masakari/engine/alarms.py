@@ -54,10 +54,13 @@ class Lookout:
         """Hosts are compared for the first time when their interval has passed."""
         self._world = world
         self._compare_at = world.clock.monotonic() + world.conf.alarms.hosts_interval
+        self._before: Sequence[RaisedAlarm] = ()
         self._looks: Mapping[Alarm, Callable[[], Found | None]] = {
             alarms.WAITING: self._waiting,
             alarms.FAILING: self._failing,
             alarms.GIVEN_UP: self._given_up,
+            alarms.LOCKED: self._locked,
+            alarms.KEPT: self._kept,
             alarms.REFUSED: self._refused,
             alarms.CLOCK: self._clock,
         }
@@ -66,7 +69,7 @@ class Lookout:
         """Alarms are raised and cleared as their causes are now."""
         world = self._world
         # first: what another thread raises from here on is not taken for gone
-        before = db.alarms.raised(world.database)
+        before = self._before = db.alarms.raised(world.database)
         for alarm, find in self._looks.items():
             self._reconcile(alarm, find(), before)
         if world.conf.alarms.hosts_interval and world.clock.monotonic() >= self._compare_at:
@@ -131,6 +134,23 @@ class Lookout:
             n.uuid: f"notification {n.uuid}: failed ({_what(n)}; {n.message})"
             for n in db.alarms.given_up(self._world.database, age_s)
         }
+
+    def _locked(self) -> Found:
+        """Raised by the sweep that tries to unlock them."""
+        return self._still(
+            alarms.LOCKED,
+            lambda: [m.instance_uuid for m in db.vmoves.still_locked(self._world.database)],
+        )
+
+    def _kept(self) -> Found:
+        """Raised by the sweep that tries to give them back."""
+        return self._still(alarms.KEPT, lambda: db.alarms.taken_hosts(self._world.database))
+
+    def _still(self, alarm: Alarm, find: Callable[[], Sequence[str]]) -> Found:
+        """Those of the raised ones whose subject *find* still finds; it is asked if there are."""
+        told = {row.subject: row.message for row in self._before if row.code == alarm.code}
+        found = set(find()) if told else set()
+        return {subject: message for subject, message in told.items() if subject in found}
 
     def _refused(self) -> Found | None:
         known = self._world.contacts.known()

@@ -11,7 +11,7 @@ from masakari import alarms, db, metrics
 from masakari.clock import Event
 from masakari.db.models import Host
 from masakari.engine import announcements, reserved
-from masakari.engine.alarms import raise_now
+from masakari.engine.alarms import raise_, raise_now
 from masakari.engine.world import World
 from masakari.errors import (
     CloudNotFound,
@@ -78,7 +78,12 @@ def forgotten_locks(world: World, stop: Event) -> None:
             LOG.debug("VMs stay locked until the next sweep: %s", e)
             return
         except MasakariError as e:
-            LOG.error("VM %s stays locked: %s", move.instance_uuid, e)
+            raise_(
+                world,
+                alarms.LOCKED,
+                move.instance_uuid,
+                f"VM {move.instance_uuid} ({move.instance_name}) stays locked: {e}",
+            )
             continue
         db.vmoves.unlocked(world.database, move.uuid)
         LOG.info("VM %s (%s): %s", move.instance_name, move.instance_uuid, what)
@@ -95,7 +100,8 @@ def forgotten_reserved_hosts(world: World, stop: Event) -> None:
         try:
             _end(world, dataclasses.replace(found, reserved_for=ours), before)
         except CloudRefused as e:
-            LOG.error("reserved host %s cannot be given back, tried again: %s", found.name, e)
+            said = f"reserved host {found.name} cannot be given back, tried again: {e}"
+            raise_(world, alarms.KEPT, found.name, said)
             continue  # a while later, by whoever finds it then
         except CloudUnavailable as e:
             LOG.warning("reserved host %s is given back later: %s", found.name, e)

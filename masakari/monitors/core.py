@@ -215,6 +215,7 @@ class Monitor:
     def _keep(self) -> None:
         if self.memory is not None:
             self.memory.keep({"told": self._judge.known(), "waiting": self._outbox.known()})
+            self._meter.set(metrics.ALARM, bool(self.memory.trouble), alarms.NOT_KEPT.code)
 
     def _recall(self, memory: memory_.Memory) -> None:
         known = memory.recall()

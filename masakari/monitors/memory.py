@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from masakari import alarms
+
 LOG = logging.getLogger(__name__)
 
 Known = Mapping[str, Any]
@@ -62,7 +64,7 @@ class Memory:
         except OSError as e:
             why = f"{self._path} cannot be written ({e.strerror}): a restart would forget"
             if why != self.trouble:
-                LOG.error("%s", why)
+                LOG.error("%s %s", alarms.NOT_KEPT.code, why)
             self.trouble = why
             return
         if self.trouble:

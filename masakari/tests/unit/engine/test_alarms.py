@@ -7,7 +7,9 @@ import pytest
 
 from masakari import alarms, contacts, db, metrics
 from masakari.contacts import Contacts
+from masakari.engine import sweeps
 from masakari.engine.alarms import Lookout, raise_
+from masakari.sim.faults import Fault
 from masakari.states import NotificationStatus
 from masakari.tests.heard import Heard
 from masakari.tests.unit.db import rows
@@ -227,3 +229,49 @@ def test_hosts_that_may_be_in_no_segment_are_not_told(world, cloud, segment, com
     compare()
 
     assert codes(world) == []
+
+
+def test_vm_that_stays_locked_is_told_until_it_is_unlocked(world, cloud, claim):
+    cloud.add_host("compute1")
+    vm = cloud.add_server("compute1", "web1")
+    job, stop = claim(), world.clock.event()
+    wanted = db.vmoves.NewMove(vm, "web1", "compute1", rank=1)
+    (move,) = db.vmoves.prepare(world.database, job.uuid, 1, 1, [wanted])
+    db.vmoves.start(world.database, move.uuid, lock=True)
+    settle(world, job, NotificationStatus.FINISHED)
+    cloud.add_fault(Fault("unlock", error=403, times=None))
+    for surroundings in (world, anew(world)):
+        sweeps.forgotten_locks(surroundings, stop)
+        Lookout(surroundings).look()
+
+    assert told(world) == [("alarm.raise", "MSK-104", vm)]
+    assert world.meter.value(metrics.ALARM, "MSK-104") == 1
+    cloud.clear_faults()
+    sweeps.forgotten_locks(world, stop)
+    Lookout(world).look()
+    assert told(world) == [("alarm.clear", "MSK-104", vm)]
+
+
+def test_reserved_host_that_nova_does_not_take_back_is_told_until_it_is_given_back(
+    world, cloud, claim, segment
+):
+    for name in ("compute1", "spare"):
+        cloud.add_host(name)
+    spare = rows.host(world.database, "spare", segment, reserved=True)
+    job, stop = claim(), world.clock.event()
+    assert db.hosts.take_reserved(world.database, spare.uuid, by=job.uuid)
+    undo = {"disabled": True, "aggregates": []}
+    db.hosts.will_undo_reserved(world.database, spare.uuid, by=job.uuid, undo=undo)
+    settle(world, job, NotificationStatus.FAILED)
+    cloud.add_fault(Fault("disable_service", error=403, times=None))
+
+    def sweep():
+        world.clock.sleep(db.hosts.GIVING_BACK_S + 1)
+        sweeps.forgotten_reserved_hosts(world, stop)
+        Lookout(world).look()
+        return [event for event in told(world) if event[1] == "MSK-105"]
+
+    assert sweep() == [("alarm.raise", "MSK-105", "spare")]
+    assert sweep() == []
+    cloud.clear_faults()
+    assert sweep() == [("alarm.clear", "MSK-105", "spare")]

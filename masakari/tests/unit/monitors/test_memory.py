@@ -61,6 +61,7 @@ def test_directory_that_cannot_be_written_is_told_once_and_it_goes_on(three, fil
     three.run(100)
 
     (line,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert line.getMessage().startswith("MSK-404 ")
     assert "a restart would forget" in line.getMessage()
     assert three.masakari.told == [DEATH]
     assert three.kept.trouble
