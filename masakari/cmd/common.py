@@ -17,7 +17,7 @@ import masakari.conf
 from masakari.cmd import files, logs, secrets
 from masakari.cmd.checks import check, problem
 from masakari.cmd.systemd import Systemd
-from masakari.conf import review
+from masakari.conf import credentials, review
 from masakari.errors import ConfigInvalid, Unusable
 
 LOG = log.getLogger(__name__)
@@ -98,6 +98,7 @@ def configure(
                 default_config_files=places.files,
                 default_config_dirs=places.directories,
             )
+        credentials.register_kind(conf)
         check(conf)
         secrets.check(conf)
     logs.setup(conf, project, program)

@@ -3,6 +3,9 @@
 They do without that library, which takes 15 MiB; the API declares all options: `conf.middleware`.
 """
 
+import contextlib
+
+from keystoneauth1 import exceptions as ks_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
@@ -27,3 +30,18 @@ def register(conf: cfg.ConfigOpts) -> None:
     if AUTHTOKEN not in conf or OPTS[0].dest not in conf[AUTHTOKEN]:
         conf.register_opts(OPTS, group=AUTHTOKEN)
     conf.register_opts(loading.get_auth_common_conf_options(), group=AUTHTOKEN)
+
+
+def register_kind(conf: cfg.ConfigOpts) -> None:
+    """Declare what the chosen kind of credentials has, the password for one; safe to repeat.
+
+    *conf* has read its files.  Whoever uses the credentials complains of a kind that nobody knows.
+    """
+    if AUTHTOKEN not in conf:
+        return
+    section = conf[AUTHTOKEN].auth_section or AUTHTOKEN
+    loading.register_auth_conf_options(conf, AUTHTOKEN)
+    kind = conf[section].auth_type
+    if kind:
+        with contextlib.suppress(ks_exceptions.NoMatchingPlugin):
+            conf.register_opts(loading.get_auth_plugin_conf_options(kind), group=section)

@@ -1,5 +1,8 @@
 """Observe only, cancel and retry: API and engines as real processes."""
 
+import re
+import signal
+
 import pytest
 
 from masakari.tests.functional.engine.test_recovery import VMS, Deployment
@@ -21,6 +24,16 @@ def observe_only(deployment, is_on):
     body = {"segment": {"observe_only": is_on}}
     status, answer = deployment.api.call("PUT", f"/segments/{segment['uuid']}", body, VERSION)
     assert status == 200, answer
+
+
+def observe_everywhere(deployment, is_on):
+    """The engine's file says so, and it has read it again."""
+    text, value = deployment.config.read_text(), str(is_on).lower()
+    text = re.sub("observe_only = .*\n", "", text)
+    deployment.config.write_text(text.replace("[engine]\n", f"[engine]\nobserve_only = {value}\n"))
+    deployment.engine.signal(signal.SIGHUP)
+    was = "None" if is_on else "true"  # as the file has it
+    deployment.engine.wait_until_said(f"observe_only changed from [{was}] to [{value}]")
 
 
 def act(deployment, path, action):
@@ -46,6 +59,12 @@ def test_what_was_observed_is_then_done_in_the_same_order(deployment):
     assert deployment.cloud.compute_services("compute1")[0].is_enabled
 
     observe_only(deployment, False)
+    observe_everywhere(deployment, True)
+    again = ends_as(deployment, f"/notifications/{deployment.api.report('compute1')}", "ignored")
+    assert again["message"] == plan["message"]
+    assert deployment.cloud.ledger.evacuations == []
+
+    observe_everywhere(deployment, False)
     deployment.wait_until_finished(f"/notifications/{deployment.api.report('compute1')}")
     moved = deployment.api.call("GET", "/notifications?sort_key=id&sort_dir=desc")[1]
     path = f"/notifications/{moved['notifications'][0]['notification_uuid']}"

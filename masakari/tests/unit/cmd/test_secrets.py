@@ -4,6 +4,7 @@ import pytest
 from oslo_config import cfg
 
 from masakari.cmd import options, secrets
+from masakari.conf import credentials
 from masakari.errors import ConfigInvalid
 
 PASSWORD = """
@@ -25,8 +26,9 @@ def configured(tmp_path):
         file.write_text(text)
         file.chmod(mode)
         conf = cfg.ConfigOpts()
-        options.register_api(conf)
+        options.register_engine(conf)
         conf([], default_config_files=[str(plain), str(file)], default_config_dirs=[])
+        credentials.register_kind(conf)
         return conf, file
 
     return read
@@ -62,5 +64,23 @@ def test_file_that_all_may_write_is_refused(configured):
 
 def test_file_without_secrets_may_be_read_by_all(configured):
     conf, _ = configured(0o644, "[database]\nconnection = sqlite:////var/lib/masakari/db\n")
+
+    assert secrets.check(conf) == []
+
+
+@pytest.mark.parametrize("section", ["keystone_authtoken", "elsewhere"])
+def test_password_for_keystone_is_a_secret_wherever_it_stands(configured, section):
+    text = f"[{section}]\nauth_type = password\nusername = masakari\npassword = hidden\n"
+    if section == "elsewhere":
+        text += f"[keystone_authtoken]\nauth_section = {section}\n"
+    conf, file = configured(0o644, text)
+
+    assert secrets.check(conf) == [
+        f"{file} has [{section}] password, and everybody may read it: chmod o= it"
+    ]
+
+
+def test_kind_of_credentials_that_nobody_knows_is_left_to_others(configured):
+    conf, _ = configured(0o644, "[keystone_authtoken]\nauth_type = nothing-like-it\n")
 
     assert secrets.check(conf) == []
