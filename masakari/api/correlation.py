@@ -18,22 +18,21 @@ MONITOR_HEADER = "X-Masakari-Monitor"
 _NAME = re.compile("[!-~](?:[ -~]{0,126}[!-~])?")
 
 
-def likeness(conf: cfg.ConfigOpts, type_: str) -> Likeness:
-    """For reports of that type (a states.NotificationType), with the windows of the options."""
-
-    def are_alike(one: Payload, other: Payload) -> bool:
-        if type_ == NotificationType.COMPUTE_HOST:
-            return _of_host(one) == _of_host(other)
-        if type_ == NotificationType.VM:
-            vm = _failed_vm(one, conf.instance_failure.events)
-            return vm is not None and vm == _failed_vm(other, conf.instance_failure.events)
-        return False  # what is said of a process is its name and what it did: equal or not
-
-    return Likeness(
-        equal_s=conf.duplicate_notification_detection_interval,
-        alike_s=conf.notification_correlation_interval,
-        are_alike=are_alike,
-    )
+def likeness(conf: cfg.ConfigOpts, type_: str, payload: Payload) -> Likeness:
+    """For a report of that type (a states.NotificationType), with the windows of the options."""
+    equal_s: float = conf.duplicate_notification_detection_interval
+    alike_s: float = conf.notification_correlation_interval
+    overrides = conf.instance_failure.events
+    if type_ == NotificationType.COMPUTE_HOST:
+        return Likeness(equal_s, alike_s, lambda one, other: _of_host(one) == _of_host(other))
+    if type_ == NotificationType.VM and _failed_vm(payload, overrides):
+        return Likeness(
+            equal_s,
+            alike_s,
+            lambda one, other: _failed_vm(one, overrides) == _failed_vm(other, overrides),
+            about=payload["instance_uuid"],
+        )
+    return Likeness(equal_s)  # what is said of a process is its name and its event: equal or not
 
 
 def _of_host(payload: Payload) -> tuple[str | None, str | None]:

@@ -1,11 +1,13 @@
 """The types of fields in request bodies, and the sentences that name a field and its fault."""
 
 import datetime
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import fastjsonschema
 import jsonschema
 from oslo_utils import timeutils
 
@@ -44,8 +46,26 @@ class Shape:
         self.schema = schema
         self._validator = jsonschema.Draft202012Validator(schema, format_checker=_FORMATS)
 
+    @functools.cached_property
+    def _compiled(self) -> Callable[[object], object]:
+        """Says only whether all is well, but in a fraction of the time."""
+        compiled: Callable[[object], object] = fastjsonschema.compile(
+            self.schema, formats=_CALLABLE, use_default=False
+        )
+        return compiled
+
+    def conforms(self, value: object) -> bool:
+        """Whether *value* does."""
+        try:
+            self._compiled(value)
+        except fastjsonschema.JsonSchemaValueException:
+            return False
+        return True
+
     def check(self, value: object) -> None:
         """Raise Invalid, naming field and reason, unless *value* conforms."""
+        if self.conforms(value):
+            return
         faults = [_explain(error) for error in self._validator.iter_errors(value)]
         if faults:
             path, reason = min(faults)
@@ -76,7 +96,7 @@ def enveloped(
         on, other, schemas = depending
         inner["allOf"] = [
             {
-                "if": {"properties": {on: {"const": value}}, "required": [on]},
+                "if": {"properties": {on: {"const": str(value)}}, "required": [on]},
                 "then": {"properties": {other: schema}},
             }
             for value, schema in schemas.items()
@@ -218,6 +238,10 @@ _CHECKS: dict[str, tuple[Callable[[str], object], str]] = {
     "date-time": (_is_time, "is not a date and time in ISO 8601"),
     "storable": (_is_storable, "is not Unicode"),
     "key": (_matches(_KEY), "is not a key of 1 to 255 letters, digits, '-', '_', ':', '.' or ' '"),
+}
+_CALLABLE: dict[str, Callable[[Any], bool]] = {
+    name: lambda value, check=check: bool(check(value))  # type: ignore[misc]
+    for name, (check, _) in _CHECKS.items()
 }
 _FORMATS = jsonschema.FormatChecker(formats=())
 for _name, (_check, _) in _CHECKS.items():

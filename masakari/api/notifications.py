@@ -204,7 +204,7 @@ def create(req: Request, body: Json) -> Json:
         row = db.reports.report(
             req.database,
             hostname=said["hostname"],
-            likeness=correlation.likeness(req.world.conf, said["type"]),
+            likeness=correlation.likeness(req.world.conf, said["type"], said["payload"]),
             observes=req.world.conf.engine.observe_only,
             request_id=req.ctx.request_id,
             reported_by=correlation.reporter(req),

@@ -20,7 +20,13 @@ Payload = Mapping[str, str]
 
 # Made once: SQLAlchemy takes longer to make and recognize a statement than to run it.
 _HOST_LOCKED = (
-    sa.select(HOSTS)
+    sa.select(
+        HOSTS.c.uuid,
+        HOSTS.c.name,
+        HOSTS.c.on_maintenance,
+        HOSTS.c.maintenance_by,
+        HOSTS.c.failover_segment_id,
+    )
     .where(HOSTS.c.name == sa.bindparam("host"), HOSTS.c.deleted == 0)
     .with_for_update()
 )
@@ -49,7 +55,8 @@ _LIKE = (
         ),
         sa.or_(
             sa.bindparam("kind") == str(NotificationType.COMPUTE_HOST),
-            T.c.payload.in_(sa.bindparam("payloads", expanding=True)),
+            T.c.payload == sa.bindparam("payload"),
+            T.c.payload == sa.bindparam("old_payload"),
             T.c.payload.like(sa.bindparam("about")),
         ),
         T.c.deleted == 0,
@@ -76,6 +83,8 @@ class Likeness:
     are_alike: Callable[[Payload, Payload], bool] = differ
     """Whether two payloads of the same type tell of the same failure of the same host, process or
     VM, though they are not equal."""
+    about: str | None = None
+    """What such payloads have in common, unless they are of hosts: others are not looked at."""
 
 
 def report(
@@ -202,8 +211,9 @@ def _known(
         "at": said.at,
         "at_second": said.at.replace(microsecond=0),  # MySQL stored whole seconds
         # OpenStack's release stored the payload with its keys in the order of the request
-        "payloads": [_stored(said.payload), jsonutils.dumps(dict(said.payload))],
-        "about": _about(said) if likeness.alike_s else None,
+        "old_payload": jsonutils.dumps(dict(said.payload)),
+        "payload": _stored(said.payload),
+        "about": likeness.about and f"%{likeness.about}%",
     }
     for id_, uuid, at, text, message, by in tx.connection.execute(_LIKE, values).all():
         payload = models.parsed(text) or {}
@@ -230,12 +240,6 @@ def _before(at: datetime.datetime, seconds: float) -> datetime.datetime:
         return at - datetime.timedelta(seconds=seconds)
     except OverflowError:  # before the year 1
         return datetime.datetime.min
-
-
-def _about(said: Report) -> str | None:
-    """What the payload of another report of the same VM has in it, for LIKE."""
-    vm = said.payload.get("instance_uuid")
-    return f'%"{vm}"%' if said.type == NotificationType.VM and vm else None
 
 
 def _is_observed(tx: Transaction, segment_uuid: str) -> bool:

@@ -270,6 +270,7 @@ def _prepare(engine: sa.Engine, *, clock: Clock) -> None:
     elif engine.dialect.name == "postgresql":
         _prepare_postgresql(engine)
     _ping_rarely(engine, clock)
+    _roll_back_what_was_begun(engine)
 
 
 # The events of SQLAlchemy hand over the driver's own, untyped connections: `Any`.
@@ -341,3 +342,25 @@ def _ping_rarely(engine: sa.Engine, clock: Clock) -> None:
 
     sa.event.listen(engine, "checkin", on_checkin)
     engine.dialect.do_ping = do_ping  # type: ignore[method-assign]
+
+
+def _roll_back_what_was_begun(engine: sa.Engine) -> None:
+    """A connection that has just ended its transaction is not rolled back when it is given back."""
+    idle: weakref.WeakSet[Any] = weakref.WeakSet()
+    commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
+
+    def do_commit(connection: Any) -> None:
+        commit(connection)
+        idle.add(connection.dbapi_connection)
+
+    def do_rollback(connection: Any) -> None:
+        if connection.dbapi_connection not in idle:
+            rollback(connection)
+            idle.add(connection.dbapi_connection)
+
+    def on_statement(connection: sa.Connection, *_: object) -> None:
+        idle.discard(connection.connection.dbapi_connection)
+
+    engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
+    engine.dialect.do_rollback = do_rollback  # type: ignore[assignment, method-assign]
+    sa.event.listen(engine, "before_cursor_execute", on_statement)

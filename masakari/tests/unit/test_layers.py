@@ -58,6 +58,7 @@ LIBRARIES = {
     "routes": ["api"],
     "oslo_policy": ["api", "conf"],
     "jsonschema": ["api"],
+    "fastjsonschema": ["api"],
     "oslo_messaging": ["rpc", "notifier", "cmd", "conf", "monitors.hosts.nova_notifications"],
     "cheroot": ["cmd", "sim.http"],
     "cotyledon": ["cmd"],

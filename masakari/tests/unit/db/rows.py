@@ -54,7 +54,9 @@ def report(
         hostname=hostname,
         generated_time=at,
         payload=payload,
-        likeness=db.reports.Likeness(window_s, alike_s, are_alike),
+        likeness=db.reports.Likeness(
+            window_s, alike_s, are_alike, about=payload.get("instance_uuid")
+        ),
         reported_by=by,
     )
 
