@@ -103,15 +103,7 @@ class ConsulProbe:
         **_given: Any,  # what other drivers are given
     ) -> Self:
         """The probe that [consul] describes.  Raises ConfigInvalid."""
-        agents = {}
-        for network in NETWORKS:
-            address = conf.consul[f"agent_{network}"]
-            if address:
-                agents[network] = Agent(_with_port(address, f"agent_{network}"))
-        if not agents:
-            raise errors.ConfigInvalid(
-                group="consul", option="agent_manage", problem="no agent is configured"
-            )
+        agents = {network: Agent(address) for network, address in addresses(conf).items()}
         return cls(agents, _rule(conf, agents), hosts, clock)
 
     def look(self) -> Sequence[judge.Sample]:
@@ -153,6 +145,21 @@ class ConsulProbe:
         ]
         state = STATE_OF[self._rule.meaning(signals)]
         return judge.Sample(host, state, at, f"in Consul: {', '.join(said)}")
+
+
+def addresses(conf: cfg.ConfigOpts) -> dict[str, str]:
+    """{network: host:port of its agent}, at least one.  Raises ConfigInvalid."""
+    given = {network: conf.consul[f"agent_{network}"] for network in NETWORKS}
+    found = {
+        network: _with_port(address, f"agent_{network}")
+        for network, address in given.items()
+        if address
+    }
+    if not found:
+        raise errors.ConfigInvalid(
+            group="consul", option="agent_manage", problem="no agent is configured"
+        )
+    return found
 
 
 def of_hosts(members: Mapping[str, Signal], hosts: Collection[str]) -> dict[str, Signal]:
