@@ -205,7 +205,7 @@ def one_round(driver, plan, given) -> list[float]:
                 told = timed.accepted
                 wait_until(CLOCK, lambda: len(told) == len(died), plan.wait_s, 0.2)
             finally:
-                stop.set()
+                monitor.end(stop)
                 thread.join()
     assert told.keys() == died.keys(), (sorted(died.keys() - told.keys()), sorted(told))
     return [told[host] - died[host] for host in died]
