@@ -6,6 +6,7 @@ the node                                  the host is
 online, its Pacemaker has joined          online
 online and pending                        doubtful: Corosync lives, Pacemaker does not run there
 unclean                                   unknown: the cluster has not fenced it yet
+remote, its connection is starting        unknown, though online; fenced or off: offline
 offline, fenced while we watched          offline: the fencing is the proof
 offline, its power is off                 offline: the BMC that the cluster knows is the proof
 offline, was not stopped in order, and    offline: the operator answers for it
@@ -61,6 +62,8 @@ class Node:
     is_expected: bool
     """It was not stopped in order."""
     is_remote: bool
+    is_connecting: bool
+    """A remote one that the cluster calls online as it tries to reach it."""
     fencings: frozenset[str]
     """When it was fenced, in the cluster's words."""
 
@@ -163,6 +166,8 @@ class PacemakerProbe:
         if fenced:
             detail = f"offline in the cluster, which has fenced it ({max(fenced)})"
             return Said(State.OFFLINE, detail, HostProof.FENCED)
+        if node.is_connecting:
+            return Said(State.UNKNOWN, "the cluster tries to reach it, and has not done so yet")
         return self._judge_offline(node)
 
     def _judge_offline(self, node: Node) -> Said:
@@ -232,21 +237,30 @@ def parse(document: ET.Element) -> Cluster:
     for event in document.iter("fence_event"):
         if event.get("status") == "success" and event.get("action") in ("off", "reboot"):
             fencings.setdefault(event.get("target", ""), set()).add(event.get("completed", ""))
-    nodes = [_node(row, fencings) for row in listed]
+    starting = {
+        row.get("id", "") for row in document.iter("resource") if row.get("role") == "Starting"
+    }
+    nodes = [_node(row, fencings, starting) for row in listed]
     return Cluster(dc.get("with_quorum") == "true", nodes)
 
 
-def _node(row: ET.Element, fencings: Mapping[str, Collection[str]]) -> Node:
+def _node(
+    row: ET.Element, fencings: Mapping[str, Collection[str]], starting: Collection[str]
+) -> Node:
     name = row.get("name")
     if not name or row.get("online") not in ("true", "false"):
         raise core.Blind("the cluster's answer has a node without name or state")
+    is_remote = row.get("type") == "remote"
+    # a remote node is online when its connection, a resource of its name, is, or is to be
+    is_connecting = is_remote and name in starting
     return Node(
         name,
-        is_online=row.get("online") == "true",
+        is_online=row.get("online") == "true" and not is_connecting,
         is_pending=row.get("pending") == "true",
         is_unclean=row.get("unclean") == "true",
         is_expected=row.get("expected_up", "true") == "true",
-        is_remote=row.get("type") == "remote",
+        is_remote=is_remote,
+        is_connecting=is_connecting,
         fencings=frozenset(fencings.get(name, ())),
     )
 

@@ -139,6 +139,34 @@ def test_fencing_is_the_proof(cluster):
     assert proofs == [None, None, HostProof.FENCED, None]
 
 
+def connecting(says):
+    """The connection of the remote node r1 is being started, as Pacemaker 2.1 shows that."""
+    resources = ET.SubElement(says, "resources")
+    agent = "ocf:pacemaker:remote"
+    ET.SubElement(resources, "resource", id="r1", resource_agent=agent, role="Starting")
+    return says
+
+
+def test_remote_node_that_is_to_be_reached_is_not_alive_for_that(cluster, look):
+    remote = {"type": "remote"}
+    cluster.says = connecting(answer({"n1": {}, "r1": remote}))
+
+    assert look("n1", "r1", needs_proof=False)["r1"] == (
+        State.UNKNOWN,
+        "the cluster tries to reach it, and has not done so yet",
+    )
+
+
+def test_remote_node_that_was_fenced_is_dead_while_the_cluster_tries_to_reach_it(cluster, look):
+    remote = {"type": "remote"}
+    cluster.says = answer({"n1": {}, "r1": remote})
+    look("n1", "r1")
+
+    cluster.says = connecting(answer({"n1": {}, "r1": remote}, [("r1", "12:00", "success")]))
+
+    assert look()["r1"][0] is State.OFFLINE
+
+
 def test_node_that_was_fenced_while_we_watched_is_dead(cluster, look):
     cluster.says = answer({"n1": {}, "n2": {}})
     look("n1", "n2")
