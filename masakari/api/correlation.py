@@ -23,6 +23,8 @@ def likeness(conf: cfg.ConfigOpts, type_: str, payload: Payload) -> Likeness:
     equal_s: float = conf.duplicate_notification_detection_interval
     alike_s: float = conf.notification_correlation_interval
     overrides = conf.instance_failure.events
+    if not alike_s:
+        return Likeness(equal_s)
     if type_ == NotificationType.COMPUTE_HOST:
         return Likeness(equal_s, alike_s, lambda one, other: _of_host(one) == _of_host(other))
     if type_ == NotificationType.VM and _failed_vm(payload, overrides):
