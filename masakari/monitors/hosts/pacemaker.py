@@ -238,7 +238,9 @@ def parse(document: ET.Element) -> Cluster:
         if event.get("status") == "success" and event.get("action") in ("off", "reboot"):
             fencings.setdefault(event.get("target", ""), set()).add(event.get("completed", ""))
     starting = {
-        row.get("id", "") for row in document.iter("resource") if row.get("role") == "Starting"
+        row.get("id", "")
+        for row in document.iter("resource")
+        if row.get("role") == "Starting" or row.get("pending")
     }
     nodes = [_node(row, fencings, starting) for row in listed]
     return Cluster(dc.get("with_quorum") == "true", nodes)
@@ -251,7 +253,8 @@ def _node(
     if not name or row.get("online") not in ("true", "false"):
         raise core.Blind("the cluster's answer has a node without name or state")
     is_remote = row.get("type") == "remote"
-    # a remote node is online when its connection, a resource of its name, is, or is to be
+    # A remote node is online when its connection, a resource of its name, is started, or is to be;
+    # after a fencing also while it is being monitored for the first time, and nobody answers.
     is_connecting = is_remote and name in starting
     return Node(
         name,

@@ -139,17 +139,28 @@ def test_fencing_is_the_proof(cluster):
     assert proofs == [None, None, HostProof.FENCED, None]
 
 
-def connecting(says):
-    """The connection of the remote node r1 is being started, as Pacemaker 2.1 shows that."""
+CONNECTING = [{"role": "Starting"}, {"role": "Started", "pending": "Monitoring"}]
+"""As Pacemaker 2.1 has shown the connection of a remote node that was off."""
+
+
+def connected(says, **connection):
+    """The remote node r1 has that connection."""
     resources = ET.SubElement(says, "resources")
-    agent = "ocf:pacemaker:remote"
-    ET.SubElement(resources, "resource", id="r1", resource_agent=agent, role="Starting")
+    connection["resource_agent"] = "ocf:pacemaker:remote"
+    ET.SubElement(resources, "resource", {"id": "r1", **connection})
     return says
 
 
-def test_remote_node_that_is_to_be_reached_is_not_alive_for_that(cluster, look):
+def test_remote_node_that_was_reached_is_alive(cluster, look):
+    cluster.says = connected(answer({"n1": {}, "r1": {"type": "remote"}}), role="Started")
+
+    assert look("n1", "r1")["r1"][0] is State.ONLINE
+
+
+@pytest.mark.parametrize("connection", CONNECTING)
+def test_remote_node_that_is_to_be_reached_is_not_alive_for_that(cluster, look, connection):
     remote = {"type": "remote"}
-    cluster.says = connecting(answer({"n1": {}, "r1": remote}))
+    cluster.says = connected(answer({"n1": {}, "r1": remote}), **connection)
 
     assert look("n1", "r1", needs_proof=False)["r1"] == (
         State.UNKNOWN,
@@ -157,12 +168,14 @@ def test_remote_node_that_is_to_be_reached_is_not_alive_for_that(cluster, look):
     )
 
 
-def test_remote_node_that_was_fenced_is_dead_while_the_cluster_tries_to_reach_it(cluster, look):
+@pytest.mark.parametrize("connection", CONNECTING)
+def test_remote_node_that_was_fenced_is_dead_while_it_is_to_be_reached(cluster, look, connection):
     remote = {"type": "remote"}
     cluster.says = answer({"n1": {}, "r1": remote})
     look("n1", "r1")
 
-    cluster.says = connecting(answer({"n1": {}, "r1": remote}, [("r1", "12:00", "success")]))
+    fenced = [("r1", "12:00", "success")]
+    cluster.says = connected(answer({"n1": {}, "r1": remote}, fenced), **connection)
 
     assert look()["r1"][0] is State.OFFLINE
 
