@@ -73,16 +73,8 @@ def started_after(tx: Transaction, n: Notification) -> bool:
 
     If *n* tells of a process: that this process has started.
     """
-    return bool(
-        returns.starts_after(
-            tx,
-            host_uuid=n.source_host_uuid,
-            type_=n.type,
-            uuid=n.notification_uuid,
-            id_=n.id,
-            payload=n.payload,
-        )
-    )
+    known = returns.Reported(n.source_host_uuid, n.type, n.notification_uuid, n.id, n.payload)
+    return bool(returns.starts_after(tx, known))
 
 
 @reader

@@ -227,9 +227,8 @@ def _known(
         was_observed = str(message).startswith(f"{Reason.OBSERVE_ONLY}:")
         if was_observed and not (observes or _is_observed(tx, host["failover_segment_id"])):
             continue
-        turns = returns.turns_after(
-            tx, host_uuid=host["uuid"], type_=said.type, uuid=uuid, id_=id_, payload=payload
-        )
+        known = returns.Reported(host["uuid"], said.type, uuid, id_, payload)
+        turns = returns.turns_after(tx, known)
         if not any(turned <= said.at for turned in turns):
             return _Known(uuid, by)
     return None

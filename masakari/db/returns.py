@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,63 +13,49 @@ from masakari.states import Event, NotificationType
 T = models.notifications
 
 
-def starts_after(
-    tx: Transaction,
-    *,
-    host_uuid: str,
-    type_: str,
-    uuid: str,
-    id_: int,
-    payload: Mapping[str, str],
-) -> list[datetime.datetime]:
-    """When the host, or the process of *payload*, started, by reports accepted after *id_*.
+class Reported(NamedTuple):
+    """A notification that was accepted, as far as it matters here."""
 
-    A VM: when we had it started because of the notification *uuid*.
+    host_uuid: str
+    type: str
+    uuid: str
+    id: int
+    payload: Mapping[str, str]
+
+
+def starts_after(tx: Transaction, n: Reported) -> list[datetime.datetime]:
+    """When its host, or its process, started, by reports accepted after it.
+
+    A VM: when we had it started because of the notification.
     """
-    if type_ == NotificationType.VM:
+    if n.type == NotificationType.VM:
         recoveries = models.vm_recoveries
         asked = sa.select(recoveries.c.power_on_at).where(
-            recoveries.c.notification_uuid == uuid, recoveries.c.power_on_at.is_not(None)
+            recoveries.c.notification_uuid == n.uuid, recoveries.c.power_on_at.is_not(None)
         )
         return list(tx.connection.execute(asked).scalars())
-    return _told(tx, Event.STARTED, host_uuid=host_uuid, type_=type_, id_=id_, payload=payload)
+    return _told_after(tx, n, Event.STARTED)
 
 
-def turns_after(
-    tx: Transaction,
-    *,
-    host_uuid: str,
-    type_: str,
-    uuid: str,
-    id_: int,
-    payload: Mapping[str, str],
-) -> list[datetime.datetime]:
-    """When the opposite of what *payload* tells came about: a stop, if it tells of a start."""
-    if type_ != NotificationType.VM and payload.get("event") == Event.STARTED:
-        return _told(tx, Event.STOPPED, host_uuid=host_uuid, type_=type_, id_=id_, payload=payload)
-    return starts_after(tx, host_uuid=host_uuid, type_=type_, uuid=uuid, id_=id_, payload=payload)
+def turns_after(tx: Transaction, n: Reported) -> list[datetime.datetime]:
+    """When the opposite of what it tells came about: a stop, if it tells of a start."""
+    if n.type != NotificationType.VM and n.payload.get("event") == Event.STARTED:
+        return _told_after(tx, n, Event.STOPPED)
+    return starts_after(tx, n)
 
 
-def _told(
-    tx: Transaction,
-    event: Event,
-    *,
-    host_uuid: str,
-    type_: str,
-    id_: int,
-    payload: Mapping[str, str],
-) -> list[datetime.datetime]:
-    """When that was seen, by reports of the host, or of the process, accepted after *id_*."""
+def _told_after(tx: Transaction, n: Reported, event: Event) -> list[datetime.datetime]:
+    """When that was seen, by reports of the host, or of the process, accepted after it."""
     wanted = {"event": str(event)}
-    is_process = type_ == NotificationType.PROCESS
+    is_process = n.type == NotificationType.PROCESS
     if is_process:
-        wanted["process_name"] = payload.get("process_name", "")
+        wanted["process_name"] = n.payload.get("process_name", "")
     told_by = NotificationType.PROCESS if is_process else NotificationType.COMPUTE_HOST
     reported = tx.connection.execute(
         sa.select(T.c.generated_time, T.c.payload).where(
-            T.c.source_host_uuid == host_uuid,
+            T.c.source_host_uuid == n.host_uuid,
             T.c.type == str(told_by),
-            T.c.id > id_,
+            T.c.id > n.id,
             T.c.deleted == 0,
         )
     )

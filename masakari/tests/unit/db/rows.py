@@ -74,6 +74,16 @@ def in_status(database: Database, status: str, hostname: str = "compute1") -> No
     return db.notifications.get(database, n.notification_uuid)
 
 
+def claim(database: Database, uuid: str, owner: str = "engine-a") -> Notification | None:
+    return db.leases.claim(database, uuid, owner=owner, lease_s=600)
+
+
+def settle(
+    database: Database, uuid: str, status: str = "finished", owner: str = "engine-a"
+) -> bool:
+    return db.leases.settle(database, uuid, owner=owner, status=status, message="so it is")
+
+
 def move(number: int = 0, **fields: object) -> NewMove:
     given = {"instance_name": f"vm{number}", "source_host": "compute1", "rank": number, **fields}
     return NewMove(instance_uuid=f"00000000-0000-4000-8000-{number:012d}", **given)

@@ -9,21 +9,11 @@ from masakari.db.models import Notification
 from masakari.db.query import Page
 from masakari.db.session import Database
 from masakari.tests.unit.db import rows
-from masakari.tests.unit.db.rows import STARTED, STOPPED, T0, process
+from masakari.tests.unit.db.rows import STARTED, STOPPED, T0, claim, process, settle
 
 ALL = Page(limit=1000)
 NOBODY = "00000000-0000-4000-8000-000000000001"
 LATER = T0 + datetime.timedelta(hours=1)
-
-
-def claim(database: Database, uuid: str, owner: str = "engine-a") -> Notification | None:
-    return db.leases.claim(database, uuid, owner=owner, lease_s=600)
-
-
-def settle(
-    database: Database, uuid: str, status: str = "finished", owner: str = "engine-a"
-) -> bool:
-    return db.leases.settle(database, uuid, owner=owner, status=status, message="so it is")
 
 
 # ---- get, page
