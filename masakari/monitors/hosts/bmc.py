@@ -23,6 +23,7 @@ from masakari import errors
 from masakari.monitors import names
 from masakari.monitors.hosts.polling import Reading
 from masakari.monitors.judge import State
+from masakari.states import HostProof
 
 LOG = logging.getLogger(__name__)
 
@@ -131,6 +132,12 @@ class File:
 
     def _invalid(self, problem: str) -> errors.ConfigInvalid:
         return errors.ConfigInvalid(group=self._group, option="hosts_file", problem=problem)
+
+
+def of_power(state: State, controller: str, power: str) -> Reading:
+    """What *controller* says of the power; where it is off, that proves that the host is dead."""
+    proof = HostProof.POWER_OFF if state is State.OFFLINE else None
+    return Reading(state, f"the BMC {controller} says that the power is {power}", proof)
 
 
 def ask_all(

@@ -108,6 +108,6 @@ def read(address: str, said: str, complaints: str) -> Reading:
     word = said.strip().rpartition(" ")[2]
     if said.startswith("Chassis Power is ") and word in ("on", "off"):
         state = State.ONLINE if word == "on" else State.OFFLINE
-        return Reading(state, f"the BMC {address} says that the power is {word}")
+        return bmc.of_power(state, address, word)
     lines = complaints.strip().splitlines() or ["no answer"]
     return Reading(State.UNKNOWN, f"the BMC {address} could not be asked ({lines[-1].strip()})")

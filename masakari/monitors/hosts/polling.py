@@ -20,6 +20,7 @@ from typing import Protocol
 from masakari import clock as clock_
 from masakari.monitors import core, judge, watchlist
 from masakari.monitors.judge import SIGNS_OF_LIFE, State
+from masakari.states import HostProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Reading:
 
     state: State
     detail: str
+    proof: HostProof | None = None
+    """What proves that an OFFLINE one is dead; None: nothing but that it looks so."""
 
 
 Readings = Mapping[str, Mapping[str, Reading]]
@@ -83,7 +86,16 @@ class PolledProbe:
             }
             reading = weigh(each)
             states = {name: each[name].state for name in self.networks}
-            samples.append(judge.Sample(host, reading.state, at, reading.detail, networks=states))
+            samples.append(
+                judge.Sample(
+                    host,
+                    reading.state,
+                    at,
+                    reading.detail,
+                    proof=reading.proof,
+                    networks=states,
+                )
+            )
         witnesses = {
             name: reading
             for found in seeing.values()
@@ -114,7 +126,9 @@ def weigh(readings: Mapping[str, Reading]) -> Reading:
         state = State.OFFLINE
     else:
         state = State.UNKNOWN
-    return Reading(state, "; ".join(dict.fromkeys(reading.detail for reading in found)))
+    proofs = [reading.proof for reading in found if state is State.OFFLINE and reading.proof]
+    detail = "; ".join(dict.fromkeys(reading.detail for reading in found))
+    return Reading(state, detail, proofs[0] if proofs else None)
 
 
 def _doubted(network: str, reading: Reading) -> Reading:

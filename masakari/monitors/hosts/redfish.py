@@ -95,8 +95,7 @@ class RedfishPoller:
             power = self._power(self._session(host), url, controller.fields)
         except Unusable as error:
             return Reading(State.UNKNOWN, f"the BMC {url} {error}")
-        state = _STATES.get(power, State.UNKNOWN)
-        return Reading(state, f"the BMC {url} says that the power is {power}")
+        return bmc.of_power(_STATES.get(power, State.UNKNOWN), url, power)
 
     def _session(self, host: str) -> requests.Session:
         if host not in self._sessions:

@@ -12,6 +12,7 @@ from masakari.monitors.hosts.ipmi import IpmiPoller
 from masakari.monitors.hosts.redfish import RedfishPoller
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
+from masakari.states import HostProof
 from masakari.tests.unit.monitors.drivers import Watched, configured, private, seen
 
 GOOD = """
@@ -130,6 +131,7 @@ def test_ipmi_answer_means(said, complaints, state, detail):
 
     assert reading.state is state
     assert reading.detail.endswith(detail)
+    assert reading.proof == (HostProof.POWER_OFF if state is State.OFFLINE else None)
 
 
 def test_ipmi_password_is_not_among_the_arguments():

@@ -7,6 +7,7 @@ from masakari.monitors.hosts import polling
 from masakari.monitors.hosts.polling import PolledProbe, Reading
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
+from masakari.states import HostProof
 
 UP, DOWN, ODD, DARK = State.ONLINE, State.OFFLINE, State.DOUBTFUL, State.UNKNOWN
 
@@ -33,6 +34,35 @@ def test_weigh_networks(states, state):
     readings = {str(n): Reading(each, f"n{n}") for n, each in enumerate(states)}
 
     assert polling.weigh(readings).state is state
+
+
+@pytest.mark.parametrize(
+    ("other", "proof"),
+    [
+        (State.OFFLINE, HostProof.POWER_OFF),
+        (State.ONLINE, None),
+        (State.UNKNOWN, None),
+    ],
+)
+def test_weigh_proof_of_one_that_may_live_is_none(other, proof):
+    off = Reading(State.OFFLINE, "x", HostProof.POWER_OFF)
+
+    assert polling.weigh({"a": Reading(other, "y"), "b": off}).proof == proof
+
+
+def test_proof_goes_with_the_sample():
+    off = Reading(State.OFFLINE, "x", HostProof.POWER_OFF)
+
+    class Poller:
+        suspicion = "s"
+
+        def poll(self, hosts):
+            return {"": {"compute1": off, "compute2": Reading(State.ONLINE, "y")}}
+
+    with SimClock() as clock:
+        samples = PolledProbe(Poller(), Watched("compute1", "compute2"), clock).look()
+
+    assert [sample.proof for sample in samples] == [HostProof.POWER_OFF, None]
 
 
 def test_weigh_tells_each_detail_once():

@@ -13,6 +13,7 @@ from masakari import errors
 from masakari.monitors.hosts.redfish import RedfishPoller
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
+from masakari.states import HostProof
 from masakari.tests.unit.monitors.drivers import Watched, configured, private, seen
 
 ONE = {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]}
@@ -106,7 +107,8 @@ def test_power_off_is_offline(service, probe):
     service.resources = {f"{SYSTEMS}/1": {"PowerState": "Off"}}
     poller = probe(system=f"{SYSTEMS}/1")._poller
 
-    assert poller.poll(["compute1"])[""]["compute1"].state is State.OFFLINE
+    reading = poller.poll(["compute1"])[""]["compute1"]
+    assert (reading.state, reading.proof) == (State.OFFLINE, HostProof.POWER_OFF)
 
 
 def test_the_only_system_is_looked_up_once(service, probe):
