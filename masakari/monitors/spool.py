@@ -21,7 +21,7 @@ import logging
 import pathlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from masakari import clock as clock_
 from masakari import metrics
@@ -86,7 +86,7 @@ class Spool:
         self._parallel = parallel
 
     def add(self, reports: Iterable[Report]) -> None:
-        """They survive our end from now on."""
+        """They survive our end from now on.  Raises OSError: none of them is kept."""
         rows = [
             (
                 r.subject,
@@ -99,20 +99,29 @@ class Spool:
         ]
         if not rows:
             return
-        with self._lock, self._database as database:
-            database.executemany(
-                "INSERT INTO reports (subject, type, hostname, payload, generated_time) "
-                "VALUES (?, ?, ?, ?, ?)",
-                rows,
-            )
-            over = self._count() - self._most
-            if over > 0:
-                LOG.error("%d reports wait; the oldest %d are dropped", self._most, over)
-                database.execute(
-                    "DELETE FROM reports WHERE id IN (SELECT id FROM reports ORDER BY id LIMIT ?)",
-                    (over,),
-                )
-        self._meter.set(metrics.OUTBOX, len(self))
+        try:
+            with self._lock, self._database as database:
+                waiting = self._insert(database, rows)
+        except sqlite3.Error as e:
+            raise OSError(str(e)) from None
+        self._meter.set(metrics.OUTBOX, waiting)
+
+    def _insert(self, database: sqlite3.Connection, rows: Sequence[Sequence[str]]) -> int:
+        """How many wait with them."""
+        database.executemany(
+            "INSERT INTO reports (subject, type, hostname, payload, generated_time) "
+            "VALUES (?, ?, ?, ?, ?)",
+            rows,
+        )
+        waiting = self._count()
+        over = waiting - self._most
+        if over <= 0:
+            return waiting
+        LOG.error("%d reports wait; the oldest %d are dropped", self._most, over)
+        database.execute(
+            "DELETE FROM reports WHERE id IN (SELECT id FROM reports ORDER BY id LIMIT ?)", (over,)
+        )
+        return self._most
 
     def __len__(self) -> int:
         """How many wait."""

@@ -1,11 +1,14 @@
 """A thread that tells Masakari, so that who looks never waits for who listens."""
 
+import collections
 import datetime
 import logging
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from masakari import alarms
 from masakari import clock as clock_
 from masakari import pulse as pulse_
 from masakari.states import NotificationType
@@ -16,6 +19,8 @@ LOOP = "reports"
 """Its name where loops say that they get on."""
 PAUSE_S = 30.0
 STALLED_S = 600.0
+MOST_UNWRITTEN = 10_000
+"""Reports that wait in memory while the disk takes none; of more, the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Outbox(Protocol):
     """What is kept on disk until Masakari has heard it."""
 
     def add(self, reports: Iterable[Report]) -> object:
-        """They are kept; for any thread."""
+        """They are kept, all or none of them; for any thread.  Raises OSError."""
 
     def flush(self) -> object:
         """What is due has been tried; for one thread."""
@@ -52,14 +57,44 @@ class Teller:
         self._clock = clock
         self._pulse = pulse
         self._wake = clock.event()
+        self._lock = threading.Lock()
+        self._unwritten: collections.deque[Report] = collections.deque(maxlen=MOST_UNWRITTEN)
+        self._trouble: str | None = None
 
-    def tell(self, *reports: Report) -> None:
+    def tell(self, *reports: Report) -> bool:
         """They are kept, and Masakari will hear them; waits for the disk alone, once.
 
+        False: the disk takes none; they, and those before them, are written with a later call,
+        which may be without reports.  Whoever remembers that they were told waits until then.
         For any thread.
         """
-        self._outbox.add(reports)
+        with self._lock:
+            over = len(self._unwritten) + len(reports) - MOST_UNWRITTEN
+            if over > 0:
+                LOG.error("%d reports are not written; %d are dropped", MOST_UNWRITTEN, over)
+            self._unwritten.extend(reports)
+            if not self._unwritten:
+                return True
+            try:
+                self._outbox.add(self._unwritten)
+            except OSError as e:
+                self._complain(str(e))
+                return False
+            self._unwritten.clear()
+            if self._trouble:
+                LOG.info("reports are written again")
+            self._trouble = None
         self._wake.set()
+        return True
+
+    def _complain(self, why: str) -> None:
+        if why != self._trouble:
+            LOG.error(
+                "%s reports cannot be written (%s): they wait in memory, a restart would forget "
+                "them",
+                *(alarms.NOT_KEPT.code, why),
+            )
+        self._trouble = why
 
     def run(self, stop: clock_.Event) -> None:
         """Go on until *stop* is set; `wake` as well ends it at once."""

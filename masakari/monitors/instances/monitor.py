@@ -133,8 +133,9 @@ class InstanceMonitor:
         if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
             self._compare()
         self._tell(self._judge.due(self._clock.monotonic()))
-        domains = self._judge.remember()
-        self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
+        if self._teller.tell():  # else the disk takes nothing: what is known has not been told
+            domains = self._judge.remember()
+            self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
         self._silence.look()
 
     # ---- the connection

@@ -191,5 +191,7 @@ class ProcessMonitor:
         )
 
     def _remember(self) -> None:
+        if not self._teller.tell():  # the disk takes nothing: what is known has not been told
+            return
         stopped = sorted(name for name, track in self._tracks.items() if track.is_told_stopped)
         self._memory.keep({"stopped": stopped})

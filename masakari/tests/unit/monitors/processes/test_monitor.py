@@ -1,0 +1,107 @@
+"""The loop of the process monitor, with a systemd that says what the test wants."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from masakari.metrics import UNMETERED
+from masakari.monitors import report as report_
+from masakari.monitors.memory import Memory
+from masakari.monitors.processes.commands import Runner
+from masakari.monitors.processes.judge import Limits, Look
+from masakari.monitors.processes.monitor import ProcessMonitor
+from masakari.monitors.processes.process_list import ProcessList
+from masakari.monitors.spool import Spool
+from masakari.monitors.teller import Teller
+from masakari.pulse import Pulse
+from masakari.tests.unit.db.clocks import ManualClock
+from masakari.tests.unit.monitors import disks
+
+UNITS = ("libvirtd", "nova-compute")
+
+
+class Systemd:
+    """Its units look as `look` says."""
+
+    def __init__(self):
+        self.look_now = Look.UP
+
+    def watch(self, units):
+        self._units = units
+
+    def look(self):
+        seen = SimpleNamespace(look=self.look_now, detail=str(self.look_now), deaths=0)
+        return dict.fromkeys(self._units, seen)
+
+
+class Api:
+    """Accepts all."""
+
+    def __init__(self):
+        self.heard = []
+
+    def notify(self, notification):
+        payload = notification["payload"]
+        self.heard.append((payload["process_name"], payload["event"]))
+        return report_.Answer(202)
+
+
+class Host:
+    """A compute host with two units, which nothing of ours starts again."""
+
+    def __init__(self, directory, meter=UNMETERED):
+        self.clock = ManualClock()
+        self.api = Api()
+        self.systemd = Systemd()
+        self.reports = directory / "reports.sqlite"
+        self.known = directory / "known.json"
+        self.memory = Memory(self.known)
+        self.spool = Spool(self.reports, self.api, self.clock, retry_interval_s=16, retry_alarm=3)
+        listed = directory / "process_list.yaml"
+        listed.write_text("".join(f"- {{process_name: {u}, unit: {u}.service}}\n" for u in UNITS))
+        pulse = Pulse(self.clock)
+        self.monitor = ProcessMonitor(
+            ProcessList(listed),
+            self.systemd,
+            Runner(timeout_s=10, as_root=()),
+            Teller(self.spool, self.clock, pulse),
+            memory=self.memory,
+            clock=self.clock,
+            hostname="compute1",
+            limits=Limits(attempts=1, pause_s=5, stable_s=10, between_s=60),
+            interval_s=5,
+            pulse=pulse,
+            wake=self.clock.event(),
+            meter=meter,
+        )
+
+    def cycle(self, times=1):
+        for _ in range(times):
+            self.clock.advance(5)
+            self.monitor.cycle()
+
+    def stopped(self):
+        """What the file knows as reported."""
+        return json.loads(self.known.read_text())["stopped"]
+
+
+@pytest.fixture
+def host(tmp_path):
+    found = Host(tmp_path)
+    yield found
+    found.spool.close()
+
+
+def test_process_that_dies_while_the_disk_is_full_is_told_when_there_is_room(host):
+    host.cycle()
+    with disks.full(host.reports):
+        host.systemd.look_now = Look.DOWN
+        host.cycle(4)
+        assert host.stopped() == []
+
+    host.cycle()
+    host.spool.flush()
+
+    assert sorted(host.api.heard) == [(unit, "STOPPED") for unit in UNITS]
+    assert host.stopped() == list(UNITS)

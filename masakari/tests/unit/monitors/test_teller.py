@@ -1,0 +1,76 @@
+"""Reports that the disk does not take wait in memory, in order."""
+
+import datetime
+
+import pytest
+
+from masakari.monitors import teller as teller_
+from masakari.monitors.teller import Report, Teller
+from masakari.pulse import Pulse
+from masakari.states import NotificationType
+from masakari.tests.unit.db.clocks import ManualClock
+
+AT = datetime.datetime(2026, 11, 27, 12)
+
+
+class Outbox:
+    """Keeps all, unless the disk is `full`."""
+
+    def __init__(self):
+        self.is_full = False
+        self.kept = []
+
+    def add(self, reports):
+        if self.is_full:
+            raise OSError("database or disk is full")
+        self.kept.extend(report.subject for report in reports)
+
+    def flush(self):
+        pass
+
+    def next_try(self):
+        return None
+
+
+@pytest.fixture
+def outbox():
+    return Outbox()
+
+
+@pytest.fixture
+def teller(outbox):
+    clock = ManualClock()
+    return Teller(outbox, clock, Pulse(clock))
+
+
+def report(vm):
+    return Report(vm, NotificationType.VM, "compute1", {}, AT)
+
+
+def test_reports_that_could_not_be_written_are_written_with_the_next_call(teller, outbox, caplog):
+    outbox.is_full = True
+    assert not teller.tell(report("vm1"), report("vm2"))
+    assert not teller.tell(report("vm3"))
+    assert not teller.tell()
+    assert caplog.text.count("MSK-404") == 1
+
+    outbox.is_full = False
+
+    assert teller.tell(report("vm4"))
+    assert teller.tell()
+    assert outbox.kept == ["vm1", "vm2", "vm3", "vm4"]
+
+
+def test_only_so_many_wait_in_memory(teller, outbox, caplog):
+    outbox.is_full = True
+    for n in range(teller_.MOST_UNWRITTEN):
+        teller.tell(report(f"vm{n}"))
+    assert "dropped" not in caplog.text
+    teller.tell(report("last"))
+    assert "1 are dropped" in caplog.text
+
+    outbox.is_full = False
+    teller.tell()
+
+    assert len(outbox.kept) == teller_.MOST_UNWRITTEN
+    assert (outbox.kept[0], outbox.kept[-1]) == ("vm1", "last")
