@@ -196,7 +196,7 @@ class Spool:
             self._send_all(reports)
 
     def _send_all(self, reports: list[tuple[int, Report]]) -> None:
-        """Send them, one subject's, one after the other, until one is not the last word."""
+        """Send them, one subject's, one after the other, until an answer is not the last word."""
         for id_, report in reports:
             if not self._is_due(report.subject):
                 return
@@ -204,8 +204,9 @@ class Spool:
                 answer = self._masakari.notify(_notification(report))
             except report_.Unanswered as error:
                 self._missed(report, str(error))
-            else:
-                self._take(id_, report, answer)
+                return
+            if not self._take(id_, report, answer):
+                return
 
     def _is_due(self, subject: str) -> bool:
         now = self._clock.monotonic()
@@ -213,14 +214,15 @@ class Spool:
             due = max(self._resume_at, self._postponed.get(subject, 0.0))
         return due <= now < self._until
 
-    def _take(self, id_: int, report: Report, answer: report_.Answer) -> None:
+    def _take(self, id_: int, report: Report, answer: report_.Answer) -> bool:
+        """Whether it is done with: what the same subject has to tell after it is next."""
         if answer.status not in (400, 409) and not 200 <= answer.status < 300:
             self._missed(report, str(answer))
-            return
+            return False
         self._heard()
         if answer.status == 409 and answer.reason != Reason.DUPLICATE:
             self._ask_again(report, answer)
-            return
+            return False
         self._meter.count(metrics.REPORTS, "rejected" if answer.status == 400 else "delivered")
         told = LOG.error if answer.status == 400 else LOG.info
         told("%s: %s reported (%s)", report.subject, _what(report), answer)
@@ -228,6 +230,7 @@ class Spool:
             database.execute("DELETE FROM reports WHERE id = ?", (id_,))
             self._postponed.pop(report.subject, None)
             self._refused.pop(report.subject, None)
+        return True
 
     def _ask_again(self, report: Report, answer: report_.Answer) -> None:
         self._meter.count(metrics.REPORTS, "postponed")

@@ -25,6 +25,8 @@ class Api:
         self.answers = {}
         self.heard = []
         self.tries = 0
+        self.script = []
+        """said first, to anybody"""
         self.before = lambda: None
         self.answers_left = None
         self._lock = threading.Lock()
@@ -43,6 +45,11 @@ class Api:
             raise AWAY
         if self.answers_left is not None:
             self.answers_left -= 1
+        if self.script:
+            answer = self.script.pop(0)
+            if isinstance(answer, report_.Unanswered):
+                raise answer
+            return answer
         answer = self.answers.get(payload["instance_uuid"], report_.Answer(202))
         if answer.status in (202, 409):
             self.heard.append((payload["instance_uuid"], payload["vir_domain_event"]))
@@ -125,6 +132,24 @@ def test_reports_of_one_subject_are_told_in_their_order(spool, api):
     box.flush()
 
     assert api.heard == [("vm1", str(n)) for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    "answer", [report_.Answer(503), report_.Answer(409, "maintenance"), AWAY], ids=str
+)
+def test_nothing_overtakes_what_was_not_heard(tmp_path, api, *, answer):
+    # without pauses all is due again at once, as when another subject was heard meanwhile
+    options = {"retry_interval_s": 0, "retry_alarm": 3, "ask_again_s": 0}
+    box = Spool(tmp_path / "reports.sqlite", api, ManualClock(), **options)
+    api.script = [answer]
+    box.add([report("vm1", "first"), report("vm1", "second")])
+
+    box.flush()
+    assert api.heard == []
+    box.flush()
+
+    assert api.heard == [("vm1", "first"), ("vm1", "second")]
+    box.close()
 
 
 def test_api_that_goes_away_in_the_middle_loses_and_doubles_nothing(spool, clock, api):
