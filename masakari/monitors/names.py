@@ -1,38 +1,71 @@
-"""Names of hosts as different programs write them: in other case, with or without domain."""
+"""Names of hosts as different programs write them: in other case, with or without domain.
+
+Another host's name must never be taken for a host's own, as it would be judged by what the other
+one shows.  So a short name is that of a full one only where nothing speaks against it: there is but
+one domain in all names of both sides, the side of the full name writes all its names so, and on
+neither side another name has the same first part.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-
-from masakari.monitors.judge import is_same_host
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 
 class Names:
-    """Names among which those of hosts are looked up."""
+    """Names among which those of hosts are looked up, in whatever case."""
 
     def __init__(self, names: Iterable[str]) -> None:
         """Know *names*."""
         self._names = frozenset(names)
-        self._by_short: dict[str, list[str]] = defaultdict(list)
-        for name in self._names:
-            self._by_short[_short(name)].append(name)
+        self._by_folded = _grouped(self._names, str.casefold)
 
     def find(self, host: str) -> str | None:
-        """The name that is *host*'s: the very same one, or the only one that may be; or None."""
+        """The name that is *host*'s: the very same one, or the only one in other case; or None."""
         if host in self._names:
             return host
-        same = [name for name in self._by_short.get(_short(host), ()) if is_same_host(name, host)]
+        same = self._by_folded.get(host.casefold(), ())
         return same[0] if len(same) == 1 else None
 
 
-def match(hosts: Collection[str], names: Iterable[str]) -> dict[str, str]:
-    """{host: its name among *names*}; a name that may be several hosts' is nobody's but its own."""
+def alike(hosts: Collection[str], names: Iterable[str]) -> dict[str, str]:
+    """{host: its name among *names*}, which differs in case at most."""
     known = Names(names)
+    by_folded = _grouped(frozenset(hosts), str.casefold)
     found = {host: name for host in hosts if (name := known.find(host)) is not None}
-    claims: dict[str, list[str]] = defaultdict(list)
-    for host, name in found.items():
-        claims[name].append(host)
-    return {host: name for host, name in found.items() if len(claims[name]) == 1 or host == name}
+    return {
+        host: name
+        for host, name in found.items()
+        if host == name or len(by_folded[host.casefold()]) == 1
+    }
 
 
-def _short(name: str) -> str:
+def match(hosts: Collection[str], names: Iterable[str]) -> dict[str, str]:
+    """{host: its name among *names*}, in whatever case, with or without the common domain."""
+    ours, theirs = frozenset(hosts), frozenset(names)
+    found = alike(hosts, theirs)
+    if len({_domain(name) for name in ours | theirs} - {""}) != 1:
+        return found
+    by_short = _grouped(ours, short), _grouped(theirs, short)
+    is_full = {side: all(_domain(name) for name in side) for side in (ours, theirs)}
+    for host in hosts:
+        same = [side.get(short(host), []) for side in by_short]
+        if host in found or [len(each) for each in same] != [1, 1]:
+            continue
+        if is_full[ours if _domain(host) else theirs]:
+            found[host] = same[1][0]
+    return found
+
+
+def short(name: str) -> str:
+    """Its first part, folded: what all names of one host have in common."""
     return name.casefold().partition(".")[0]
+
+
+def _domain(name: str) -> str:
+    return name.casefold().partition(".")[2]
+
+
+def _grouped(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[str]]:
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        grouped[key(name)].append(name)
+    return grouped

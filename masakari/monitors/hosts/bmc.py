@@ -146,9 +146,9 @@ def ask_all(
     ask: Callable[[str, Controller], Reading],
     parallel: int,
 ) -> Mapping[str, Reading]:
-    """The reading of each of *hosts*, so many asked at a time."""
+    """The reading of each of *hosts*, so many asked at a time; names may differ in case only."""
 
-    known = names.match(hosts, controllers)
+    known = names.alike(hosts, controllers)
 
     def one(host: str) -> Reading:
         return ask(host, controllers[known[host]]) if host in known else UNLISTED

@@ -4,7 +4,7 @@ Each compute host runs masakari-heartbeat, which keeps it in the group.  Who is 
 lost nothing but that program, or its way to the backend; so the host is asked itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Self
 
 from oslo_config import cfg
@@ -19,6 +19,7 @@ from masakari.monitors.judge import State
 
 MEMBER = Reading(State.ONLINE, "it is a member of the group")
 GONE = Reading(State.OFFLINE, "it is no member of the group")
+MAYBE = Reading(State.UNKNOWN, "a member has a name that may be its, with another domain")
 
 
 class CoordinationProbe:
@@ -57,10 +58,10 @@ class CoordinationProbe:
         if not watched:
             return []
         try:
-            members = names.match(watched, self._group.members())
+            members = self._group.members()
         except groups.Away as error:
             raise core.Blind(f"the coordination backend does not answer: {error}") from None
-        found = {host: MEMBER if host in members else GONE for host in watched}
+        found = of_members(members, watched)
         if MEMBER not in found.values():
             raise core.Blind(
                 f"not one of {len(watched)} hosts is a member of the group, so the backend is "
@@ -72,3 +73,16 @@ class CoordinationProbe:
             judge.Sample(host, reading.state, at, reading.detail)
             for host, reading in readings.items()
         ]
+
+
+def of_members(members: Collection[str], hosts: Collection[str]) -> dict[str, Reading]:
+    """{host: what *members* say of it}; of whom it is open whether it is one, nothing is known."""
+    known = names.match(hosts, members)
+    open_ = {names.short(name) for name in set(members) - set(known.values())}
+
+    def one(host: str) -> Reading:
+        if host in known:
+            return MEMBER
+        return MAYBE if names.short(host) in open_ else GONE
+
+    return {host: one(host) for host in hosts}

@@ -19,7 +19,6 @@ none of the cluster's                     unknown
 A cluster without quorum says nothing, nor does one that cannot be asked, or answers half.
 """
 
-import itertools
 import logging
 import subprocess
 import xml.etree.ElementTree as ET
@@ -30,7 +29,7 @@ from typing import Any, Self
 from oslo_config import cfg
 
 from masakari import clock as clock_
-from masakari.monitors import core, judge, watchlist
+from masakari.monitors import core, judge, names, watchlist
 from masakari.monitors.hosts import bmc, ipmi
 from masakari.monitors.hosts.polling import Reading
 from masakari.monitors.judge import State
@@ -134,9 +133,10 @@ class PacemakerProbe:
         self._ask_power(found)
         at = self._clock.now()
         samples = []
-        names = matched(watched, [node.name for node in nodes])
+        known = names.match(watched, [node.name for node in nodes])
+        hosts = {name: host for host, name in known.items()}
         for node, said in found.items():
-            host = names.get(node.name)
+            host = hosts.get(node.name)
             samples.append(
                 judge.Sample(
                     host or node.name,
@@ -147,7 +147,7 @@ class PacemakerProbe:
                     proof=said.proof,
                 )
             )
-        for host in sorted(watched - set(names.values())):
+        for host in sorted(watched - known.keys()):
             samples.append(
                 judge.Sample(host, State.UNKNOWN, at, "the cluster has no node of that name")
             )
@@ -302,19 +302,3 @@ def ask_power(controllers: Mapping[str, bmc.Controller], timeout_s: float) -> Ma
     return bmc.ask_all(
         list(controllers), controllers, lambda _, c: ipmi.ask(c.fields, timeout_s), PARALLEL
     )
-
-
-def matched(registered: Collection[str], seen: Collection[str]) -> dict[str, str]:
-    """{name seen: the registered name of that host}, whatever case and domain; of two, none."""
-    found = {}
-    for name in seen:
-        same = [host for host in registered if host == name] or [
-            host for host in registered if judge.is_same_host(host, name)
-        ]
-        if len(same) == 1:
-            found[name] = same[0]
-    for one, other in itertools.combinations(list(found), 2):
-        if found.get(one) == found.get(other) is not None:
-            exact = found[one]
-            found = {k: v for k, v in found.items() if v != exact or k == exact}
-    return found

@@ -151,14 +151,24 @@ def test_ipmi_controller_that_is_not_listed_or_silent_is_unknown(clock, tmp_path
     assert found["compute2"] == (State.UNKNOWN, "its management controller is not in the file")
 
 
-def test_ipmi_controller_is_listed_under_a_name_of_other_case_or_domain(clock, tmp_path):
+def test_ipmi_controller_is_listed_under_a_name_of_other_case_but_no_other_domain(clock, tmp_path):
     entry = "{address: 127.0.0.1, port: 9, username: u, password: p}"
     text = f"hosts: {{COMPUTE1: {entry}, compute2.example.com: {entry}}}"
     conf = configured("ipmi", hosts_file=private(tmp_path / "bmc.yaml", text), timeout=1)
 
     found = seen(IpmiPoller.from_conf(conf, Watched("compute1", "compute2"), clock))
 
-    assert "is not in the file" not in str(found)
+    assert found["compute1"][1].startswith("the BMC 127.0.0.1")
+    assert found["compute2"] == (State.UNKNOWN, "its management controller is not in the file")
+
+
+def test_controller_of_another_host_proves_nothing():
+    controllers = {"compute1.b": bmc.Controller({"address": "10.0.9.9"})}
+
+    def ask(_host, controller):
+        return bmc.of_power(State.OFFLINE, controller.fields["address"], "off")
+
+    assert bmc.ask_all(["compute1"], controllers, ask, 1) == {"compute1": bmc.UNLISTED}
 
 
 def test_ipmi_all_are_off_accuses_nobody(clock, tmp_path, monkeypatch):

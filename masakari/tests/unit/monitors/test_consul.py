@@ -208,7 +208,7 @@ def test_look_agent_away_is_blind(clock):
 
 def test_look_names_differ_in_case_and_domain(clusters, clock):
     agents, options = clusters
-    agents["manage"].members = {"COMPUTE1.example.com": FAILED, "compute2": ALIVE}
+    agents["manage"].members = {"COMPUTE1.example.com": FAILED, "compute2.example.com": ALIVE}
     options = {"agent_manage": options["agent_manage"]}
 
     assert states(probe(clock, "compute1", "compute2.example.com", **options)) == {

@@ -68,7 +68,16 @@ def test_member_whose_program_died_is_doubtful(clock):
 
 @pytest.mark.parametrize("member", ["A", "a.example.com", "A.Example.com"])
 def test_member_whose_name_differs_in_case_or_domain_is_online(clock, member):
-    assert look(clock, Group(member, "b"))["a"][0] is State.ONLINE
+    group = Group(member, "b.example.com" if "." in member else "b")
+
+    assert look(clock, group)["a"][0] is State.ONLINE
+
+
+def test_member_that_may_be_another_host_is_no_sign_of_life_nor_of_death(clock):
+    assert look(clock, Group("a", "b.elsewhere"))["b"] == (
+        State.UNKNOWN,
+        "a member has a name that may be its, with another domain",
+    )
 
 
 def test_group_without_watched_hosts_is_blindness(clock):

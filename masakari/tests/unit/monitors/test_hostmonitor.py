@@ -608,18 +608,23 @@ def test_registered_host_that_nova_does_not_know_is_not_told(three, caplog):
 
 @pytest.mark.parametrize(
     ("registered", "in_nova"),
-    [("compute9", "COMPUTE9"), ("compute9.example.com", "compute9"), ("Compute9", "compute9.a.b")],
+    [
+        ("compute{n}", "COMPUTE{n}"),
+        ("compute{n}.example.com", "compute{n}"),
+        ("Compute{n}", "compute{n}.a.b"),
+    ],
 )
-def test_host_whose_name_differs_from_novas_is_told_as_it_is_registered(three, registered, in_nova):
-    three.cloud.add_host(in_nova)
-    three.masakari.registered.add(registered)
-    three.opinion.called[registered] = in_nova
-    three.start()
-    three.run(30)
-    three.cloud.power_off(in_nova)
-    three.run(60)
+def test_host_whose_name_differs_from_novas_is_told_as_it_is_registered(world, registered, in_nova):
+    for n in (1, 2, 3):
+        world.cloud.add_host(in_nova.format(n=n))
+        world.masakari.registered.add(registered.format(n=n))
+        world.opinion.called[registered.format(n=n)] = in_nova.format(n=n)
+    world.start()
+    world.run(30)
+    world.cloud.power_off(in_nova.format(n=1))
+    world.run(60)
 
-    assert three.masakari.told == [(registered, "STOPPED")]
+    assert world.masakari.told == [(registered.format(n=1), "STOPPED")]
 
 
 def test_nothing_is_known_of_anybody_is_told_once(world, caplog):

@@ -206,8 +206,8 @@ def test_change_is_followed(probe, cluster, ready, silent, state):
 
 
 def test_nodes_whose_names_differ_in_case_or_domain_are_the_hosts(probe, cluster):
-    for n, name in enumerate(("COMPUTE1", "compute2.example.com"), 1):
-        del cluster.nodes[f"compute{n}"]
+    cluster.nodes.clear()
+    for name in ("COMPUTE1.example.com", "compute2.example.com"):
         cluster.set(name, "True")
 
     found = seen(probe())

@@ -13,6 +13,17 @@ from masakari.monitors import names
         (["compute1"], ["Compute1.example.com"], {"compute1": "Compute1.example.com"}),
         (["compute1.example.com"], ["compute1"], {"compute1.example.com": "compute1"}),
         (["compute1.a"], ["compute1.b"], {}),
+        (["compute1.a"], ["COMPUTE1.A"], {"compute1.a": "COMPUTE1.A"}),
+        # not all names of the other side have a domain, so it may be somebody else's
+        (["compute1", "compute2"], ["compute1.b", "compute2"], {"compute2": "compute2"}),
+        (["compute1.b", "compute2"], ["compute1", "compute2"], {"compute2": "compute2"}),
+        # there are several domains
+        (["compute1"], ["compute1.a", "compute2.b"], {}),
+        (["compute1", "compute2.a"], ["compute1.b", "compute3.b"], {}),
+        # it is another host's
+        (["compute1", "compute1.a"], ["compute1.a"], {"compute1.a": "compute1.a"}),
+        (["compute1", "compute2.a"], ["compute1.a"], {"compute1": "compute1.a"}),
+        (["Compute1", "compute1"], ["COMPUTE1"], {}),
         (["compute1"], ["compute10", "compute"], {}),
         # the very name is taken, whatever else there is
         (["compute1"], ["compute1", "compute1.a"], {"compute1": "compute1"}),
@@ -28,3 +39,17 @@ from masakari.monitors import names
 )
 def test_match(hosts, known, found):
     assert names.match(hosts, known) == found
+
+
+@pytest.mark.parametrize(
+    ("hosts", "known", "found"),
+    [
+        (["compute1"], ["COMPUTE1"], {"compute1": "COMPUTE1"}),
+        (["compute1"], ["compute1.a"], {}),
+        (["compute1.a"], ["compute1"], {}),
+        (["compute1"], ["COMPUTE1", "Compute1"], {}),
+        (["Compute1", "compute1"], ["compute1"], {"compute1": "compute1"}),
+    ],
+)
+def test_alike(hosts, known, found):
+    assert names.alike(hosts, known) == found

@@ -221,15 +221,23 @@ def test_only_remotes(cluster, look):
 
 
 def test_names_are_matched_whatever_case_and_domain(cluster, look):
-    cluster.says = answer({"N1.example.com": {}, "n2": {}, "n3": {}, "N3.a": {}})
+    cluster.says = answer({"N1.example.com": {}, "n2.example.com": {}})
 
-    found = look("n1", "n2.example.com", "n3")
+    found = look("n1", "n2", "n3")
 
     assert {host: state for host, (state, _) in found.items()} == {
         "n1": State.ONLINE,
-        "n2.example.com": State.ONLINE,
-        "n3": State.ONLINE,
+        "n2": State.ONLINE,
+        "n3": State.UNKNOWN,
     }
+
+
+def test_node_of_another_domain_is_another_host(cluster, look):
+    cluster.says = answer({"n1": {}, "n2.b": OFFLINE})
+
+    found = look("n1", "n2", needs_proof=False)
+
+    assert found["n2"] == (State.UNKNOWN, "the cluster has no node of that name")
 
 
 @pytest.mark.parametrize(
