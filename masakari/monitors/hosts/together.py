@@ -121,6 +121,8 @@ class Together:
         found = [sample for sample in samples.values() if sample is not None]
         state = STATE_OF[self._rule.meaning(signals)]
         is_witness = all(sample.witness for sample in found)
+        if is_witness and any(sample.state is State.ONLINE for sample in found):
+            state = State.ONLINE  # the rule is for hosts: a witness may have none of the signals
         proof = next((sample.proof for sample in found if sample.proof), None)
         return judge.Sample(
             host,

@@ -169,6 +169,27 @@ def test_matrix_of_networks_alone_and_a_network_on_which_nobody_answers():
     assert {s.subject: s.state for s in unseen} == {"uud?": State.ONLINE, "ddd?": State.DOUBTFUL}
 
 
+class Dark:
+    """A poller of one network, on which all hosts are silent and a witness answers."""
+
+    def poll(self, hosts):
+        silent = {host: Reading(State.OFFLINE, "silent") for host in hosts}
+        return {"manage": {**silent, "witness gateway": Reading(State.ONLINE, "answers")}}
+
+
+def test_witness_is_alive_whatever_the_matrix_weighs():
+    names = ["ping/manage"]
+    rule = parse(document(lambda health: health[0] == "down", names), names)
+    with SimClock() as clock:
+        probe = PolledProbe(Dark(), Watched("compute1"), clock, ["manage"])
+        samples = Together({"ping": probe}, rule, 4, clock, rule.sequence).look()
+
+    assert {s.subject: (s.state, s.witness) for s in samples} == {
+        "compute1": (State.OFFLINE, False),
+        "witness gateway": (State.ONLINE, True),
+    }
+
+
 def test_detail_tells_each_network_and_what_was_seen_once():
     names = ("ping/manage", "ping/storage", "power")
     with SimClock() as clock:
