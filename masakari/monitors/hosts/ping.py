@@ -64,9 +64,18 @@ class PingPoller:
             for network, opinions in self._pinger.ask(hosts).items()
         }
         for network, readings in found.items():
-            if network in self._witnesses and not polling.is_seeing(readings):
-                readings.update(self._ask_witnesses(network))
+            if network not in self._witnesses or polling.is_seeing(readings):
+                continue
+            if witnesses := self._ask_witnesses(network):
+                readings.update(self._ask_again(network, readings))
+                readings.update(witnesses)
         return found
+
+    def _ask_again(self, network: str, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """Those that were silent: it may have been our own link, which was back for the witness."""
+        silent = [host for host, reading in readings.items() if reading.state is State.OFFLINE]
+        opinions = self._pinger.ask(silent, [network])[network]
+        return {host: _read(network, opinion) for host, opinion in opinions.items()}
 
     def _ask_witnesses(self, network: str) -> dict[str, Reading]:
         """Those that answer."""

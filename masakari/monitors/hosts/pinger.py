@@ -19,11 +19,16 @@ class Pinger:
         self._echoes = echoes
         self._resolver = Resolver()
 
-    def ask(self, hosts: Collection[str]) -> Mapping[str, Mapping[str, Opinion]]:
-        """{network: {host: opinion}}; any sign of life on any IP address counts."""
+    def ask(
+        self, hosts: Collection[str], networks: Collection[str] | None = None
+    ) -> Mapping[str, Mapping[str, Opinion]]:
+        """{network: {host: opinion}}, of all networks or these.
+
+        Any sign of life on any IP address counts.
+        """
         where = {
-            network: {host: addresses.find(host) for host in hosts}
-            for network, addresses in self._networks.items()
+            network: {host: self._networks[network].find(host) for host in hosts}
+            for network in (self._networks if networks is None else networks)
         }
         asked = {address for found in where.values() for address in found.values() if address}
         resolved = self._resolver.resolve(asked)

@@ -63,10 +63,54 @@ def answers(**opinions):
     """A pinger that finds what it is told."""
 
     class Told:
-        def ask(self, hosts):
-            return {"manage": {host: Opinion(opinions[host], host) for host in hosts}}
+        def ask(self, hosts, networks=("manage",)):
+            return {
+                network: {host: Opinion(opinions[host], host) for host in hosts}
+                for network in networks
+            }
 
     return Told()
+
+
+class Link:
+    """The observer's own: a pinger of two networks, where nobody answers until it is back."""
+
+    def __init__(self, *dead):
+        self.is_cut = True
+        self.dead = dead
+        self.asked = []
+
+    def ask(self, hosts, networks=("manage", "storage")):
+        self.asked.append((sorted(hosts), sorted(networks)))
+        return {network: {host: self._say(host) for host in hosts} for network in networks}
+
+    def _say(self, host):
+        return Opinion(Sign.SILENT if self.is_cut or host in self.dead else Sign.ALIVE, host)
+
+
+class Gateway:
+    """A pinger whose only witness answers, as the link is back by then."""
+
+    def __init__(self, link):
+        self._link = link
+
+    def ask(self, hosts):
+        self._link.is_cut = False
+        return {"manage": {host: Opinion(Sign.ALIVE, host) for host in hosts}}
+
+
+def test_poll_hosts_are_asked_again_after_a_witness_has_answered():
+    link = Link("compute2")
+    poller = PingPoller(link, {"manage": (["gateway"], Gateway(link))})
+
+    found = poller.poll(["compute1", "compute2"])
+
+    assert {host: reading.state for host, reading in found["manage"].items()} == {
+        "compute1": State.ONLINE,
+        "compute2": State.OFFLINE,
+        "witness gateway": State.ONLINE,
+    }
+    assert link.asked[1:] == [(["compute1", "compute2"], ["manage"])]
 
 
 @pytest.mark.parametrize(
