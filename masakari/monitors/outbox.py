@@ -10,7 +10,10 @@ back that was not delivered.  In short, what each answer of the API does:
                                        *second* death is asked again, as the first may hide it
 409 maintenance                        asked again from time to time, while the state lasts
 400                                    rejected: MSK-402, see `core`
-anything else, and no answer at all    sent again after a pause that grows; nothing is dropped
+any other                              sent again after a pause that grows; what other subjects
+                                       have to tell goes on
+no answer at all                       nothing is sent during a pause that grows; then another
+                                       subject is tried each time, until one is answered
 =====================================  ==========================================================
 
 What waits can be kept over a restart (`known`, `restore`).  What an earlier process has left is
@@ -20,6 +23,7 @@ Reminders of deaths that were delivered are not kept: each is tried once, after 
 and 409 is their usual answer.
 """
 
+import collections
 import dataclasses
 import datetime
 import logging
@@ -63,6 +67,7 @@ _OUTCOMES = {
     _Verdict.DELIVERED: "delivered",
     _Verdict.ASK_AGAIN: "postponed",
     _Verdict.REJECTED: "rejected",
+    _Verdict.UNANSWERED: "unanswered",
 }
 """As metrics name them."""
 
@@ -77,6 +82,8 @@ class _Pending:
     """A try was sent to which no answer came."""
     refused: str | None = None
     """How the API last refused it; since then each try tells of its own time."""
+    tries: int = 0
+    """In a row whose answer was no verdict."""
 
 
 class Outbox:
@@ -176,15 +183,19 @@ class Outbox:
         self._pending = restored
 
     def flush(self) -> Sequence[Delivery]:
-        """Send all that is due, oldest first, until the API does not answer."""
+        """Send all that is due, oldest first, until the API does not answer.
+
+        When it did not answer last time another one is first each time, as what is told may be why.
+        """
         deliveries = []
-        for pending in sorted(self._pending.values(), key=lambda p: p.generated_time):
+        now = self._clock.monotonic()
+        due = [p for p in self._pending.values() if p.due <= now]
+        waiting = collections.deque(sorted(due, key=lambda p: p.generated_time))
+        waiting.rotate(-self._unanswered)
+        for pending in waiting:
             self._meter.set(metrics.OUTBOX, len(self._pending))
-            now = self._clock.monotonic()
-            if now < self._resume_at:
+            if self._clock.monotonic() < self._resume_at:
                 break
-            if now < pending.due:
-                continue
             delivery = self._send(pending)
             if delivery is not None:
                 del self._pending[pending.event.subject]
@@ -241,13 +252,12 @@ class Outbox:
             self._miss(pending, str(error))
             return None
         verdict = _judge(answer, pending.event)
-        if verdict is not _Verdict.UNANSWERED:
-            self._meter.count(metrics.REPORTS, _OUTCOMES[verdict])
-        if verdict is _Verdict.UNANSWERED:
-            pending.maybe_heard |= answer.status >= 500
-            self._miss(pending, str(answer))
-            return None
+        self._meter.count(metrics.REPORTS, _OUTCOMES[verdict])
         self._heard()
+        if verdict is _Verdict.UNANSWERED:
+            self._postpone(pending, answer)
+            return None
+        pending.tries = 0
         if verdict is _Verdict.ASK_AGAIN:
             self._ask_again(pending, answer)
             return None
@@ -275,9 +285,24 @@ class Outbox:
 
     def _pause(self) -> None:
         """Send nothing for a while; longer with each try that was not answered."""
-        doublings = min(max(0, self._unanswered - 1), DOUBLINGS)
-        pause_s = self._longest_pause_s / 2 ** (DOUBLINGS - doublings)
-        self._resume_at = self._clock.monotonic() + pause_s
+        self._resume_at = self._clock.monotonic() + self._pause_s(max(1, self._unanswered))
+
+    def _pause_s(self, tries: int) -> float:
+        """After so many tries in a row."""
+        return self._longest_pause_s / 2 ** max(0, DOUBLINGS - tries + 1)
+
+    def _postpone(self, pending: _Pending, answer: report.Answer) -> None:
+        """It may be this report that the API, or who stands before it, cannot bear."""
+        pending.maybe_heard |= answer.status >= 500
+        pending.tries += 1
+        pending.due = self._clock.monotonic() + self._pause_s(pending.tries)
+        if pending.tries == 1 or pending.tries % self._retry_alarm == 0:
+            LOG.log(
+                logging.WARNING if pending.tries == 1 else logging.ERROR,
+                "%s: Masakari has not taken the report that it is %s (try %d: %s); sent until it "
+                "has",
+                *(pending.event.subject, pending.event.state, pending.tries, answer),
+            )
 
     def _miss(self, pending: _Pending, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")

@@ -9,8 +9,13 @@ each answer of the API does:
 409 otherwise (maintenance)            asked again from time to time; what other subjects have to
                                        tell goes on
 400                                    rejected: an error is logged, and it is dropped
-anything else, and no answer at all    sent again after a pause that grows; nothing is dropped
+any other                              sent again after a pause that grows; what other subjects
+                                       have to tell goes on
+no answer at all                       nothing is sent during a pause that grows; then another
+                                       subject is tried each time, until one is answered
 =====================================  ==========================================================
+
+Nothing is dropped but what is rejected.
 """
 
 import collections
@@ -78,6 +83,8 @@ class Spool:
         self._postponed: dict[str, float] = {}
         """{subject: when it is asked again}"""
         self._refused: dict[str, str] = {}
+        self._unheard: dict[str, int] = {}
+        """{subject: tries in a row whose answer was no verdict}"""
         self._lock = threading.Lock()
         self._database = _open(path, "FULL")
         # What a power failure brings back is sent again, and is a duplicate: no need to wait.
@@ -145,11 +152,14 @@ class Spool:
         """Send what is due, oldest first, until the API does not answer; for one thread.
 
         What takes longer than a turn is left for the next one.  Several subjects are served at a
-        time, unless the API did not answer last time.
+        time, unless the API did not answer last time: then one is tried first, each time another,
+        as what it has to tell may be why.
         """
         self._until = self._clock.monotonic() + TURN_S
-        subjects = self._waiting()
+        waiting = self._waiting()
+        subjects = collections.deque(each for each in waiting if self._is_due(each[0][1].subject))
         if self._unanswered and subjects:
+            subjects.rotate(-self._unanswered)
             self._send_all(subjects.popleft())
         others = [
             self._others.submit(self._take_turns, subjects)
@@ -167,7 +177,7 @@ class Spool:
             self._database.close()
             self._told.close()
 
-    def _waiting(self) -> collections.deque[list[tuple[int, Report]]]:
+    def _waiting(self) -> Iterable[list[tuple[int, Report]]]:
         """(id, report) of each subject, the oldest first; the subject with the oldest first."""
         with self._lock:
             rows = self._database.execute(
@@ -184,7 +194,7 @@ class Spool:
                 datetime.datetime.fromisoformat(at),
             )
             found.setdefault(subject, []).append((id_, report))
-        return collections.deque(found.values())
+        return found.values()
 
     def _take_turns(self, subjects: collections.deque[list[tuple[int, Report]]]) -> None:
         """Send those of the first subject, and so on, until none is left."""
@@ -216,10 +226,10 @@ class Spool:
 
     def _take(self, id_: int, report: Report, answer: report_.Answer) -> bool:
         """Whether it is done with: what the same subject has to tell after it is next."""
-        if answer.status not in (400, 409) and not 200 <= answer.status < 300:
-            self._missed(report, str(answer))
-            return False
         self._heard()
+        if answer.status not in (400, 409) and not 200 <= answer.status < 300:
+            self._postpone(report, answer)
+            return False
         if answer.status == 409 and answer.reason != Reason.DUPLICATE:
             self._ask_again(report, answer)
             return False
@@ -228,8 +238,8 @@ class Spool:
         told("%s: %s reported (%s)", report.subject, _what(report), answer)
         with self._lock, self._told as database:
             database.execute("DELETE FROM reports WHERE id = ?", (id_,))
-            self._postponed.pop(report.subject, None)
-            self._refused.pop(report.subject, None)
+            for known in (self._postponed, self._refused, self._unheard):
+                known.pop(report.subject, None)
         return True
 
     def _ask_again(self, report: Report, answer: report_.Answer) -> None:
@@ -244,6 +254,23 @@ class Spool:
                 *(report.subject, _what(report), answer, self._ask_again_s),
             )
 
+    def _postpone(self, report: Report, answer: report_.Answer) -> None:
+        """It may be this report that the API, or who stands before it, cannot bear."""
+        self._meter.count(metrics.REPORTS, "unanswered")
+        with self._lock:
+            tries = self._unheard[report.subject] = self._unheard.get(report.subject, 0) + 1
+            self._postponed[report.subject] = self._clock.monotonic() + self._pause_s(tries)
+        if tries == 1 or tries % self._retry_alarm == 0:
+            LOG.log(
+                logging.WARNING if tries == 1 else logging.ERROR,
+                "%s: Masakari has not taken %s (try %d: %s); sent until it has",
+                *(report.subject, _what(report), tries, answer),
+            )
+
+    def _pause_s(self, tries: int) -> float:
+        """So long nothing is sent after so many tries in a row."""
+        return self._longest_pause_s / 2 ** max(0, DOUBLINGS - tries + 1)
+
     def _missed(self, report: Report, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")
         with self._lock:
@@ -251,8 +278,7 @@ class Spool:
             if now < self._resume_at:  # another was under way with it
                 return
             self._unanswered += 1
-            doublings = min(self._unanswered - 1, DOUBLINGS)
-            self._resume_at = now + self._longest_pause_s / 2 ** (DOUBLINGS - doublings)
+            self._resume_at = now + self._pause_s(self._unanswered)
             tries, waiting = self._unanswered, self._count()
         if tries == 1:
             LOG.warning(

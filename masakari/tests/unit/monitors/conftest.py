@@ -39,6 +39,8 @@ class ScriptedMasakari:
         self.on_maintenance: set[str] = set()
         self.is_up = True
         self.script: collections.deque[Scripted] = collections.deque()
+        self.always: dict[str, Scripted] = {}
+        """{host: what is said of it when the script is at its end}"""
         self.asked: list[tuple[float, str, str]] = []
         self.heard: list[Heard] = []
 
@@ -53,7 +55,10 @@ class ScriptedMasakari:
         self.asked.append((self._clock.monotonic(), host, payload["event"]))
         self._check()
         if self.script:
-            said = self.script.popleft()
+            said: Scripted | None = self.script.popleft()
+        else:
+            said = self.always.get(host)
+        if said is not None:
             if isinstance(said, report.Unanswered):
                 raise said
             return said

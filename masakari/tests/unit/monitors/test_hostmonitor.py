@@ -323,6 +323,25 @@ def test_unusable_answer_is_no_answer(three, status):
     assert three.masakari.told == [DEATH]
 
 
+@pytest.mark.parametrize(
+    "said", [Answer(403), Answer(413), Answer(500), Unanswered("timed out")], ids=str
+)
+def test_host_whose_report_the_api_cannot_bear_holds_up_no_other(three, said):
+    three.masakari.always["compute1"] = said
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.run(100)
+    three.cloud.power_off("compute2")
+    three.run(100)
+    assert three.masakari.told == [("compute2", "STOPPED")]
+
+    three.masakari.always.clear()
+    three.run(60)
+
+    assert three.masakari.told == [("compute2", "STOPPED"), DEATH]
+
+
 def test_refused_for_maintenance_is_told_when_it_is_over(three, caplog):
     three.masakari.on_maintenance.add("compute1")
     three.start()
@@ -479,7 +498,7 @@ def test_reminders_come_after_new_reports_and_hold_none_up(three):
     three.run(300)
     three.cloud.power_off("compute2")
     three.run(19)
-    three.masakari.script.append(Answer(503))
+    three.masakari.script.append(Unanswered("timed out"))
     three.run(10)
 
     assert three.masakari.asked[1:] == [

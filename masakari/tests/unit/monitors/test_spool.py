@@ -51,6 +51,8 @@ class Api:
                 raise answer
             return answer
         answer = self.answers.get(payload["instance_uuid"], report_.Answer(202))
+        if isinstance(answer, report_.Unanswered):
+            raise answer
         if answer.status in (202, 409):
             self.heard.append((payload["instance_uuid"], payload["vir_domain_event"]))
         return answer
@@ -265,6 +267,22 @@ def test_internal_error_is_no_last_word(spool, clock, api):
 
     assert len(box) == 1
     assert 3 < api.tries < 12
+
+
+@pytest.mark.parametrize("status", [403, 404, 413, 500, None])
+def test_report_that_the_api_cannot_bear_holds_up_its_own_subject_alone(spool, clock, api, status):
+    box = spool()
+    api.answers["vm1"] = report_.Answer(status) if status else AWAY
+    box.add([report("vm1", "first"), report("vm1", "second")])
+    go_on(box, clock, 60)
+    box.add([report(f"vm{n}") for n in range(2, 5)])
+
+    go_on(box, clock, 60)
+
+    assert {vm for vm, _ in api.heard} == {"vm2", "vm3", "vm4"}
+    del api.answers["vm1"]
+    go_on(box, clock, 60)
+    assert api.heard[3:] == [("vm1", "first"), ("vm1", "second")]
 
 
 def test_oldest_are_dropped_when_there_are_too_many(spool, clock, api, caplog):
