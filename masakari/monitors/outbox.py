@@ -289,7 +289,7 @@ class Outbox:
 
     def _pause_s(self, tries: int) -> float:
         """After so many tries in a row."""
-        return self._longest_pause_s / 2 ** max(0, DOUBLINGS - tries + 1)
+        return self._longest_pause_s / 2.0 ** max(0, DOUBLINGS - tries + 1)
 
     def _postpone(self, pending: _Pending, answer: report.Answer) -> None:
         """It may be this report that the API, or who stands before it, cannot bear."""

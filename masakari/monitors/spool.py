@@ -269,7 +269,7 @@ class Spool:
 
     def _pause_s(self, tries: int) -> float:
         """So long nothing is sent after so many tries in a row."""
-        return self._longest_pause_s / 2 ** max(0, DOUBLINGS - tries + 1)
+        return self._longest_pause_s / 2.0 ** max(0, DOUBLINGS - tries + 1)
 
     def _missed(self, report: Report, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")
