@@ -161,11 +161,15 @@ class Guests:
             is_failed = track.see(
                 answer, self._clock.monotonic(), activity, is_storm=self._is_storm
             )
+            if is_failed and not self._report(uuid):
+                track.state = State.ERROR  # the next question tries again
             after = track.state
         if after is State.ERROR and before is not State.ERROR:
             LOG.warning("%s: the agent in the guest does not answer", uuid)
         elif after is not before:
             LOG.debug("%s: the agent: %s -> %s (%s)", uuid, before, after, answer)
-        if is_failed:
-            now = self._clock.monotonic()
-            self._inbox.put(Event(uuid, "", AGENT_ERROR, self._clock.now(), now))
+
+    def _report(self, uuid: str) -> bool:
+        """Whether it was put where whoever remembers the guest as reported finds it."""
+        at, heard = self._clock.now(), self._clock.monotonic()
+        return self._inbox.put(Event(uuid, "", AGENT_ERROR, at, heard))

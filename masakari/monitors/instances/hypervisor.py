@@ -97,7 +97,7 @@ class Hypervisor:
         timeout_s: float,
         keepalive_s: float = 5.0,
         is_read_only: bool = True,
-        heard: Callable[[Event], None] | None = None,
+        heard: Callable[[Event], object] | None = None,
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is connected yet.  *heard* and *lost* are called in libvirt's thread.

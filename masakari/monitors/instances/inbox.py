@@ -21,18 +21,23 @@ class Inbox:
         self._lost = 0
         self._last: Event | None = None
 
-    def put(self, event: Event) -> None:
-        """It is taken after all that are there; the same again in a row is one, as of resets."""
+    def put(self, event: Event) -> bool:
+        """It is taken after all that are there; False: there is no room, it is lost.
+
+        The same again in a row is one, as of resets.
+        """
         with self._lock:
             last = self._last
             if self._events and last and (last.uuid, last.words) == (event.uuid, event.words):
-                return
-            if len(self._events) >= self._most:
-                self._lost += 1
-            else:
+                return True
+            has_room = len(self._events) < self._most
+            if has_room:
                 self._events.append(event)
                 self._last = event
+            else:
+                self._lost += 1
         self._wake()
+        return has_room
 
     def take(self) -> tuple[Sequence[Event], int]:
         """(all that are there, oldest first; how many had no room since the last time)"""

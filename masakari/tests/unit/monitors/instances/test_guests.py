@@ -9,6 +9,7 @@ from masakari.monitors.instances.facts import Kind
 from masakari.monitors.instances.guests import Guests
 from masakari.monitors.instances.heartbeat import Answer, Limits
 from masakari.monitors.instances.inbox import Inbox
+from masakari.monitors.instances.judge import Event
 from masakari.pulse import Pulse
 from masakari.tests.unit.db.clocks import ManualClock
 
@@ -107,6 +108,48 @@ def test_guest_that_hangs_delays_no_other_and_is_not_asked_twice_at_a_time(guest
         future.result(30)
     assert all(lanes.count(True) == 1 for vm, lanes in agents.lanes.items() if vm in agents.hung)
     assert not any(True in agents.lanes[f"vm{n}"] for n in range(10, 20))
+
+
+def test_guest_for_which_there_is_no_room_is_reported_when_there_is(agents, clock):
+    inbox = Inbox(lambda: None, most=1)
+    limits = Limits(interval_s=10, threshold=0, io_silence_s=0)
+    guests = Guests(agents, inbox, clock, limits=limits, parallel=4, pulse=Pulse(clock))
+    agents.released.set()
+    watch(guests, "vm1")
+    ask(guests)
+    agents.hung.add("vm1")
+    inbox.put(Event("vm2", "", ("LIFECYCLE", "DEFINED_ADDED"), clock.now(), clock.monotonic()))
+    for _ in range(5):
+        clock.advance(10)
+        ask(guests)
+    assert guests.remember() == {"vm1": (1, "healthy")}
+    assert reported(inbox) == ["vm2"]
+
+    clock.advance(10)
+    ask(guests)
+
+    assert guests.remember() == {"vm1": (1, "reported")}
+    assert reported(inbox) == ["vm1"]
+
+
+def test_guest_is_remembered_as_reported_only_when_it_can_be_told(guests, agents, inbox, clock):
+    agents.released.set()
+    watch(guests, "vm1")
+    ask(guests)
+    agents.hung.add("vm1")
+    put, waits = inbox.put, []
+
+    def put_watched(event):
+        waits.append(guests._lock.locked())  # as does whoever remembers meanwhile
+        return put(event)
+
+    inbox.put = put_watched
+    for _ in range(3):
+        clock.advance(10)
+        ask(guests)
+
+    assert waits == [True]
+    assert reported(inbox) == ["vm1"]
 
 
 def test_guest_that_is_not_watched_any_more_is_not_asked(guests, agents):
