@@ -163,18 +163,18 @@ def _weighed(
     conf: cfg.ConfigOpts, probes: Mapping[str, core.Probe], clock: clock_.Clock
 ) -> core.Probe:
     """What looks with all drivers, as [host] matrix_file weighs them.  Raises ConfigInvalid."""
-    looks = max(4, 2 * conf.host.monitoring_samples)
+    window_s = max(4, 2 * conf.host.monitoring_samples) * conf.host.monitoring_interval
     path = conf.host.matrix_file
     if path is None:
         if len(probes) == 1:
             return next(iter(probes.values()))
-        return together.Together(probes, matrix.Agreement(), looks, clock)
+        return together.Together(probes, matrix.Agreement(), window_s, clock)
     names = together.signals_of(probes)
     if len(names) == 1:
         problem = f"weighs several signals, and monitoring_driver gives but {names[0]}"
         raise errors.ConfigInvalid(group="host", option="matrix_file", problem=problem)
     rule = matrix.load(path, names, group="host", option="matrix_file")
-    return together.Together(probes, rule, looks, clock, rule.sequence)
+    return together.Together(probes, rule, window_s, clock, rule.sequence)
 
 
 def _load(name: str) -> Driver:

@@ -130,7 +130,8 @@ class Rules:
     """If more than so many die at once, none of them is told; 0: without limit."""
     spacing_s: float = 0
     """A sample that says the same sooner than so long after the last one that counted takes its
-    place: who looks more often does not believe it sooner."""
+    place, and a turn so soon after another one is part of it: who looks more often neither believes
+    it sooner, nor sees a host flap that would not else."""
 
 
 @dataclass(slots=True)
@@ -179,7 +180,8 @@ class _Track:
         elif self.dead_since is None:
             self.dead_since = now
         if sample.state in (State.ONLINE, State.OFFLINE):
-            if self.definite not in (None, sample.state):
+            has_turned = self.definite not in (None, sample.state)
+            if has_turned and (not self.turns or now - self.turns[-1] >= spacing_s):
                 self.turns.append(now)
             self.definite = sample.state
         if sample.state is State.ONLINE and self.told is State.OFFLINE:

@@ -10,7 +10,6 @@ DRIVER/NETWORK     what the driver sees on that network
 
 import collections
 import dataclasses
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from masakari import clock as clock_
@@ -38,18 +37,27 @@ Seen = Mapping[str, judge.Sample]
 """{host: what one driver sees of it}"""
 
 
+@dataclasses.dataclass(slots=True)
+class Run:
+    """Looks in a row that saw a signal alike, those that saw neither life nor death left out."""
+
+    state: State
+    until: float
+    """The last of them, on the monotonic clock."""
+
+
 class Together:
     """Looks with all drivers, one after the other.
 
     A driver that cannot look, or sees no sign of life at all while another one does, knows nothing:
-    its network is suspected.  A signal that turned more than once within the last *looks* flaps.
+    its network is suspected.  A signal that turned more than once within *window_s* seconds flaps.
     """
 
     def __init__(
         self,
         probes: Mapping[str, core.Probe],
         rule: Rule,
-        looks: int,
+        window_s: float,
         clock: clock_.Clock,
         weighed: Iterable[str] = (),
     ) -> None:
@@ -62,9 +70,8 @@ class Together:
             for driver in probes
         }
         self._clock = clock
-        self._last: dict[tuple[str, str], collections.deque[State]] = collections.defaultdict(
-            lambda: collections.deque(maxlen=looks)
-        )
+        self._window_s = window_s
+        self._runs: dict[tuple[str, str], list[Run]] = collections.defaultdict(list)
 
     def look(self) -> Sequence[judge.Sample]:
         """One sample for each host that any driver sees.  Raises Blind if none can look."""
@@ -134,10 +141,15 @@ class Together:
         )
 
     def _signal(self, name: str, host: str, state: State) -> Signal:
-        last = self._last[name, host]
-        last.append(state)
-        definite = [state for state in last if state in (State.ONLINE, State.OFFLINE)]
-        turns = sum(one is not other for one, other in itertools.pairwise(definite))
+        now = self._clock.monotonic()
+        runs = [run for run in self._runs[name, host] if now - run.until < self._window_s]
+        if state in (State.ONLINE, State.OFFLINE):
+            if runs and runs[-1].state is state:
+                runs[-1].until = now
+            else:
+                runs.append(Run(state, now))
+        self._runs[name, host] = runs
+        turns = len(runs) - 1
         if state is not State.UNKNOWN and turns > 1:
             return Signal.FLAPPING
         return SIGNAL_OF[state]

@@ -383,6 +383,15 @@ def test_host_that_flaps_is_not_accused_until_it_is_quiet(changes, window_s, see
     assert over_time(rules, seen) == expected
 
 
+def test_host_does_not_flap_because_it_is_looked_at_more_often():
+    def rules(spacing_s):
+        return Rules(flapping_changes=2, flapping_s=1000, spacing_s=spacing_s)
+
+    assert over_time(rules(0), "ududud", step_s=10) == "-DU---"
+    # the turns at 10 s and 110 s count, and the one at 210 s is one too many
+    assert over_time(rules(100), "ud" * 15, step_s=10) == "-" + "DU" * 10 + "-" * 9
+
+
 def test_host_that_flaps_is_told_to_people():
     judge = Judge(1, rules=Rules(flapping_changes=1))
     changes = []

@@ -62,11 +62,37 @@ def test_what_two_drivers_see(nova, ping, together):
 def test_signal_that_turned_twice_flaps():
     nova, ping = Scripted(*["du"] * 9), Scripted("du", "uu", "du", "du", "du", "du", "du")
     with SimClock() as clock:
-        probe = Together({"nova": nova, "ping": ping}, Agreement(), 4, clock)
+        probe = Together({"nova": nova, "ping": ping}, Agreement(), 240, clock)
 
-        seen = "".join(WORDS[probe.look()[0].state] for _ in range(7))
+        seen = "".join(state_each(probe, clock, 60) for _ in range(7))
 
     assert seen == "d!!!ddd"
+
+
+def state_each(probe, clock, interval_s):
+    """The letter of one look, after which so much time passes."""
+    letter = WORDS[probe.look()[0].state]
+    clock.sleep(interval_s)
+    return letter
+
+
+def test_signal_that_turned_twice_flaps_as_long_however_often_it_is_looked_at():
+    nova, ping = Scripted(*["du"] * 99), Scripted("du", "uu", *["du"] * 97)
+    with SimClock() as clock:
+        probe = Together({"nova": nova, "ping": ping}, Agreement(), 30, clock)
+
+        seen = "".join(state_each(probe, clock, 1) for _ in range(40))
+
+    # it was down at 0 s, up at 1 s and down again at 2 s
+    assert seen == "d" + "!" * 29 + "d" * 10
+
+
+def test_signal_that_is_unknown_meanwhile_has_not_turned():
+    nova, ping = Scripted(*["du"] * 9), Scripted("du", "??", "du", "??", "du")
+    with SimClock() as clock:
+        probe = Together({"nova": nova, "ping": ping}, Agreement(), 240, clock)
+
+        assert "".join(state_each(probe, clock, 60) for _ in range(5)) == "ddddd"
 
 
 def test_detail_tells_each_signal():
