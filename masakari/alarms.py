@@ -176,8 +176,8 @@ NOT_KEPT = Alarm(
     "state-not-kept",
     Severity.WARNING,
     Cause.MONITOR,
-    "A host monitor cannot write what it knows to its file: a restart would forget it.",
-    "The file is written again.",
+    "A monitor cannot write what it knows, or has to tell, to its files: a restart would forget.",
+    "The files have all of it again.",
 )
 
 ALARMS = (

@@ -57,10 +57,9 @@ class Memory:
         Where it cannot be written, one line says so, and this goes on without.
         """
         text = json.dumps(known, sort_keys=True)
-        if text == self._written:
-            return
         try:
-            self._write(text)
+            if text != self._written:
+                self._write(text)
         except OSError as e:
             why = f"{self._path} cannot be written ({e.strerror}): a restart would forget"
             if why != self.trouble:
@@ -68,7 +67,7 @@ class Memory:
             self.trouble = why
             return
         if self.trouble:
-            LOG.info("%s is written again", self._path)
+            LOG.info("%s has again what is known", self._path)
         self.trouble, self._written = None, text
 
     def _write(self, text: str) -> None:

@@ -60,6 +60,7 @@ class Teller:
         self._lock = threading.Lock()
         self._unwritten: collections.deque[Report] = collections.deque(maxlen=MOST_UNWRITTEN)
         self._trouble: str | None = None
+        """why reports are not written at present"""
 
     def tell(self, *reports: Report) -> bool:
         """They are kept, and Masakari will hear them; waits for the disk alone, once.

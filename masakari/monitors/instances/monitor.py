@@ -113,6 +113,7 @@ class InstanceMonitor:
                 self._meter.count(metrics.ROUNDS, "failed")
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
                 stop.wait(FIRST_PAUSE_S)
+            self._silence.look()
             self._pulse.beat(LOOP)
             if not stop.is_set():
                 self._wake.wait(self._pause())
@@ -133,10 +134,7 @@ class InstanceMonitor:
         if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
             self._compare()
         self._tell(self._judge.due(self._clock.monotonic()))
-        if self._teller.tell():  # else the disk takes nothing: what is known has not been told
-            domains = self._judge.remember()
-            self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
-        self._silence.look()
+        self._remember(guests)
 
     # ---- the connection
 
@@ -311,6 +309,14 @@ class InstanceMonitor:
         return True
 
     # ---- the rest
+
+    def _remember(self, guests: Mapping[str, Sequence[int | str]]) -> None:
+        is_told = self._teller.tell()
+        if is_told:  # else the disk takes nothing: what is known is not to be remembered
+            domains = self._judge.remember()
+            self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
+        is_kept = is_told and not self._memory.trouble
+        self._meter.set(metrics.ALARM, not is_kept, alarms.NOT_KEPT.code)
 
     def _recall(self) -> None:
         known = self._memory.recall()

@@ -39,6 +39,20 @@ def test_what_was_kept_is_recalled_and_private(file):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_trouble_is_over_when_what_is_known_is_again_what_the_file_has(file):
+    memory = Memory(file)
+    memory.keep({"a": 1})
+    beside = file.with_suffix(".new")
+    beside.mkdir()
+    memory.keep({"a": 2})
+    assert memory.trouble
+
+    memory.keep({"a": 1})
+
+    assert memory.trouble is None
+    assert Memory(file).recall() == {"a": 1}
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00\x01", '{"told": {"compute1": 5}}'])
 def test_file_that_is_broken_is_set_aside_with_one_line(three, file, caplog, text):
     file.parent.mkdir()

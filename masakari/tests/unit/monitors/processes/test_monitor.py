@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from masakari.metrics import UNMETERED
+from masakari import exposition
+from masakari.metrics import Program
 from masakari.monitors import report as report_
 from masakari.monitors.memory import Memory
 from masakari.monitors.processes.commands import Runner
@@ -50,7 +51,8 @@ class Api:
 class Host:
     """A compute host with two units, which nothing of ours starts again."""
 
-    def __init__(self, directory, meter=UNMETERED):
+    def __init__(self, directory):
+        meter, self._render = exposition.of_process([Program.PROCESSMONITOR], "process", "1")
         self.clock = ManualClock()
         self.api = Api()
         self.systemd = Systemd()
@@ -81,6 +83,12 @@ class Host:
             self.clock.advance(5)
             self.monitor.cycle()
 
+    def raised(self):
+        """The codes of the alarms that are raised."""
+        lines = self._render()[1].decode().splitlines()
+        alarms = [line for line in lines if line.startswith("masakari_alarm{")]
+        return {line.split('"')[1] for line in alarms if line.endswith(" 1.0")}
+
     def stopped(self):
         """What the file knows as reported."""
         return json.loads(self.known.read_text())["stopped"]
@@ -105,3 +113,27 @@ def test_process_that_dies_while_the_disk_is_full_is_told_when_there_is_room(hos
 
     assert sorted(host.api.heard) == [(unit, "STOPPED") for unit in UNITS]
     assert host.stopped() == list(UNITS)
+
+
+def test_reports_that_cannot_be_written_raise_an_alarm_until_they_are(host):
+    host.cycle()
+    with disks.full(host.reports):
+        host.systemd.look_now = Look.DOWN
+        host.cycle(4)
+        assert host.raised() == {"MSK-404"}
+
+    host.cycle()
+
+    assert host.raised() == set()
+
+
+def test_state_that_cannot_be_kept_raises_an_alarm_until_it_is(host):
+    in_the_way = host.known.with_suffix(".new")
+    in_the_way.mkdir()
+    host.cycle()
+    assert host.raised() == {"MSK-404"}
+
+    in_the_way.rmdir()
+    host.cycle()
+
+    assert host.raised() == set()
