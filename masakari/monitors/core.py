@@ -100,7 +100,7 @@ class Monitor:
                     next_look += self._interval_s
                     self._answer_pushes()
                 elif pushed is not None and now >= pushed:
-                    self._answer_pushes()
+                    self._answer_pushes(is_pushed=True)
                 else:
                     self.tell()
             except Exception:
@@ -126,21 +126,24 @@ class Monitor:
         stop.set()
         self._pushes.ring()
 
-    def _answer_pushes(self) -> None:
-        """One round, which is the answer to all that was pushed before."""
+    def _answer_pushes(self, *, is_pushed: bool = False) -> None:
+        """One round, which is the answer to all that was pushed before; *is_pushed* as `cycle`."""
         began = self._clock.monotonic()
         if why := self._pushes.take():
             LOG.info("looking at once: %s", why)
         try:
-            self.cycle()
+            self.cycle(is_pushed=is_pushed)
         finally:
             self._pushes.looked(began)
 
-    def cycle(self) -> str:
-        """Look, decide and tell once; the sentence says what was seen."""
+    def cycle(self, *, is_pushed: bool = False) -> str:
+        """Look, decide and tell once; the sentence says what was seen.
+
+        With *is_pushed* this is beside the rounds each *interval_s* seconds.
+        """
         until = self._clock.monotonic() + self._interval_s
         try:
-            findings = self._judge.see(self._look())
+            findings = self._judge.see(self._look(), is_pushed=is_pushed)
         except Blind as error:
             findings = self._judge.see_nothing(str(error), self._clock.now(), error.alive)
         self._log(findings)

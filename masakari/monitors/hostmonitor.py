@@ -93,8 +93,7 @@ def build(
                 flapping_s=conf.host.flapping_window,
                 alive_share_min=conf.host.alive_share_min / 100,
                 new_deaths_max=conf.host.new_deaths_max,
-                # half: looks that come as they should, and a little late or early, all count
-                spacing_s=conf.host.monitoring_interval / 2,
+                spacing_s=conf.host.monitoring_interval,
             ),
             monotonic=clock.monotonic,
         ),

@@ -130,7 +130,8 @@ class Rules:
     """If more than so many die at once, none of them is told; 0: without limit."""
     spacing_s: float = 0
     """A sample that says the same sooner than so long after the last one that counted takes its
-    place, and a turn so soon after another one is part of it: who looks more often neither believes
+    place, if it was pushed; half as long is enough for others, which come a little late or early.
+    And a turn so soon after another one is part of it: who looks more often neither believes
     it sooner, nor sees a host flap that would not else."""
 
 
@@ -214,8 +215,12 @@ class Judge:
     _tracks: dict[str, _Track] = field(default_factory=dict)
     _trouble: str | None = None
 
-    def see(self, samples: Iterable[Sample]) -> Findings:
-        """What follows from one round of samples, one for each watched subject."""
+    def see(self, samples: Iterable[Sample], *, is_pushed: bool = False) -> Findings:
+        """What follows from one round of samples, one for each watched subject.
+
+        With *is_pushed* the round is none of those that come at regular times.
+        """
+        spacing_s = self.rules.spacing_s if is_pushed else self.rules.spacing_s / 2
         taken = list(samples)
         gone = self._follow({s.subject for s in taken if not s.witness})
         alive = frozenset(s.subject for s in taken if s.state in SIGNS_OF_LIFE)
@@ -231,7 +236,8 @@ class Judge:
         for sample in taken:
             if sample.witness:
                 continue
-            change, event = self._weigh(self._tracks[sample.subject], self._admit(sample))
+            track = self._tracks[sample.subject]
+            change, event = self._weigh(track, self._admit(sample), spacing_s)
             changes += [change] if change else []
             events += [event] if event else []
         self._trouble = self._too_many(events)
@@ -377,10 +383,12 @@ class Judge:
             return Sample(sample.subject, State.UNKNOWN, sample.at, why)
         return sample
 
-    def _weigh(self, track: _Track, sample: Sample) -> tuple[Change | None, Event | None]:
+    def _weigh(
+        self, track: _Track, sample: Sample, spacing_s: float
+    ) -> tuple[Change | None, Event | None]:
         """What one more sample of one subject changes, and what is to be told now."""
         now = self.monotonic()
-        track.add(sample, now, self.rules.spacing_s)
+        track.add(sample, now, spacing_s)
         state = track.stable()
         if self._flaps(track, now) and state is not State.ONLINE:
             state = State.DOUBTFUL

@@ -383,13 +383,34 @@ def test_host_that_flaps_is_not_accused_until_it_is_quiet(changes, window_s, see
     assert over_time(rules, seen) == expected
 
 
+@pytest.mark.parametrize(
+    ("pushed", "told"),
+    [
+        # times of looks that see compute1 dead, and which of them were pushed
+        ([(0, True), (10, True), (59, True), (60, True), (119, True), (120, True)], 120),
+        ([(0, True), (20, False), (80, False), (140, False)], 140),
+        ([(0, True), (40, False), (90, True), (100, False), (160, False)], 100),
+        ([(0, False), (57, False), (120, False)], 120),
+    ],
+)
+def test_death_is_believed_an_interval_sooner_at_most(pushed, told):
+    judge = Judge(3, rules=Rules(spacing_s=60))
+    events = {}
+    for at, is_pushed in pushed:
+        judge.monotonic = lambda at=at: at
+        taken = [sample("compute1", "d"), witness()]
+        events[at] = judge.see(taken, is_pushed=is_pushed).events
+
+    assert next(at for at, found in events.items() if found) == told
+
+
 def test_host_does_not_flap_because_it_is_looked_at_more_often():
     def rules(spacing_s):
         return Rules(flapping_changes=2, flapping_s=1000, spacing_s=spacing_s)
 
     assert over_time(rules(0), "ududud", step_s=10) == "-DU---"
     # the turns at 10 s and 110 s count, and the one at 210 s is one too many
-    assert over_time(rules(100), "ud" * 15, step_s=10) == "-" + "DU" * 10 + "-" * 9
+    assert over_time(rules(200), "ud" * 15, step_s=10) == "-" + "DU" * 10 + "-" * 9
 
 
 def test_host_that_flaps_is_told_to_people():

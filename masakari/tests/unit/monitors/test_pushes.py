@@ -110,12 +110,28 @@ def test_storm_does_not_make_a_death_be_believed_sooner(three):
         three.push()
         three.run(0.1)
 
-    # silent at 71 and in each of 20 looks since; samples that count are half a minute apart
+    # silent at 71 and in each of 20 looks since; pushed ones that count are a minute apart
     assert len(three.looks) > 20
     assert three.masakari.asked == []
     three.cloud.power_on("compute1")
     three.run(100)
     assert three.masakari.asked == []
+
+
+def test_storm_makes_a_death_of_three_samples_known_one_interval_sooner(world):
+    world.hosts("compute1", "compute2", "compute3")
+    world.option("monitoring_interval", 60, "host")
+    world.option("monitoring_samples", 3, "host")
+    world.start()
+    world.run(70)
+    world.cloud.power_off("compute1")
+    world.run(19)
+    for _ in range(200):
+        world.push()
+        world.run(1)
+
+    # pushed at 89, then at 120 and 180 as always; without pushes at 120, 180 and 240
+    assert [heard.at for heard in world.masakari.heard] == [180]
 
 
 def test_push_alone_accuses_nobody(three):
