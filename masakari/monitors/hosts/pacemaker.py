@@ -7,7 +7,9 @@ online, its Pacemaker has joined          online
 online and pending                        doubtful: Corosync lives, Pacemaker does not run there
 unclean                                   unknown: the cluster has not fenced it yet
 remote, its connection is starting        unknown, though online; fenced or off: offline
-offline, fenced while we watched          offline: the fencing is the proof
+offline, switched off while we watched    offline: the fencing is the proof
+offline, rebooted while we watched        offline for REBOOTED_S, likewise; then unknown, as it may
+                                          be up again, without Pacemaker
 offline, its power is off                 offline: the BMC that the cluster knows is the proof
 offline, was not stopped in order, and    offline: the operator answers for it
 [host] disable_ipmi_check
@@ -39,6 +41,8 @@ LOG = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
 PARALLEL = 16
+REBOOTED_S = 300.0
+"""So long a fencing by reboot is a proof, since we saw it first; longer if looks are rare."""
 CRM_MON = (
     ("crm_mon", "--output-as=xml", "--one-shot"),
     ("crm_mon", "--as-xml", "--one-shot"),
@@ -48,6 +52,16 @@ RESOURCES = ("cibadmin", "--query", "--scope", "resources")
 Commands = Sequence[Sequence[str]]
 Ask = Callable[[Commands], ET.Element]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """One that succeeded."""
+
+    completed: str
+    """When, in the cluster's words."""
+    action: str
+    """off or reboot"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +77,7 @@ class Node:
     is_remote: bool
     is_connecting: bool
     """A remote one that the cluster calls online as it tries to reach it."""
-    fencings: frozenset[str]
-    """When it was fenced, in the cluster's words."""
+    fencings: frozenset[Fencing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +108,24 @@ class PacemakerProbe:
         only_remotes: bool,
         needs_proof: bool,
         ipmi_timeout_s: float,
+        rebooted_s: float = REBOOTED_S,
         ask: Ask | None = None,
     ) -> None:
-        """Nobody has looked yet; *ask* replaces `ask_cluster`."""
+        """Nobody has looked yet; *ask* replaces `ask_cluster`.
+
+        A fencing by reboot is a proof for *rebooted_s* seconds.
+        """
         self._ask = ask or ask_cluster
         self._hosts = hosts
         self._clock = clock
         self._only_remotes = only_remotes
         self._needs_proof = needs_proof
         self._ipmi_timeout_s = ipmi_timeout_s
-        self._past: dict[str, frozenset[str]] = {}
+        self._rebooted_s = rebooted_s
+        self._past: dict[str, frozenset[Fencing]] = {}
         """{node: its fencings when it was seen alive last}"""
+        self._since: dict[str, dict[Fencing, float]] = {}
+        """{node: {a later one: when we saw it first, on the monotonic clock}}"""
 
     @classmethod
     def from_conf(
@@ -118,6 +138,7 @@ class PacemakerProbe:
             only_remotes=conf.host.restrict_to_remotes,
             needs_proof=not conf.host.disable_ipmi_check,
             ipmi_timeout_s=conf.host.ipmi_timeout,
+            rebooted_s=max(REBOOTED_S, 2 * _decides_s(conf)),
         )
 
     def look(self) -> Sequence[judge.Sample]:
@@ -155,6 +176,7 @@ class PacemakerProbe:
 
     def _judge(self, node: Node) -> Said:
         """What the cluster alone says of it."""
+        fenced = self._fenced(node)
         if node.is_unclean:
             return Said(State.UNKNOWN, "unclean: the cluster has not fenced it yet")
         if node.is_online:
@@ -162,13 +184,26 @@ class PacemakerProbe:
             if node.is_pending:
                 return Said(State.DOUBTFUL, "Corosync lives, and Pacemaker does not run there")
             return Said(State.ONLINE, "online in the cluster")
-        fenced = node.fencings - self._past.get(node.name, node.fencings)
         if fenced:
-            detail = f"offline in the cluster, which has fenced it ({max(fenced)})"
-            return Said(State.OFFLINE, detail, HostProof.FENCED)
+            return self._judge_fenced(fenced)
         if node.is_connecting:
             return Said(State.UNKNOWN, "the cluster tries to reach it, and has not done so yet")
         return self._judge_offline(node)
+
+    def _fenced(self, node: Node) -> Mapping[Fencing, float]:
+        """{fencing since it was seen alive: when we saw that first, on the monotonic clock}"""
+        now = self._clock.monotonic()
+        new = node.fencings - self._past.get(node.name, node.fencings)
+        known = self._since.get(node.name, {})
+        self._since[node.name] = {fencing: known.get(fencing, now) for fencing in new}
+        return self._since[node.name]
+
+    def _judge_fenced(self, fenced: Mapping[Fencing, float]) -> Said:
+        last = max(fenced, key=lambda fencing: (fenced[fencing], fencing.completed))
+        detail = f"offline in the cluster, which has fenced it ({last.completed})"
+        if last.action == "reboot" and self._clock.monotonic() - fenced[last] >= self._rebooted_s:
+            return Said(State.UNKNOWN, f"{detail} by reboot: it may be up again, without Pacemaker")
+        return Said(State.OFFLINE, detail, HostProof.FENCED)
 
     def _judge_offline(self, node: Node) -> Said:
         if not node.is_expected:
@@ -199,6 +234,12 @@ class PacemakerProbe:
                 found[node] = Said(State.OFFLINE, detail, HostProof.POWER_OFF)
             else:
                 found[node] = Said(found[node].state, detail)
+
+
+def _decides_s(conf: cfg.ConfigOpts) -> float:
+    """So long it takes to believe a death, in seconds."""
+    host = conf.host
+    return float(host.monitoring_samples * host.monitoring_interval + host.death_delay)
 
 
 def ask_cluster(commands: Commands) -> ET.Element:
@@ -233,10 +274,12 @@ def parse(document: ET.Element) -> Cluster:
     listed = document.findall("nodes/node")
     if dc is None or not listed:
         raise core.Blind("the cluster's answer has no designated controller, or no nodes")
-    fencings: dict[str, set[str]] = {}
+    fencings: dict[str, set[Fencing]] = {}
     for event in document.iter("fence_event"):
-        if event.get("status") == "success" and event.get("action") in ("off", "reboot"):
-            fencings.setdefault(event.get("target", ""), set()).add(event.get("completed", ""))
+        action = event.get("action", "")
+        if event.get("status") == "success" and action in ("off", "reboot"):
+            fencing = Fencing(event.get("completed", ""), action)
+            fencings.setdefault(event.get("target", ""), set()).add(fencing)
     starting = {
         row.get("id", "")
         for row in document.iter("resource")
@@ -247,7 +290,7 @@ def parse(document: ET.Element) -> Cluster:
 
 
 def _node(
-    row: ET.Element, fencings: Mapping[str, Collection[str]], starting: Collection[str]
+    row: ET.Element, fencings: Mapping[str, Collection[Fencing]], starting: Collection[str]
 ) -> Node:
     name = row.get("name")
     if not name or row.get("online") not in ("true", "false"):

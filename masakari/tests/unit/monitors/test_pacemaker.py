@@ -36,7 +36,7 @@ RESOURCES = """
 </resources>"""
 
 
-def answer(nodes, fenced=(), *, quorum="true"):
+def answer(nodes, fenced=(), *, quorum="true", action="off"):
     root = ET.Element("pacemaker-result")
     ET.SubElement(ET.SubElement(root, "summary"), "current_dc", with_quorum=quorum)
     listed = ET.SubElement(root, "nodes")
@@ -44,7 +44,7 @@ def answer(nodes, fenced=(), *, quorum="true"):
         ET.SubElement(listed, "node", {**ATTRIBUTES, **attributes, "name": name})
     history = ET.SubElement(root, "fence_history")
     for target, completed, status in fenced:
-        event = {"target": target, "completed": completed, "status": status, "action": "off"}
+        event = {"target": target, "completed": completed, "status": status, "action": action}
         ET.SubElement(history, "fence_event", event)
     return root
 
@@ -137,6 +137,36 @@ def test_fencing_is_the_proof(cluster):
             proofs.append({s.subject: s.proof for s in probe.look()}["n2"])
 
     assert proofs == [None, None, HostProof.FENCED, None]
+
+
+@pytest.mark.parametrize("needs_proof", [True, False])
+@pytest.mark.parametrize(("action", "at_last"), [("reboot", "unknown"), ("off", "offline")])
+def test_fencing_by_reboot_is_a_proof_for_a_while(cluster, action, at_last, needs_proof):
+    with SimClock() as clock:
+        probe = PacemakerProbe(
+            Hosts("n1", "n2"),
+            clock,
+            only_remotes=False,
+            needs_proof=needs_proof,
+            ipmi_timeout_s=1,
+            ask=cluster.ask,
+        )
+
+        def look(node, *times):
+            fenced = [("n2", time, "success") for time in times]
+            cluster.says = answer({"n1": {}, "n2": node}, fenced, action=action)
+            return next(str(s.state) for s in probe.look() if s.subject == "n2")
+
+        found = [look({}), look(OFFLINE, "12:00")]
+        clock.sleep(pacemaker.REBOOTED_S - 1)
+        found.append(look(OFFLINE, "12:00"))
+        clock.sleep(1)
+        found.append(look(OFFLINE, "12:00"))
+        again = [look(OFFLINE, "12:00", "12:06"), look({}, "12:06"), look(OFFLINE, "12:06")]
+
+    assert found == ["online", "offline", "offline", at_last]
+    # another one is another proof; one that it was back after is none
+    assert again == ["offline", "online", "offline" if not needs_proof else "unknown"]
 
 
 CONNECTING = [{"role": "Starting"}, {"role": "Started", "pending": "Monitoring"}]
