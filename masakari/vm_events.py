@@ -39,6 +39,11 @@ def action_for(event: str, detail: str, overrides: Mapping[str, str]) -> VmEvent
     return VmEventAction.IGNORE if entry is None else entry.action
 
 
+def action_of(payload: Mapping[str, str], overrides: Mapping[str, str]) -> VmEventAction:
+    """What is done about the event in the payload of a notification; as `action_for`."""
+    return action_for(payload.get("event", ""), payload.get("vir_domain_event", ""), overrides)
+
+
 def _restart(meaning: str) -> Entry:
     return Entry(VmEventAction.RESTART, meaning)
 

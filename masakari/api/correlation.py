@@ -15,13 +15,16 @@ from masakari.vm_events import VmEventAction
 Payload = Mapping[str, str]
 
 MONITOR_HEADER = "X-Masakari-Monitor"
+MOST_CHARACTERS = 255
 _NAME = re.compile("[!-~](?:[ -~]{0,126}[!-~])?")
 
 
 def likeness(conf: cfg.ConfigOpts, type_: str, payload: Payload) -> Likeness:
     """For a report of that type (a states.NotificationType), with the windows of the options."""
     equal_s: float = conf.duplicate_notification_detection_interval
-    alike_s: float = conf.notification_correlation_interval
+    alike_s: float | None = conf.notification_correlation_interval
+    if alike_s is None:
+        alike_s = equal_s
     overrides = conf.instance_failure.events
     if not alike_s:
         return Likeness(equal_s)
@@ -44,8 +47,7 @@ def _of_host(payload: Payload) -> tuple[str | None, str | None]:
 
 def _failed_vm(payload: Payload, overrides: Mapping[str, str]) -> str | None:
     """Uuid of the VM; None: it is not told of one that is to be restarted."""
-    said = payload.get("event", ""), payload.get("vir_domain_event", "")
-    if vm_events.action_for(*said, overrides) is not VmEventAction.RESTART:
+    if vm_events.action_of(payload, overrides) is not VmEventAction.RESTART:
         return None
     return sqltext.canonical_uuid(payload.get("instance_uuid", ""))
 
@@ -57,4 +59,5 @@ def reporter(req: Request) -> str:
     """
     said = req.http.headers.get(MONITOR_HEADER, "").strip()
     seen = f"user {req.ctx.user_id or 'unknown'} from {req.http.remote_addr or 'unknown'}"
-    return f"{said} ({seen})" if _NAME.fullmatch(said) else seen
+    told = f"{said} ({seen})" if _NAME.fullmatch(said) else seen
+    return told[:MOST_CHARACTERS]  # a proxy may hand on addresses without end

@@ -9,6 +9,7 @@ from oslo_config import cfg
 from masakari.conf import (
     alarms,
     api,
+    credentials,
     database,
     engine,
     health,
@@ -43,6 +44,7 @@ def register_monitors(conf: cfg.ConfigOpts) -> None:
     processes.register(conf)
     health.register_monitors(conf)
     alarms.register_monitors(conf)
+    credentials.register(conf)
     secrets.register(conf)
 
 

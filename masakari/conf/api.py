@@ -59,12 +59,11 @@ DEFAULT_OPTS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "notification_correlation_interval",
-        default=180,
         min=0,
         help="Seconds in which notifications of several monitors that tell of the same failure, "
         "in whatever payloads, are one: the first one is accepted, the others are refused as "
         "duplicates (409), and kept as its witnesses. 0: only equal payloads tell of the same "
-        "failure.",
+        "failure. Default: duplicate_notification_detection_interval.",
     ),
     cfg.BoolOpt(
         "use_ssl", default=False, help="Whether masakari-api speaks TLS ([wsgi] ssl_* name files)."

@@ -278,7 +278,8 @@ INSTANCE_FAILURE_OPTS: list[cfg.Opt] = [
         default={},
         help="What is done about single events of VMs, where it differs from the table in the "
         "documentation, such as WATCHDOG/WATCHDOG_RESET:restart. Events of which the table knows "
-        "nothing are ignored unless they are named here.",
+        "nothing are ignored unless they are named here. The API, which takes several reports of "
+        "one failure together, reads it, too.",
     ),
 ]
 

@@ -105,8 +105,9 @@ HOST_OPTS: list[cfg.Opt] = [
         max=86400,
         help="Seconds after which a death that was reported is reported again, and again, for as "
         "long as the host is dead; 0: never. It recovers a host whose first report came to "
-        "nothing. Longer than [DEFAULT] duplicate_notification_detection_interval of the Masakari "
-        "API (180 s), which takes anything sooner for the same report.",
+        "nothing. Longer than [DEFAULT] duplicate_notification_detection_interval and "
+        "notification_correlation_interval of the Masakari API (180 s), which takes anything "
+        "sooner for the same report.",
     ),
     cfg.FloatOpt(
         "death_delay",

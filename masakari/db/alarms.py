@@ -211,7 +211,12 @@ def clock_ahead_s(tx: Transaction) -> float:
 
 @reader
 def taken_hosts(tx: Transaction) -> list[str]:
-    """Names of the reserved hosts that a recovery has taken, and not given back."""
+    """Names of the reserved hosts that a recovery which has ended had taken, and not given back."""
     is_taken = HOSTS.c.reserved_for > ""  # not null; SQLite finds it by the index only so
-    names = sa.select(HOSTS.c.name).where(is_taken, HOSTS.c.reserved, HOSTS.c.deleted == 0)
+    is_in_use = sa.exists().where(
+        N.c.notification_uuid == HOSTS.c.reserved_for, N.c.status.in_(OPEN_STATUSES)
+    )
+    names = sa.select(HOSTS.c.name).where(
+        is_taken, HOSTS.c.reserved, HOSTS.c.deleted == 0, sa.not_(is_in_use)
+    )
     return list(tx.connection.scalars(names))

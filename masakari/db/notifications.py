@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from masakari.db import models, query, returns, side_by_side
+from masakari.db import models, query, returns, side_by_side, witnesses
 from masakari.db.models import Notification, Witness
 from masakari.db.packed import Shown
 from masakari.db.query import Page
@@ -42,6 +42,12 @@ def with_witnesses(tx: Transaction, name: str) -> tuple[Notification, list[Witne
 
 
 @reader
+def said_since(tx: Transaction, n: Notification) -> list[Witness]:
+    """The newest report of each who has told of the same failure since it was accepted."""
+    return [Witness.from_row(row) for row in tx.connection.execute(witnesses.of(n))]
+
+
+@reader
 def page(
     tx: Transaction,
     page: Page,
@@ -73,7 +79,9 @@ def started_after(tx: Transaction, n: Notification) -> bool:
 
     If *n* tells of a process: that this process has started.
     """
-    known = returns.Reported(n.source_host_uuid, n.type, n.notification_uuid, n.id, n.payload)
+    known = returns.Reported(
+        n.source_host_uuid, n.type, n.notification_uuid, n.id, n.generated_time, n.payload
+    )
     return bool(returns.starts_after(tx, known))
 
 
@@ -128,7 +136,8 @@ def joined(tx: Transaction, name: str) -> tuple[Notification, list[Witness]]:
         raise NotificationNotFound(notification=name)
     width = len(T.columns)
     n = Notification.from_row(rows[0][:width])
-    others_said = [Witness.from_row(row[width:]) for row in rows if row[width] is not None]
+    said = [Witness.from_row(row[width:]) for row in rows if row[width] is not None]
+    others_said = [w for w in said if w.reported_by != n.reported_by]  # it may have said it again
     return n, [*_first_witness(n), *others_said]
 
 

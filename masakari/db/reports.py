@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from oslo_serialization import jsonutils
@@ -16,6 +17,7 @@ from masakari.states import OPEN_STATUSES, Event, NotificationStatus, Notificati
 
 T = models.notifications
 HOSTS = models.hosts
+ANSWERED = {*map(str, OPEN_STATUSES), str(NotificationStatus.FINISHED)}
 Payload = Mapping[str, str]
 
 # Made once: SQLAlchemy takes longer to make and recognize a statement than to run it.
@@ -36,6 +38,7 @@ _LIKE = (
         T.c.notification_uuid,
         T.c.generated_time,
         T.c.payload,
+        T.c.status,
         T.c.message,
         T.c.reported_by,
     )
@@ -136,7 +139,15 @@ class _Known:
     """What it says was reported before."""
 
     uuid: str
+    at: datetime.datetime
+    payload: Payload
     reported_by: str | None
+
+    def says(self, report: Report) -> bool:
+        """Whether the report adds nothing to it: it is of the same monitor, and no later."""
+        return report.by == self.reported_by and (
+            report.at <= self.at or report.at.replace(microsecond=0) == self.at
+        )
 
 
 @writer
@@ -154,14 +165,9 @@ def _accept(
         raise HostOnMaintenance(host=hostname)
     known = _known(tx, host, said, likeness, observes=observes)
     if known is not None:
-        if said.by is not None:
+        if said.by is not None and not known.says(said):
             witnesses.add(
-                tx,
-                known.uuid,
-                first=known.reported_by,
-                reported_by=said.by,
-                generated_time=said.at,
-                payload=said.payload,
+                tx, known.uuid, reported_by=said.by, generated_time=said.at, payload=said.payload
             )
         return known
     if host["on_maintenance"] and not _is_heard(tx, host["maintenance_by"], said):
@@ -202,12 +208,12 @@ def _known(
     another failure, unless it was seen at or after the new one, too (a process: settled then); and
     so is what had us start the VM before.  An event that asks for nothing is no failure.  About
     what was observed nothing was done: where something would be done now, it is reported anew.
+    What came to nothing is only the same failure to who says it in the same words.
     """
-    window_s = {True: likeness.equal_s, False: likeness.alike_s}  # by: is it equal
     values = {
         "host": host["uuid"],
         "kind": said.type,
-        "since": _before(said.at, max(window_s.values())),
+        "since": _before(said.at, max(likeness.equal_s, likeness.alike_s)),
         "at": said.at,
         "at_second": said.at.replace(microsecond=0),  # MySQL stored whole seconds
         # OpenStack's release stored the payload with its keys in the order of the request
@@ -215,23 +221,42 @@ def _known(
         "payload": _stored(said.payload),
         "about": likeness.about and f"%{likeness.about}%",
     }
-    for id_, uuid, at, text, message, by in tx.connection.execute(_LIKE, values).all():
-        payload = models.parsed(text) or {}
-        is_equal = payload == said.payload  # MySQL compared without regard to case
-        asks_for_nothing = str(message).startswith(f"{Reason.UNKNOWN_EVENT}:")
-        is_alike = not asks_for_nothing and likeness.are_alike(payload, said.payload)
-        if not (is_equal or is_alike):
+    for row in tx.connection.execute(_LIKE, values).all():
+        payload = models.parsed(row.payload) or {}
+        if not (_is_equal(row, payload, said, likeness) or _is_alike(row, payload, said, likeness)):
             continue
-        if at < _before(said.at, window_s[is_equal]):
-            continue
-        was_observed = str(message).startswith(f"{Reason.OBSERVE_ONLY}:")
+        was_observed = str(row.message).startswith(f"{Reason.OBSERVE_ONLY}:")
         if was_observed and not (observes or _is_observed(tx, host["failover_segment_id"])):
             continue
-        known = returns.Reported(host["uuid"], said.type, uuid, id_, payload)
-        turns = returns.turns_after(tx, known)
-        if not any(turned <= said.at for turned in turns):
-            return _Known(uuid, by)
+        n = returns.Reported(
+            host["uuid"], said.type, row.notification_uuid, row.id, row.generated_time, payload
+        )
+        turns = returns.turns_after(tx, n)
+        if said.payload.get("event") == Event.STARTED:
+            # by clocks that differ it may have stopped later: a start too many does no harm
+            has_turned = bool(turns)
+        else:
+            has_turned = any(turned <= said.at for turned in turns)
+        if not has_turned:
+            return _Known(n.uuid, n.at, payload, row.reported_by)
     return None
+
+
+def _is_equal(row: Any, payload: Payload, said: Report, likeness: Likeness) -> bool:
+    """The same words, whatever became of the *row* of _LIKE, and not too long ago."""
+    # MySQL compared without regard to case
+    return payload == said.payload and row.generated_time >= _before(said.at, likeness.equal_s)
+
+
+def _is_alike(row: Any, payload: Payload, said: Report, likeness: Likeness) -> bool:
+    """The same failure in other words, about which something is done, or was."""
+    if not likeness.are_alike(payload, said.payload):
+        return False
+    apart_s = (row.generated_time - said.at).total_seconds()
+    if abs(apart_s) > likeness.alike_s:
+        return False
+    reason = str(row.message).partition(":")[0]
+    return row.status in ANSWERED or reason in (Reason.CANCELLED_BY_OPERATOR, Reason.OBSERVE_ONLY)
 
 
 def _before(at: datetime.datetime, seconds: float) -> datetime.datetime:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from masakari.db import models
+from masakari.db import models, sqltext
 from masakari.db.session import Transaction
 from masakari.states import Event, NotificationType
 
 T = models.notifications
+RECOVERIES = models.vm_recoveries
 
 
 class Reported(NamedTuple):
@@ -20,18 +21,24 @@ class Reported(NamedTuple):
     type: str
     uuid: str
     id: int
+    at: datetime.datetime
+    """generated_time"""
     payload: Mapping[str, str]
 
 
 def starts_after(tx: Transaction, n: Reported) -> list[datetime.datetime]:
     """When its host, or its process, started, by reports accepted after it.
 
-    A VM: when we had it started because of the notification.
+    A VM: when we had it started because of the notification, or of another one since.
     """
     if n.type == NotificationType.VM:
-        recoveries = models.vm_recoveries
-        asked = sa.select(recoveries.c.power_on_at).where(
-            recoveries.c.notification_uuid == n.uuid, recoveries.c.power_on_at.is_not(None)
+        is_its_vm = RECOVERIES.c.instance_uuid == (_vm(n) or "")
+        asked = sa.select(RECOVERIES.c.power_on_at).where(
+            RECOVERIES.c.power_on_at.is_not(None),
+            sa.or_(
+                RECOVERIES.c.notification_uuid == n.uuid,
+                sa.and_(is_its_vm, RECOVERIES.c.power_on_at >= n.at),
+            ),
         )
         return list(tx.connection.execute(asked).scalars())
     return _told_after(tx, n, Event.STARTED)
@@ -42,6 +49,11 @@ def turns_after(tx: Transaction, n: Reported) -> list[datetime.datetime]:
     if n.type != NotificationType.VM and n.payload.get("event") == Event.STARTED:
         return _told_after(tx, n, Event.STOPPED)
     return starts_after(tx, n)
+
+
+def _vm(n: Reported) -> str | None:
+    """Uuid of the VM that it tells of."""
+    return sqltext.canonical_uuid(n.payload.get("instance_uuid", ""))
 
 
 def _told_after(tx: Transaction, n: Reported, event: Event) -> list[datetime.datetime]:

@@ -148,6 +148,7 @@ class InstanceStep(Step):
     def _facts(self, server: Server) -> vm_checks.Facts:
         world, n = self.job.world, self.job.notification
         options = world.conf.instance_failure
+        since = db.notifications.said_since(world.database, n)
         of_power = (
             action
             for action in world.cloud.actions(server.id)
@@ -161,7 +162,7 @@ class InstanceStep(Step):
             ha_key=options.ha_enabled_instance_metadata_key,
             newest_action=next(of_power, None),
             restarted_at=db.vm_recoveries.last_power_on(world.database, server.id),
-            event_at=n.generated_time,
+            event_at=max([n.generated_time, *(witness.generated_time for witness in since)]),
             own_user=world.cloud.user_id,
             was_relocated=bool(relocations(self.job)),
             evacuated_to=self._evacuated_to(server),

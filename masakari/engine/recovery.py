@@ -31,6 +31,7 @@ from masakari.errors import (
     RecoveryEnded,
 )
 from masakari.states import Event, NotificationStatus, NotificationType, Reason, VMoveStatus
+from masakari.vm_events import VmEventAction
 
 LOG = log.getLogger(__name__)
 
@@ -118,12 +119,21 @@ def _maintained_by(world: World, n: Notification, host: Host) -> Notification | 
 
 def _answer(world: World, n: Notification) -> str | None:
     if n.type == NotificationType.VM:
-        overrides = world.conf.instance_failure.events
-        said = n.payload.get("event", ""), n.payload.get("vir_domain_event", "")
-        return vm_events.action_for(*said, overrides)
+        return _answer_to_vm(world, n)
     if n.type == NotificationType.PROCESS:
         return process.answer(world.conf, n.payload.get("process_name", "")).action
     return None
+
+
+def _answer_to_vm(world: World, n: Notification) -> str:
+    """What is done about its event, or else about what others have told of the same VM since."""
+    overrides = world.conf.instance_failure.events
+    answer = vm_events.action_of(n.payload, overrides)
+    if answer is VmEventAction.RESTART:
+        return answer
+    since = db.notifications.said_since(world.database, n)
+    answers = {vm_events.action_of(witness.payload, overrides) for witness in since}
+    return VmEventAction.RESTART if VmEventAction.RESTART in answers else answer
 
 
 class Outcome:

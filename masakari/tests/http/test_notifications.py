@@ -360,6 +360,17 @@ def test_monitor_without_a_proper_name_is_known_by_its_user_and_address(api, hos
     assert " from " in one["reported_by"]
 
 
+def test_monitor_behind_many_proxies_is_known_by_what_fits(api, host):
+    headers = {"X-Masakari-Monitor": "m" * 128}
+    api.environ["REMOTE_ADDR"] = ", ".join(["2001:db8::1"] * 40)
+
+    answer = api.notify(headers=headers)
+
+    assert answer.status == 202
+    (one,) = seen_by(api, answer.json["notification"]["notification_uuid"])
+    assert len(one["reported_by"]) == 255
+
+
 def hung(**changes):
     return {**VM, "event": "QEMU_GUEST_AGENT_ERROR", **changes}
 
