@@ -20,20 +20,18 @@ Nothing is dropped but what is rejected.
 
 import collections
 import concurrent.futures
-import datetime
-import json
 import logging
 import pathlib
-import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from masakari import clock as clock_
 from masakari import metrics
 from masakari.metrics import UNMETERED, Meter
+from masakari.monitors import kept_reports
 from masakari.monitors import report as report_
 from masakari.monitors.teller import Report
-from masakari.states import NotificationType, Reason
+from masakari.states import Reason
 
 LOG = logging.getLogger(__name__)
 
@@ -44,17 +42,10 @@ PARALLEL = 8
 TURN_S = 10.0
 """So long `flush` goes on sending; then its caller may show that it gets on, or end."""
 DOUBLINGS = 4
-_SCHEMA = """CREATE TABLE IF NOT EXISTS reports (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    subject TEXT NOT NULL,
-    type TEXT NOT NULL,
-    hostname TEXT NOT NULL,
-    payload TEXT NOT NULL,
-    generated_time TEXT NOT NULL)"""
 
 
 class Spool:
-    """One file, under one lock; reports are added by any thread, and sent when one says so."""
+    """Reports are added by any thread, and sent when one says so; its state is under one lock."""
 
     def __init__(
         self,
@@ -70,13 +61,13 @@ class Spool:
         meter: Meter = UNMETERED,
     ) -> None:
         """What an earlier process could not tell is told by this one.  Raises OSError."""
+        self._kept = kept_reports.KeptReports(path, most)
         self._masakari = masakari
         self._clock = clock
         self._meter = meter
         self._longest_pause_s = retry_interval_s
         self._retry_alarm = retry_alarm
         self._ask_again_s = ask_again_s
-        self._most = most
         self._unanswered = 0
         """Tries in a row; several that were under way together are one."""
         self._resume_at = self._until = clock.monotonic()
@@ -86,66 +77,27 @@ class Spool:
         self._unheard: dict[str, int] = {}
         """{subject: tries in a row whose answer was no verdict}"""
         self._lock = threading.Lock()
-        self._database = _open(path, "FULL")
-        # What a power failure brings back is sent again, and is a duplicate: no need to wait.
-        self._told = _open(path, "NORMAL")
         self._others = concurrent.futures.ThreadPoolExecutor(max(1, parallel - 1), "reports")
         self._parallel = parallel
 
     def add(self, reports: Iterable[Report]) -> None:
         """They survive our end from now on.  Raises OSError: none of them is kept."""
-        rows = [
-            (
-                r.subject,
-                str(r.type),
-                r.hostname,
-                json.dumps(dict(r.payload)),
-                r.generated_time.isoformat(timespec="microseconds"),
-            )
-            for r in reports
-        ]
-        if not rows:
-            return
-        try:
-            with self._lock, self._database as database:
-                waiting = self._insert(database, rows)
-        except sqlite3.Error as e:
-            raise OSError(str(e)) from None
-        self._meter.set(metrics.OUTBOX, waiting)
-
-    def _insert(self, database: sqlite3.Connection, rows: Sequence[Sequence[str]]) -> int:
-        """How many wait with them."""
-        database.executemany(
-            "INSERT INTO reports (subject, type, hostname, payload, generated_time) "
-            "VALUES (?, ?, ?, ?, ?)",
-            rows,
-        )
-        waiting = self._count()
-        over = waiting - self._most
-        if over <= 0:
-            return waiting
-        LOG.error("%d reports wait; the oldest %d are dropped", self._most, over)
-        database.execute(
-            "DELETE FROM reports WHERE id IN (SELECT id FROM reports ORDER BY id LIMIT ?)", (over,)
-        )
-        return self._most
+        added = tuple(reports)
+        if added:
+            self._kept.add(added)
+            self._meter.set(metrics.OUTBOX, len(self))
 
     def __len__(self) -> int:
         """How many wait."""
-        with self._lock:
-            return self._count()
-
-    def _count(self) -> int:
-        ((count,),) = self._database.execute("SELECT count(*) FROM reports")
-        return int(count)
+        return len(self._kept)
 
     def next_try(self) -> float | None:
         """When `flush` has something to do, on the monotonic clock; None: nothing waits."""
+        subjects = self._kept.subjects()
+        if not subjects:
+            return None
         with self._lock:
-            rows = self._database.execute("SELECT DISTINCT subject FROM reports").fetchall()
-            if not rows:
-                return None
-            due = min(self._postponed.get(subject, 0.0) for (subject,) in rows)
+            due = min(self._postponed.get(subject, 0.0) for subject in subjects)
             return max(self._resume_at, due)
 
     def flush(self) -> None:
@@ -156,7 +108,8 @@ class Spool:
         as what it has to tell may be why.
         """
         self._until = self._clock.monotonic() + TURN_S
-        waiting = self._waiting()
+        self._kept.tidy()
+        waiting = self._kept.waiting()
         subjects = collections.deque(each for each in waiting if self._is_due(each[0][1].subject))
         if self._unanswered and subjects:
             subjects.rotate(-self._unanswered)
@@ -165,7 +118,10 @@ class Spool:
             self._others.submit(self._take_turns, subjects)
             for _ in range(min(len(subjects), self._parallel) - 1)
         ]
-        self._take_turns(subjects)
+        try:
+            self._take_turns(subjects)
+        finally:  # nobody sends any more when the next turn begins
+            concurrent.futures.wait(others)
         for other in others:
             other.result()
         self._meter.set(metrics.OUTBOX, len(self))
@@ -173,28 +129,7 @@ class Spool:
     def close(self) -> None:
         """The file is closed."""
         self._others.shutdown()
-        with self._lock:
-            self._database.close()
-            self._told.close()
-
-    def _waiting(self) -> Iterable[list[tuple[int, Report]]]:
-        """(id, report) of each subject, the oldest first; the subject with the oldest first."""
-        with self._lock:
-            rows = self._database.execute(
-                "SELECT id, subject, type, hostname, payload, generated_time FROM reports "
-                "ORDER BY id"
-            ).fetchall()
-        found: dict[str, list[tuple[int, Report]]] = {}
-        for id_, subject, type_, hostname, payload, at in rows:
-            report = Report(
-                subject,
-                NotificationType(type_),
-                hostname,
-                json.loads(payload),
-                datetime.datetime.fromisoformat(at),
-            )
-            found.setdefault(subject, []).append((id_, report))
-        return found.values()
+        self._kept.close()
 
     def _take_turns(self, subjects: collections.deque[list[tuple[int, Report]]]) -> None:
         """Send those of the first subject, and so on, until none is left."""
@@ -236,8 +171,8 @@ class Spool:
         self._meter.count(metrics.REPORTS, "rejected" if answer.status == 400 else "delivered")
         told = LOG.error if answer.status == 400 else LOG.info
         told("%s: %s reported (%s)", report.subject, _what(report), answer)
-        with self._lock, self._told as database:
-            database.execute("DELETE FROM reports WHERE id = ?", (id_,))
+        self._kept.remove(id_)
+        with self._lock:
             for known in (self._postponed, self._refused, self._unheard):
                 known.pop(report.subject, None)
         return True
@@ -279,7 +214,7 @@ class Spool:
                 return
             self._unanswered += 1
             self._resume_at = now + self._pause_s(self._unanswered)
-            tries, waiting = self._unanswered, self._count()
+            tries = self._unanswered
         if tries == 1:
             LOG.warning(
                 "%s: Masakari has not heard of %s (%s); sent until it has",
@@ -289,7 +224,7 @@ class Spool:
             LOG.error(
                 "Masakari has not answered %d tries (%s); %d reports wait: look after masakari-api "
                 "and [api]",
-                *(tries, why, waiting),
+                *(tries, why, len(self)),
             )
 
     def _heard(self) -> None:
@@ -298,20 +233,6 @@ class Spool:
             self._resume_at = self._clock.monotonic()
         if tries:
             LOG.info("Masakari answers again, after %d tries", tries)
-
-
-def _open(path: pathlib.Path, synchronous: str) -> sqlite3.Connection:
-    """A connection; *synchronous*: FULL, or NORMAL where the last changes may get lost."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    try:
-        database = sqlite3.connect(path, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute(f"PRAGMA synchronous = {synchronous}")
-        database.execute(_SCHEMA)
-        database.commit()
-    except sqlite3.Error as e:
-        raise OSError(str(e)) from None
-    return database
 
 
 def _notification(report: Report) -> report_.Notification:

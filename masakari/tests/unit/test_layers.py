@@ -70,7 +70,7 @@ LIBRARIES = {
     "libvirt_qemu": ["monitors.instances.agents"],
     "psutil": ["monitors.processes.table"],
     "jeepney": ["monitors.processes.units"],
-    "sqlite3": ["db", "monitors.spool"],
+    "sqlite3": ["db", "monitors.kept_reports"],
     "asyncssh": ["monitors.hosts.ssh"],
 }
 

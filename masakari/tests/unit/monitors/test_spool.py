@@ -12,6 +12,7 @@ from masakari.monitors.teller import Report
 from masakari.sim.clock import SimClock
 from masakari.states import NotificationType
 from masakari.tests.unit.db.clocks import ManualClock
+from masakari.tests.unit.monitors import disks
 
 AT = datetime.datetime(2026, 11, 27, 12, 0, 0, 123456)
 AWAY = report_.Unanswered("connection refused", maybe_heard=False)
@@ -283,6 +284,45 @@ def test_report_that_the_api_cannot_bear_holds_up_its_own_subject_alone(spool, c
     del api.answers["vm1"]
     go_on(box, clock, 60)
     assert api.heard[3:] == [("vm1", "first"), ("vm1", "second")]
+
+
+def test_what_was_heard_is_not_sent_again_while_the_disk_is_full(spool, clock, api, tmp_path):
+    box = spool()
+    box.add([report("vm1", "first"), report("vm1", "second"), report("vm2"), report("vm3")])
+    with disks.full(tmp_path / "reports.sqlite", "DELETE"):
+        go_on(box, clock, 60)
+        box.flush()
+        box.add([report("vm1", "third")])
+        go_on(box, clock, 60)
+        assert (len(box), box.next_try()) == (0, None)
+    assert api.tries == 5
+    assert [detail for vm, detail in api.heard if vm == "vm1"] == ["first", "second", "third"]
+    assert len(spool()) == 5
+
+    box.flush()
+
+    assert len(spool()) == 0
+    assert api.tries == 5
+
+
+def test_flush_that_fails_leaves_nobody_who_sends(spool, api):
+    together = threading.Barrier(2)
+    caller = threading.current_thread()
+
+    def fail_for_the_caller():
+        together.wait(30)
+        if threading.current_thread() is caller:
+            raise RuntimeError
+        threading.Event().wait(0.3)  # time for an end of `flush` that waits for nobody
+
+    api.before = fail_for_the_caller
+    box = spool(parallel=2)
+    box.add([report("vm1"), report("vm2")])
+
+    with pytest.raises(RuntimeError):
+        box.flush()
+
+    assert api.tries == 1
 
 
 def test_oldest_are_dropped_when_there_are_too_many(spool, clock, api, caplog):
