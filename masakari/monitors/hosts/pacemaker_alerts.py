@@ -5,6 +5,7 @@ of them text.  The kernel tells who has sent it: only root, Pacemaker's user and
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -26,6 +27,8 @@ LOG = logging.getLogger(__name__)
 NAME = "pacemaker_alerts"
 USER = "hacluster"
 """As whom Pacemaker runs its alert agents."""
+RETRY_S = 30.0
+"""So long after it could not be used the socket is tried again."""
 LONGEST = 4096
 SHOWN = 100
 CREDENTIALS = struct.Struct("iII")
@@ -33,24 +36,30 @@ CREDENTIALS = struct.Struct("iII")
 
 
 class PacemakerAlerts:
-    """Hears alerts in a thread of its own."""
+    """Hears alerts in a thread of its own.
 
-    def __init__(self, name: str, wake: Wake) -> None:
+    While another process has the socket, no alert is heard: that is a warning, and tried again.
+    """
+
+    def __init__(self, name: str, wake: Wake, retry_s: float = RETRY_S) -> None:
         """*name* is a path, or that of an abstract socket after @.  Raises ConfigInvalid."""
+        self._name = name
         self._wake = wake
-        self._is_over = False
+        self._retry_s = retry_s
+        self._over = threading.Event()
+        self._is_deaf = False
         self._path = None if name.startswith("@") else pathlib.Path(name)
         self._address = "\0" + name[1:] if self._path is None else name
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._thread = threading.Thread(target=self._hear, name=NAME, daemon=True)
+        self._socket: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
         try:
-            self._bind()
+            self._socket = self._open()
         except OSError as e:
-            self._socket.close()
-            raise ConfigInvalid(
-                group=NAME, option="socket", problem=f"{name} cannot be used: {e.strerror or e}"
-            ) from None
+            if e.errno != errno.EADDRINUSE:
+                raise ConfigInvalid(
+                    group=NAME, option="socket", problem=f"{name} cannot be used: {e.strerror or e}"
+                ) from None
+            self._warn(e)
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts, _clock: clock_.Clock, wake: Wake) -> Self:
@@ -63,34 +72,77 @@ class PacemakerAlerts:
 
     def stop(self) -> None:
         """As pushes.Source."""
-        self._is_over = True
-        with contextlib.suppress(OSError), _sender() as sender:
-            sender.sendto(b"", self._address)
+        self._over.set()
+        if self._socket is not None:
+            with contextlib.suppress(OSError), _sender() as sender:
+                sender.sendto(b"", self._address)
         if self._thread.is_alive():
             self._thread.join(1)
-        self._socket.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        self._close()
 
-    def _bind(self) -> None:
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                if self._socket is None:
+                    self._socket = self._open()
+                self._hear(self._socket)
+            except OSError as e:
+                if self._over.is_set():
+                    return
+                self._close()
+                self._warn(e)
+                self._over.wait(self._retry_s)
+
+    def _open(self) -> socket.socket:
+        """A socket on which alerts arrive.  Raises OSError."""
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            self._bind(made)
+        except OSError:
+            made.close()
+            raise
+        if self._is_deaf:
+            self._is_deaf = False
+            LOG.info("alerts of Pacemaker are heard again")
+        return made
+
+    def _bind(self, made: socket.socket) -> None:
         if self._path is not None and self._path.is_socket():
             with _sender() as sender, contextlib.suppress(ConnectionRefusedError):
                 sender.connect(self._address)
-                raise OSError("another process listens there")
+                raise OSError(errno.EADDRINUSE, "another process listens there")
             self._path.unlink()
-        self._socket.bind(self._address)
+        elif self._path is not None and self._path.exists():
+            raise OSError(errno.EEXIST, "it is no socket")
+        made.bind(self._address)
         if self._path is not None:
             self._path.chmod(0o660)
 
-    def _hear(self) -> None:
-        while True:
-            try:
-                message, ancillary, *_ = self._socket.recvmsg(
-                    LONGEST, socket.CMSG_SPACE(CREDENTIALS.size)
-                )
-            except OSError:  # closed
-                return
-            if self._is_over:
+    def _close(self) -> None:
+        if self._socket is None:
+            return
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)  # first: it is nobody else's before the next line
+        self._socket.close()
+        self._socket = None
+
+    def _warn(self, error: OSError) -> None:
+        if not self._is_deaf:
+            self._is_deaf = True
+            LOG.warning(
+                "alerts of Pacemaker are not heard, hosts are looked at as without them: %s cannot "
+                "be used: %s; it is tried again each %g s",
+                self._name,
+                error.strerror or error,
+                self._retry_s,
+            )
+
+    def _hear(self, bound: socket.socket) -> None:
+        """Tell of alerts until the end.  Raises OSError."""
+        while not self._over.is_set():
+            message, ancillary, *_ = bound.recvmsg(LONGEST, socket.CMSG_SPACE(CREDENTIALS.size))
+            if self._over.is_set():
                 return
             uid = _sent_by(ancillary)
             if _may_tell(uid):

@@ -1,5 +1,6 @@
 """Alerts of Pacemaker, from the agent that it runs to the reason that the monitor is given."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -32,7 +33,7 @@ def name(request, tmp_path):
 def told(name):
     """What is told, while it is listened to."""
     told = []
-    source = PacemakerAlerts(name, lambda source, why: told.append((source, why)))
+    source = PacemakerAlerts(name, lambda source, why: told.append((source, why)), retry_s=0.01)
     source.start()
     yield told
     source.stop()
@@ -51,6 +52,21 @@ def run(name, environment):
 
 def wait_for(told, number):
     assert clock.wait_until(clock.SystemClock(), lambda: len(told) >= number, 30, 0.01), told
+
+
+def tell_until(name, is_told):
+    """Send an empty alert again and again."""
+    address = "\0" + name[1:] if name.startswith("@") else name
+
+    def tell():
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to,
+            contextlib.suppress(OSError),
+        ):
+            to.sendto(b"{}", address)
+        return is_told()
+
+    assert clock.wait_until(clock.SystemClock(), tell, 30, 0.01)
 
 
 def test_agent_tells_of_nodes_and_fencing_and_of_nothing_else(name, told):
@@ -103,11 +119,59 @@ def test_others_are_not_heard(name, told):
     assert told == [("pacemaker_alerts", "Pacemaker says node n2: lost")]
 
 
-def test_second_monitor_on_the_socket_is_refused(name, told):
+def test_socket_that_another_process_has_is_taken_when_it_is_free(name, caplog):
+    told = []
+    first = PacemakerAlerts(name, lambda *_: None)
+    second = PacemakerAlerts(name, lambda _source, why: told.append(why), retry_s=0.01)
+    second.start()
+    try:
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith("alerts of Pacemaker are not heard, ")
+        assert f"{name} cannot be used: " in line
+        first.stop()
+        tell_until(name, lambda: told)
+    finally:
+        second.stop()
+
+    assert len(caplog.records) == 1
+
+
+def test_second_monitor_that_ends_leaves_the_socket_to_the_first(name, told):
+    second = PacemakerAlerts(name, lambda *_: None, retry_s=0.01)
+    second.start()
+    second.stop()
+
+    assert run(name, LOST).returncode == 0
+    wait_for(told, 1)
+    assert told == [("pacemaker_alerts", "Pacemaker says node n2: lost")]
+
+
+def test_socket_that_breaks_is_opened_again(name, caplog):
+    told = []
+    source = PacemakerAlerts(name, lambda _source, why: told.append(why), retry_s=0.01)
+    with pathlib.Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), source._socket.fileno())
+    source.start()
+    try:
+        tell_until(name, lambda: told)
+    finally:
+        source.stop()
+
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"{name} cannot be used: Socket operation on non-socket" in line
+
+
+@pytest.mark.parametrize("problem", ["no directory", "no socket"])
+def test_path_that_cannot_be_a_socket_is_refused(tmp_path, problem):
+    path = tmp_path / "alerts"
+    path.write_text("")
+    where = path if problem == "no socket" else tmp_path / "nowhere" / "alerts"
+
     with pytest.raises(
         errors.ConfigInvalid, match=r"\[pacemaker_alerts\] socket: .*cannot be used"
     ):
-        PacemakerAlerts(name, lambda *_: None)
+        PacemakerAlerts(str(where), lambda *_: None)
+    assert path.read_text() == ""
 
 
 def test_file_that_a_dead_monitor_left_is_taken_and_its_group_may_write(tmp_path):
