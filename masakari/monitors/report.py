@@ -259,7 +259,7 @@ def _answer(response: requests.Response) -> Answer:
 
 def _without_proof(notification: Notification) -> Notification:
     """As APIs know it that do not have the microversion PROOFS."""
-    payload = notification["payload"]
+    payload = notification.get("payload")
     if not isinstance(payload, Mapping):
         return notification
     known = {name: value for name, value in payload.items() if name != "proof"}
