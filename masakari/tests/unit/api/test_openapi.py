@@ -122,7 +122,7 @@ def accepts(schema, value):
     ids=["name", "inner", "text", "alphanumeric", "hostname"],
 )
 def test_every_character_is_judged_alike(schema, around):
-    published = judge(schema)
+    published, ours = judge(schema), Shape(schema)
     # what later editions of Unicode may have assigned is left out, and halves of pairs are no text
     known = (
         chr(code)
@@ -133,7 +133,7 @@ def test_every_character_is_judged_alike(schema, around):
     different = [
         hex(ord(c))
         for c in known
-        if published.is_valid(around + c + around) != accepts(schema, around + c + around)
+        if published.is_valid(around + c + around) != ours.conforms(around + c + around)
     ]
     assert different == []
 
