@@ -19,6 +19,7 @@ LOOP = "reports"
 """Its name where loops say that they get on."""
 PAUSE_S = 30.0
 STALLED_S = 600.0
+SOON_S = 1.0
 MOST_UNWRITTEN = 10_000
 """Reports that wait in memory while the disk takes none; of more, the oldest are dropped."""
 
@@ -104,12 +105,14 @@ class Teller:
             self._wake.clear()
             try:
                 self._outbox.flush()
+                pause_s = self._pause_s()
             except Exception:
                 LOG.exception("reports could not be told; it is tried again")
-                stop.wait(1.0)
+                stop.wait(SOON_S)
+                pause_s = 0.0
             self._pulse.beat(LOOP)
             if not stop.is_set():
-                self._wake.wait(self._pause_s())
+                self._wake.wait(pause_s)
         self._pulse.rest(LOOP)
 
     def wake(self) -> None:

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from masakari.clock import SystemClock
 from masakari.monitors import teller as teller_
 from masakari.monitors.teller import Report, Teller
 from masakari.pulse import Pulse
@@ -74,3 +75,24 @@ def test_only_so_many_wait_in_memory(teller, outbox, caplog):
 
     assert len(outbox.kept) == teller_.MOST_UNWRITTEN
     assert (outbox.kept[0], outbox.kept[-1]) == ("vm1", "last")
+
+
+@pytest.mark.parametrize("broken", ["flush", "next_try"])
+def test_what_fails_once_is_tried_again(outbox, monkeypatch, broken):
+    monkeypatch.setattr(teller_, "SOON_S", 0.01)
+    clock = SystemClock()
+    stop, teller = clock.event(), Teller(outbox, clock, Pulse(clock))
+    asked = []
+
+    def ask():
+        asked.append(broken)
+        if len(asked) == 1:
+            raise OSError("database is locked")
+        stop.set()
+        teller.wake()
+
+    monkeypatch.setattr(outbox, broken, ask)
+
+    teller.run(stop)
+
+    assert len(asked) == 2
