@@ -4,7 +4,7 @@ import pytest
 from oslo_config import cfg
 
 from masakari.cmd import options, secrets
-from masakari.conf import credentials
+from masakari.conf import credentials, register_monitors
 from masakari.errors import ConfigInvalid
 
 PASSWORD = """
@@ -84,3 +84,12 @@ def test_kind_of_credentials_that_nobody_knows_is_left_to_others(configured):
     conf, _ = configured(0o644, "[keystone_authtoken]\nauth_type = nothing-like-it\n")
 
     assert secrets.check(conf) == []
+
+
+def test_monitors_know_the_password_that_they_share_with_the_api():
+    monitors = cfg.ConfigOpts()
+    monitors([], default_config_files=[], default_config_dirs=[])
+
+    register_monitors(monitors)
+
+    assert "auth_type" in monitors[credentials.AUTHTOKEN]

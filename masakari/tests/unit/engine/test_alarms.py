@@ -275,3 +275,14 @@ def test_reserved_host_that_nova_does_not_take_back_is_told_until_it_is_given_ba
     assert sweep() == []
     cloud.clear_faults()
     assert sweep() == [("alarm.clear", "MSK-105", "spare")]
+
+
+def test_reserved_host_of_a_recovery_that_runs_is_no_leftover(world, claim, segment):
+    spare = rows.host(world.database, "spare", segment, reserved=True)
+    job = claim()
+    assert db.hosts.take_reserved(world.database, spare.uuid, by=job.uuid)
+    assert db.alarms.taken_hosts(world.database) == []
+
+    settle(world, job, NotificationStatus.FAILED)
+
+    assert db.alarms.taken_hosts(world.database) == ["spare"]
