@@ -188,7 +188,7 @@ def ssh(polls: int) -> None:
         ("ssh banner", None),
         ("ssh login", ssh_.Login("masakari", key, None, polls)),
     ):
-        poller = ssh_.SshPoller(addresses, login, timeout_s=20, parallel=16)
+        poller = ssh_.SshPoller(addresses, login, CLOCK, timeout_s=20, parallel=16)
         ceiling(name, lambda p=poller: p.poll([f"c{n}" for n in range(polls)])[""], polls)
     server.kill()
     server.join()

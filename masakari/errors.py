@@ -114,9 +114,9 @@ class HostOnMaintenance(MasakariError):
 
 
 class DuplicateNotification(MasakariError):
-    """An equal notification exists within the duplicate window."""
+    """A notification of the same failure exists within the window of duplicates."""
 
-    template = "An equal notification from host {host} was accepted already: {notification}."
+    template = "The same failure of host {host} was reported already: {notification}."
     status = 409
     reason = Reason.DUPLICATE
 

@@ -199,7 +199,7 @@ class _OpenstacksEndpoint:
             "release has them"
         )
         try:
-            raise NotImplementedError
+            raise NotImplementedError("only the API of this release has the details of a recovery")
         except NotImplementedError as e:
             raise oslo_messaging.ExpectedException from e  # answered without a traceback here
 

@@ -119,7 +119,7 @@ class Reason(StrEnum):
 
     # answers of the API, in the header X-Masakari-Reason
     DUPLICATE = "duplicate"
-    """An equal notification was accepted a short while ago."""
+    """The same failure was reported a short while ago."""
     MAINTENANCE = "maintenance"
     """The host is on maintenance."""
     UNKNOWN_HOST = "unknown-host"

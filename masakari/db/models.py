@@ -7,7 +7,7 @@ insert rows.  A record's fields are the columns of its table, in order, then wha
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -410,6 +410,11 @@ class VmRecovery:
     def from_row(cls, row: Sequence[Any]) -> Self:
         """The record of a row with the table's columns."""
         return cls(*row)
+
+
+def payload_text(payload: Mapping[str, str]) -> str:
+    """The payload as columns have it: equal ones are equal text."""
+    return json.dumps(dict(payload), sort_keys=True)
 
 
 def parsed(text: str | None) -> dict[str, Any] | None:

@@ -1,12 +1,12 @@
 """What monitors report: a new notification, or one more witness of a failure that is known."""
 
 import datetime
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_serialization import jsonutils
 from oslo_utils import uuidutils
 
 from masakari.db import models, returns, witnesses
@@ -32,7 +32,7 @@ _HOST_LOCKED = (
     .where(HOSTS.c.name == sa.bindparam("host"), HOSTS.c.deleted == 0)
     .with_for_update()
 )
-_LIKE = (
+_CANDIDATES = (
     sa.select(
         T.c.id,
         T.c.notification_uuid,
@@ -80,9 +80,9 @@ class Likeness:
     """Which reports tell of one failure."""
 
     equal_s: float
-    """Reports with equal payloads that are not more than so many seconds apart."""
+    """Those with equal payloads, up to so many seconds after the first one, or before it."""
     alike_s: float = 0
-    """The same for payloads that are alike."""
+    """Those whose payloads are alike, not more than so many seconds apart."""
     are_alike: Callable[[Payload, Payload], bool] = differ
     """Whether two payloads of the same type tell of the same failure of the same host, process or
     VM, though they are not equal."""
@@ -140,10 +140,9 @@ class _Known:
 
     uuid: str
     at: datetime.datetime
-    payload: Payload
     reported_by: str | None
 
-    def says(self, report: Report) -> bool:
+    def includes(self, report: Report) -> bool:
         """Whether the report adds nothing to it: it is of the same monitor, and no later."""
         return report.by == self.reported_by and (
             report.at <= self.at or report.at.replace(microsecond=0) == self.at
@@ -165,7 +164,7 @@ def _accept(
         raise HostOnMaintenance(host=hostname)
     known = _known(tx, host, said, likeness, observes=observes)
     if known is not None:
-        if said.by is not None and not known.says(said):
+        if said.by is not None and not known.includes(said):
             witnesses.add(
                 tx, known.uuid, reported_by=said.by, generated_time=said.at, payload=said.payload
             )
@@ -217,11 +216,11 @@ def _known(
         "at": said.at,
         "at_second": said.at.replace(microsecond=0),  # MySQL stored whole seconds
         # OpenStack's release stored the payload with its keys in the order of the request
-        "old_payload": jsonutils.dumps(dict(said.payload)),
-        "payload": _stored(said.payload),
+        "old_payload": json.dumps(dict(said.payload)),
+        "payload": models.payload_text(said.payload),
         "about": likeness.about and f"%{likeness.about}%",
     }
-    for row in tx.connection.execute(_LIKE, values).all():
+    for row in tx.connection.execute(_CANDIDATES, values).all():
         payload = models.parsed(row.payload) or {}
         if not (_is_equal(row, payload, said, likeness) or _is_alike(row, payload, said, likeness)):
             continue
@@ -238,12 +237,12 @@ def _known(
         else:
             has_turned = any(turned <= said.at for turned in turns)
         if not has_turned:
-            return _Known(n.uuid, n.at, payload, row.reported_by)
+            return _Known(n.uuid, n.at, row.reported_by)
     return None
 
 
 def _is_equal(row: Any, payload: Payload, said: Report, likeness: Likeness) -> bool:
-    """The same words, whatever became of the *row* of _LIKE, and not too long ago."""
+    """The same words, whatever became of the *row* of _CANDIDATES, and not too long ago."""
     # MySQL compared without regard to case
     return payload == said.payload and row.generated_time >= _before(said.at, likeness.equal_s)
 
@@ -283,7 +282,7 @@ def _insert(
         "type": said.type,
         "generated_time": said.at.replace(microsecond=0) if is_whole else said.at,
         "source_host_uuid": host["uuid"],
-        "payload": _stored(said.payload),
+        "payload": models.payload_text(said.payload),
         "status": str(NotificationStatus.NEW),
         "failover_segment_uuid": host["failover_segment_id"],
         "request_id": request_id,
@@ -296,7 +295,3 @@ def _insert(
     inserted = tx.connection.execute(_INSERT, values).inserted_primary_key
     row = values | {"id": inserted[0] if inserted else None}
     return Notification.from_row([row.get(name) for name in _COLUMNS])
-
-
-def _stored(payload: Payload) -> str:
-    return jsonutils.dumps(dict(payload), sort_keys=True)

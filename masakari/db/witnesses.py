@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_serialization import jsonutils
 
 from masakari.db import models
 from masakari.db.models import Notification
@@ -47,7 +46,7 @@ def add(
     before = known.get(reported_by.casefold())
     said = {
         "generated_time": generated_time,
-        "payload": jsonutils.dumps(dict(payload), sort_keys=True),
+        "payload": models.payload_text(payload),
     }
     if before is not None:
         if before.generated_time < generated_time:

@@ -14,7 +14,6 @@ import contextlib
 import pathlib
 import socket
 import stat
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +59,7 @@ class SshPoller:
         self,
         addresses: Addresses,
         login: Login | None,
+        clock: clock_.Clock,
         *,
         timeout_s: float,
         parallel: int,
@@ -68,6 +68,7 @@ class SshPoller:
         """*hung* is a host whose kernel accepts connections that nobody serves."""
         self._addresses = addresses
         self._login = login
+        self._clock = clock
         self._timeout_s = timeout_s
         self._parallel = parallel
         self._hung = hung
@@ -90,6 +91,7 @@ class SshPoller:
         poller = SshPoller(
             Addresses(ssh.address, ssh.addresses, ssh.port, OPTIONS),
             _login(conf) if ssh.logins_per_look else None,
+            clock,
             timeout_s=ssh.timeout,
             parallel=ssh.parallel,
             hung=State(ssh.hung),
@@ -150,11 +152,11 @@ class SshPoller:
     async def _watch_lag(self) -> None:
         """The longest time for which this thread did not get on is noted."""
         while True:
-            began = time.monotonic()
+            began = self._clock.monotonic()
             try:
                 await asyncio.sleep(TICK_S)
             finally:
-                self._lag_s = max(self._lag_s, time.monotonic() - began - TICK_S)
+                self._lag_s = max(self._lag_s, self._clock.monotonic() - began - TICK_S)
 
     def _admit(self, reading: Reading) -> Reading:
         """The reading, as far as a monitor that was late may give it."""

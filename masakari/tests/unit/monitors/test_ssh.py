@@ -3,12 +3,12 @@
 import asyncio
 import socket
 import threading
-import time
 
 import asyncssh
 import pytest
 
 from masakari import errors
+from masakari.clock import SystemClock
 from masakari.monitors.hosts import ssh
 from masakari.monitors.hosts.addresses import Addresses
 from masakari.monitors.hosts.ssh import OPTIONS, Login, SshPoller
@@ -90,10 +90,11 @@ def sshd(key):
     thread.join()
 
 
-def poller(ports, login=None, timeout_s=0.3, **options):
+def poller(ports, login=None, timeout_s=0.3, clock=None, **options):
     listed = [f"{host}=127.0.0.1:{port}" for host, port in ports.items()]
     addresses = Addresses("{host}.invalid", listed, 22, OPTIONS)
-    return SshPoller(addresses, login, timeout_s=timeout_s, **{"parallel": 8, **options})
+    options = {"timeout_s": timeout_s, "parallel": 8, **options}
+    return SshPoller(addresses, login, clock or SystemClock(), **options)
 
 
 def poll(port, login=None, **options):
@@ -236,19 +237,26 @@ def test_logins_no_host_more_than_there_are(key):
 # ---- the monitor's own lateness
 
 
-def test_monitor_that_stood_still_accuses_nobody(serving, monkeypatch):
-    banner = ssh._read_banner
+class Leaping(SystemClock):
+    """Goes on, and leaps where the monitor's thread is to have stood still."""
 
-    monkeypatch.setattr(ssh, "LATE_S", 0.05)
+    ahead_s = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.ahead_s
+
+
+def test_monitor_that_stood_still_accuses_nobody(serving, monkeypatch):
+    banner, clock = ssh._read_banner, Leaping()
 
     async def stall(sock):
-        time.sleep(ssh.TICK_S + 0.2)  # noqa: TID251  # what is tested is a thread that stands still
+        clock.ahead_s += 60
         return await banner(sock)
 
     monkeypatch.setattr(ssh, "_read_banner", stall)
     ports = {"a": serving(None), "b": serving(b"SSH-2.0-x\r\n")}
 
-    found = poller(ports, hung=State.OFFLINE).poll(["a", "b"])[""]
+    found = poller(ports, clock=clock, hung=State.OFFLINE).poll(["a", "b"])[""]
 
     assert found["a"].state is State.UNKNOWN
     assert found["a"].detail.startswith("this monitor itself stood still for ")
