@@ -16,10 +16,10 @@ class Api:
     def __init__(self, url):
         self._url = url
 
-    def call(self, method, path, body=None, version="1.3"):
+    def call(self, method, path, body=None, version="1.3", *, headers=None):
         """(status, document); status 0: nobody answered."""
         content = None if body is None else json.dumps(body).encode()
-        headers = HEADERS | {"OpenStack-API-Version": f"instance-ha {version}"}
+        headers = HEADERS | {"OpenStack-API-Version": f"instance-ha {version}"} | (headers or {})
         request = urllib.request.Request(self._url + path, content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
