@@ -19,6 +19,7 @@ Commands are split as a shell splits words, and run without one.
 
 import logging
 import pathlib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ KEYS = ("process_name", *COMMANDS, "run_as_root")
 """What an entry without `unit` must have."""
 LONGEST_NAME = 255
 """Characters of a process's name in a notification."""
+UNIT_TYPES = (
+    *("service", "socket", "target", "timer", "path", "mount", "automount", "swap", "device"),
+    *("slice", "scope"),
+)
+UNIT = re.compile(r"[\w:.\\-]+(@[\w:.\\@-]+)?\.(" + "|".join(UNIT_TYPES) + ")", re.ASCII)
+"""systemd.unit(5); a template, such as getty@.service, is no unit."""
+LONGEST_UNIT = 255
 
 Command = tuple[str, ...]
 
@@ -130,10 +138,17 @@ def _name(where: str, name: object) -> str:
 
 
 def _unit(where: str, unit: object) -> str:
-    if not isinstance(unit, str) or not unit.strip() or "/" in unit or " " in unit.strip():
+    if not isinstance(unit, str) or not unit.strip():
         raise Unreadable(f"{where}, unit: it is to be a unit's name, not {unit!r}")
-    unit = unit.strip()
-    return unit if "." in unit else f"{unit}.service"
+    name = unit.strip()
+    name = name if "." in name else f"{name}.service"
+    if not UNIT.fullmatch(name) or len(name) > LONGEST_UNIT:
+        raise Unreadable(
+            f"{where}, unit: {unit!r} is no name of a unit (systemd.unit(5)): letters, digits and "
+            f":-_.\\, for a template its instance behind @, at the end one of "
+            f"{', '.join(f'.{each}' for each in UNIT_TYPES)}"
+        )
+    return name
 
 
 def _command(where: str, key: str, found: object) -> Command:

@@ -19,6 +19,8 @@ silent_age = 1
 """
 LIST = """\
 - {process_name: nova-compute, unit: demo}
+- {process_name: another-name, unit: demo-alias}
+- {process_name: absent, unit: absent}
 - {process_name: flapping, unit: flapping}
 - {process_name: hangs, unit: hangs}
 - {process_name: never-ready, unit: never-ready}
@@ -58,6 +60,7 @@ UNITS = {
     "never-ready": NEVER_READY,
     "deaf": DEAF,
 }
+ALIAS = "/etc/systemd/system/demo-alias.service"
 NAME = "masakari-processmonitor"
 PROCESS_LIST = "/etc/masakarimonitors/process_list.yaml"
 
@@ -71,6 +74,7 @@ class World:
         host.drop_in(NAME, "[Unit]\nAfter=dbus.socket\n")
         for name, text in UNITS.items():
             host.write(f"/etc/systemd/system/{name}.service", text, "644", "root")
+        host.run("ln", "-sf", "demo.service", ALIAS)
         host.write(PROCESS_LIST, LIST)
         path = "/etc/masakarimonitors/masakarimonitors.conf"
         host.run("sh", "-c", f"cat >> {path}", text=f"{OPTIONS}[DEFAULT]\nhostname = compute1\n")
@@ -112,7 +116,7 @@ def world(host):
     yield World(host)
     host.systemctl("kill", "-s", "KILL", "deaf", check=False)
     host.systemctl("stop", *UNITS, "dbus.socket", "dbus", check=False)
-    host.run("rm", "-f", *(f"/etc/systemd/system/{name}.service" for name in UNITS))
+    host.run("rm", "-f", ALIAS, *(f"/etc/systemd/system/{name}.service" for name in UNITS))
 
 
 def kill(world, unit):
@@ -122,7 +126,8 @@ def kill(world, unit):
 
 
 def test_what_dies_is_started_again_or_told(world):
-    world.wait_until_said("systemd tells the states of 5 units")
+    world.wait_until_said("systemd tells the states of 7 units")
+    world.wait_until_said("absent.service is not watched: systemd has no such unit")
     # nobody starts what cannot be started
     world.wait_until_told("daemon", "STOPPED")
     # systemd kills it each second, or waits for ever
@@ -135,6 +140,7 @@ def test_what_dies_is_started_again_or_told(world):
 
     kill(world, "demo")
     world.wait_until_told("nova-compute", "STOPPED")
+    world.wait_until_told("another-name", "STOPPED")
     world.host.systemctl("start", "demo")
     world.wait_until_told("nova-compute", "STOPPED", "STARTED")
 
@@ -173,6 +179,7 @@ def test_what_dies_is_started_again_or_told(world):
     assert world.host.show(NAME, "Result") == "success"
     assert "Traceback" not in world.host.journal(NAME)
     assert world.told("sleep 98765") == []
+    assert world.told("absent") == []
 
 
 def test_list_that_cannot_be_used_at_the_start_is_told(world):

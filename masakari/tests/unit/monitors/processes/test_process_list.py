@@ -53,6 +53,23 @@ def test_unit_needs_no_commands():
 
 
 @pytest.mark.parametrize(
+    ("written", "unit"),
+    [
+        ("nova-compute", "nova-compute.service"),
+        ("getty@tty1", "getty@tty1.service"),
+        ("openvpn@a@b.c.service", "openvpn@a@b.c.service"),
+        ("dbus.socket", "dbus.socket"),
+        ("dev-disk-by\\x2dlabel-x.mount", "dev-disk-by\\x2dlabel-x.mount"),
+        ("a" * 247, "a" * 247 + ".service"),
+    ],
+)
+def test_names_of_units(written, unit):
+    (entry,) = parse(f"- {{process_name: x, unit: '{written}'}}")
+
+    assert entry.unit == unit
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("", "it is to be a list of processes, not nothing"),
@@ -63,7 +80,14 @@ def test_unit_needs_no_commands():
         ("- {process_name: x}", "entry 1 (x): start_command, pre_start_command, "),
         (UNIT + "- {process_name: 5, unit: x}", "entry 2, process_name: it is to be a name"),
         ("- {process_name: x/, unit: x}", "entry 1 (x/), process_name: behind the last slash"),
-        ("- {process_name: x, unit: a/b}", "entry 1 (x), unit: it is to be a unit's name"),
+        ("- {process_name: x, unit: a/b}", "entry 1 (x), unit: 'a/b' is no name of a unit"),
+        ("- {process_name: x, unit: }", "entry 1 (x): start_command, "),
+        ("- {process_name: x, unit: 5}", "entry 1 (x), unit: it is to be a unit's name, not 5"),
+        *(
+            (f"- {{process_name: x, unit: '{unit}'}}", f"entry 1 (x), unit: '{unit}' is no name")
+            for unit in ("nova.compute", "foo@.service", "foo@", ".service", "a b", "\u00e4.socket")
+        ),
+        (f"- {{process_name: x, unit: {'a' * 248}}}", "entry 1 (x), unit: 'aaa"),
         ("- {process_name: x, unit: y, foo: 1}", "entry 1 (x): foo unknown"),
         (
             '- {process_name: x, unit: y, start_command: "sh -c \'a"}',
