@@ -110,17 +110,23 @@ class KeptReports:
         with self._lock:
             is_refused = bool(self._gone)
             self._gone.add(id_)
-            if not is_refused:  # else it is tried again with `tidy`, not for each
-                self._delete()
+            if is_refused:  # it is tried again with `tidy`, not for each
+                return
+            if why := self._delete():
+                LOG.warning(
+                    "%s: what Masakari has heard cannot be removed (%s): it is told again after a "
+                    "restart",
+                    *(self._path, why),
+                )
 
     def tidy(self) -> None:
         """What the disk has not taken is tried again."""
         with self._lock:
-            if self._gone and self._delete():
+            if self._gone and not self._delete():
                 LOG.info("%s: what Masakari has heard is removed", self._path)
 
-    def _delete(self) -> bool:
-        is_new = len(self._gone) == 1
+    def _delete(self) -> str:
+        """Why the disk has not taken that; empty: it has."""
         try:
             with self._told as database:
                 database.execute(
@@ -128,15 +134,9 @@ class KeptReports:
                     (json.dumps(sorted(self._gone)),),
                 )
         except sqlite3.Error as e:
-            if is_new:
-                LOG.warning(
-                    "%s: what Masakari has heard cannot be removed (%s): it is told again after a "
-                    "restart",
-                    *(self._path, e),
-                )
-            return False
+            return str(e) or type(e).__name__
         self._gone.clear()
-        return True
+        return ""
 
     def close(self) -> None:
         """The file is closed."""

@@ -82,10 +82,7 @@ class Spool:
 
     def add(self, reports: Iterable[Report]) -> None:
         """They survive our end from now on.  Raises OSError: none of them is kept."""
-        added = tuple(reports)
-        if added:
-            self._kept.add(added)
-            self._meter.set(metrics.OUTBOX, len(self))
+        self._kept.add(reports)
 
     def __len__(self) -> int:
         """How many wait."""

@@ -2,11 +2,13 @@
 
 import datetime
 import logging
+import sqlite3
 import threading
 
 import pytest
 
 from masakari.monitors import report as report_
+from masakari.monitors.kept_reports import KeptReports
 from masakari.monitors.spool import PARALLEL, Spool
 from masakari.monitors.teller import Report
 from masakari.sim.clock import SimClock
@@ -303,6 +305,36 @@ def test_what_was_heard_is_not_sent_again_while_the_disk_is_full(spool, clock, a
 
     assert len(spool()) == 0
     assert api.tries == 5
+
+
+@pytest.mark.parametrize("reports", [1, 3])
+def test_disk_that_removes_nothing_is_told_of_once(spool, clock, api, tmp_path, caplog, *, reports):
+    caplog.set_level(logging.INFO, "masakari.monitors.kept_reports")
+    box = spool()
+    box.add([report(f"vm{n}") for n in range(reports)])
+    with disks.full(tmp_path / "reports.sqlite", "DELETE"):
+        for _ in range(4):
+            box.flush()
+            clock.sleep(30)
+    box.flush()
+    box.flush()
+
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_what_is_on_disk_is_added_whatever_cannot_be_read(spool, api, monkeypatch):
+    box = spool()
+    with monkeypatch.context() as broken:
+        broken.setattr(KeptReports, "_select", raise_error)
+        box.add([report("vm1")])
+
+    box.flush()
+
+    assert api.heard == [("vm1", "STOPPED_FAILED")]
+
+
+def raise_error(*_args):
+    raise sqlite3.OperationalError("disk I/O error")
 
 
 def test_flush_that_fails_leaves_nobody_who_sends(spool, api):
