@@ -22,6 +22,8 @@ LOOP = "monitor"
 STALLED_S = 300.0
 """A round that lasts so much longer than the interval hangs: requests that nobody answers, tried
 again, end sooner."""
+NOT_YET = "no round has judged yet"
+FAILING = "the rounds of the monitor fail"
 
 
 class Blind(Exception):
@@ -76,6 +78,9 @@ class Monitor:
         self._overslept_s = 0.0
         self._interval_s = interval_s
         self._trouble: str | None = None
+        """Why the last round that came to its end judged nobody."""
+        self._unfinished: str | None = NOT_YET
+        """Why the last round did not come to its end."""
         self._is_silence = False
         self._rejected: list[str] = []
         self._summary = ""
@@ -86,8 +91,8 @@ class Monitor:
 
     @property
     def trouble(self) -> str | None:
-        """Why nobody, or nobody's death, was judged in the last round."""
-        return self._trouble
+        """Why nobody, or nobody's death, was judged in the last round; None: all were."""
+        return self._trouble or self._unfinished
 
     def run(self, stop: clock_.Event) -> None:
         """Go on until `end` sets *stop*; unanswered reports are sent between two looks."""
@@ -133,6 +138,9 @@ class Monitor:
             LOG.info("looking at once: %s", why)
         try:
             self.cycle(is_pushed=is_pushed)
+        except Exception:
+            self._unfinished = FAILING
+            raise
         finally:
             self._pushes.looked(began)
 
@@ -155,6 +163,7 @@ class Monitor:
         self.tell()
         self._take_in(self._outbox.remind(findings.reminders, until))
         self._count(is_blind=findings.trouble is not None and not findings.is_silence)
+        self._unfinished = None
         return self._judge.summary()
 
     def _look(self) -> Sequence[judge_.Sample]:
@@ -190,7 +199,7 @@ class Monitor:
                 "%s no host was judged for %.0f s: %s",
                 alarms.BLIND.code,
                 silent_s,
-                self._trouble or "the rounds of the monitor fail",
+                self.trouble or "none was looked at",
             )
         elif was_silent and not self._is_silent:
             LOG.info("%s is over: hosts are judged again", alarms.BLIND.code)

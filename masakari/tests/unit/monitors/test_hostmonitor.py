@@ -685,6 +685,35 @@ def test_health_tells_why_nobody_is_judged(three):
     assert look() == (True, "judged")
 
 
+def test_health_tells_that_no_round_came_to_its_end(three):
+    def health():
+        check = hosts_check(three.monitor)
+        return check.is_well, check.detail
+
+    def fail(_hosts):
+        raise ZeroDivisionError
+
+    kill = three.start()
+    assert health() == (False, "no round has judged yet")
+    three.run(5)
+    assert health() == (True, "judged")
+    three.cloud.stop_compute("compute1")
+    three.opinion.ask = fail
+    three.run(60)
+    assert health() == (False, "the rounds of the monitor fail")
+    del three.opinion.ask
+    three.run(10)
+    assert health() == (True, "judged")
+
+    kill()
+    three.masakari.is_up = False
+    three.start()
+    three.run(30)
+    is_well, why = health()
+    assert not is_well
+    assert why.startswith("the Masakari API has not said which hosts to watch")
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_clock_that_jumps_while_a_host_is_dying_accuses_nobody_else(three, hours):
     three.start()
