@@ -153,7 +153,9 @@ class Monitor:
         try:
             findings = self._judge.see(self._look(), is_pushed=is_pushed)
         except Blind as error:
-            findings = self._judge.see_nothing(str(error), self._clock.now(), error.alive)
+            findings = self._judge.see_nothing(
+                str(error), self._clock.now(), error.alive, is_pushed=is_pushed
+            )
         self._log(findings)
         for subject in self._outbox.take_back(findings.alive):
             self._judge.maybe_told(subject)

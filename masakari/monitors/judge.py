@@ -17,7 +17,7 @@ import dataclasses
 import datetime
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -218,19 +218,21 @@ class Judge:
     def see(self, samples: Iterable[Sample], *, is_pushed: bool = False) -> Findings:
         """What follows from one round of samples, one for each watched subject.
 
-        With *is_pushed* the round is none of those that come at regular times.
+        With *is_pushed* the round is none of those that come at regular times: it brings no
+        reminders, and if nobody can be judged, only signs of life count: nobody else was looked at.
         """
         spacing_s = self.rules.spacing_s if is_pushed else self.rules.spacing_s / 2
         taken = list(samples)
         gone = self._follow({s.subject for s in taken if not s.witness})
         alive = frozenset(s.subject for s in taken if s.state in SIGNS_OF_LIFE)
+        broken = alive if is_pushed else self._tracks.keys()
         self._trouble = self._suspicion(taken)
         if self._trouble:
-            self._count_nothing(taken[0].at)
+            self._count_nothing(taken[0].at, broken)
             return Findings(alive=alive, gone=gone, trouble=self._trouble, is_silence=True)
         self._trouble = self._ignorance(taken)
         if self._trouble:
-            self._count_nothing(taken[0].at)
+            self._count_nothing(taken[0].at, broken)
             return Findings(gone=gone, trouble=self._trouble)
         changes, events = [], []
         for sample in taken:
@@ -243,16 +245,20 @@ class Judge:
         self._trouble = self._too_many(events)
         if self._trouble:
             events = [event for event in events if event.state is not State.OFFLINE]
-        return Findings(
-            events, self._reminders(), alive, gone, changes, self._trouble, bool(self._trouble)
-        )
+        reminders = [] if is_pushed else self._reminders()  # they take time from the next look
+        return Findings(events, reminders, alive, gone, changes, self._trouble, bool(self._trouble))
 
     def see_nothing(
-        self, why: str, at: datetime.datetime, alive: frozenset[str] = frozenset()
+        self,
+        why: str,
+        at: datetime.datetime,
+        alive: frozenset[str] = frozenset(),
+        *,
+        is_pushed: bool = False,
     ) -> Findings:
-        """What follows from a round in which the observer could not look: nobody is judged."""
+        """What follows from a round in which the observer could not look; as in `see`."""
         self._trouble = why
-        self._count_nothing(at)
+        self._count_nothing(at, alive if is_pushed else self._tracks.keys())
         return Findings(alive=alive, trouble=why)
 
     def told(self, event: Event) -> None:
@@ -370,11 +376,11 @@ class Judge:
             "observer is suspected"
         )
 
-    def _count_nothing(self, at: datetime.datetime) -> None:
-        """No sample of this round counts, and runs of equal ones are broken."""
-        for subject, track in self._tracks.items():
+    def _count_nothing(self, at: datetime.datetime, broken: Set[str]) -> None:
+        """No sample of this round counts; runs of equal ones of the subjects *broken* end."""
+        for subject in broken & self._tracks.keys():
             unknown = Sample(subject, State.UNKNOWN, at)
-            track.add(unknown, self.monotonic(), self.rules.spacing_s)
+            self._tracks[subject].add(unknown, self.monotonic(), self.rules.spacing_s)
 
     def _admit(self, sample: Sample) -> Sample:
         """The sample as far as it may count."""

@@ -171,6 +171,45 @@ def test_see_nothing_breaks_the_run_of_samples():
     assert said(judge, "dd") == ["-", "D"]
 
 
+DARK = [sample("compute1", "d"), sample("compute2", "d")]
+ONE_OF_MANY = [sample("compute1", "u"), *(sample(f"compute{n}", "d") for n in range(2, 9))]
+
+
+@pytest.mark.parametrize(
+    ("blind", "verdicts"),
+    [
+        (lambda judge: judge.see_nothing("late", NOW, is_pushed=True), "D"),
+        (lambda judge: judge.see(DARK, is_pushed=True), "D"),
+        (lambda judge: judge.see([sample("compute1", "?")], is_pushed=True), "D"),
+        (
+            lambda judge: judge.see_nothing("late", NOW, frozenset({"compute1"}), is_pushed=True),
+            "-D",
+        ),
+        (lambda judge: judge.see(ONE_OF_MANY, is_pushed=True), "-D"),
+        (lambda judge: judge.see_nothing("late", NOW), "-D"),
+    ],
+    ids=["blind", "dark", "ignorant", "blind, but for a sign of life", "a few alive", "not pushed"],
+)
+def test_pushed_round_that_judges_nobody_is_as_if_nobody_had_looked(blind, verdicts):
+    judge = Judge(2, rules=Rules(alive_share_min=0.2))
+    judge.see([sample("compute1", "d"), witness()])
+
+    assert blind(judge).trouble
+
+    assert "".join(said(judge, "d" * len(verdicts))) == verdicts
+
+
+def test_pushed_round_brings_no_reminders():
+    now = 0.0
+    judge = Judge(1, rules=Rules(reminder_s=100), monotonic=lambda: now)
+    said(judge, "d")
+    now = 200.0
+    death = [sample("compute1", "d"), witness()]
+
+    assert judge.see(death, is_pushed=True).reminders == []
+    assert [event.subject for event in judge.see(death).reminders] == ["compute1"]
+
+
 def test_see_signs_of_life_are_online_and_doubtful():
     judge = Judge(3)
 
