@@ -38,6 +38,10 @@ NEVER_SENT = (
     urllib3.exceptions.SSLError,
 )
 
+FAILURES = (sdk_exceptions.SDKException, ks_exceptions.ClientException)
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What openstacksdk raises over an answer that is not JSON, or of another shape."""
+
 Notification = Mapping[str, object]
 """The object in the body of POST /notifications: type, hostname, generated_time, payload."""
 
@@ -154,7 +158,7 @@ class SdkMasakari:
         api = self._api()
         try:
             return list(_watched(api))
-        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+        except (*FAILURES, *MALFORMED) as error:
             self._forget(api)
             raise Unanswered(self._sentence(error)) from error
 
@@ -168,7 +172,7 @@ class SdkMasakari:
                 response = self._post(api, notification, PROOFS)
             if response is None or response.status_code == requests.codes.not_acceptable:
                 response = self._post(api, unproven)
-        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+        except FAILURES as error:
             self._forget(api)
             raise Unanswered(
                 self._sentence(error), maybe_heard=not _was_never_sent(error)
@@ -201,7 +205,7 @@ class SdkMasakari:
             connection = openstack.connection.Connection(session=self._session, **self._config)
             proxy = connection.instance_ha
             proxy.get_endpoint()
-        except (sdk_exceptions.SDKException, ks_exceptions.ClientException) as error:
+        except (*FAILURES, *MALFORMED) as error:
             raise Unanswered(self._sentence(error), maybe_heard=False) from error
         return proxy
 
@@ -213,6 +217,8 @@ class SdkMasakari:
 
     def _sentence(self, error: Exception) -> str:
         """What went wrong, on one line."""
+        if not isinstance(error, FAILURES):
+            return f"an answer is not as Masakari's or Keystone's are ({type(error).__name__})"
         away = client.who_is_away(error, self._auth_url, "Masakari") or self._undiscovered(error)
         return away or " ".join(str(error).split()) or type(error).__name__
 
@@ -239,6 +245,8 @@ def _watched(api: Any) -> Iterator[str]:
     for segment in api.segments(limit=PAGE):
         if segment.is_enabled is not False:
             for host in api.hosts(segment.uuid, limit=PAGE):
+                if not isinstance(host.name, str):
+                    raise TypeError("a host without a name")
                 yield host.name
 
 

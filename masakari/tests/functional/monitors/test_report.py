@@ -27,6 +27,8 @@ class Api:
     def __init__(self) -> None:
         self.segments: dict[str, tuple[bool, list[str]]] = {}
         self.answers: list[Response] = []
+        self.malformed: dict[str, object] = {}
+        """{what a page has: what it is instead}; None is an answer without a body."""
         self.posted: list[object] = []
         self.requests: list[Request] = []
         self.server = WireServer(self._answer)
@@ -59,6 +61,8 @@ class Api:
         return {"versions": [version | {"links": [link]}]}
 
     def _page(self, request: Request, key: str, rows: list[dict[str, object]]) -> Response:
+        if key in self.malformed:
+            return Response(200, self.malformed[key])
         limit = min(int(request.query.get("limit", 1000)), 3)
         after = int(request.query.get("marker", 0))
         return Response(200, {key: [row for row in rows if int(str(row["id"])) > after][:limit]})
@@ -206,6 +210,30 @@ def test_watched_api_away_is_unanswered(api, client):
     assert str(caught.value) == (
         f"Masakari is not available: no connection to {api.server.url} (Connection refused)"
     )
+
+
+@pytest.mark.parametrize("key", ["segments", "hosts"])
+@pytest.mark.parametrize(
+    "answer", [None, {}, [], {"segments": 5, "hosts": 5}, {"segments": [5], "hosts": [{"name": 5}]}]
+)
+def test_watched_malformed_answer_is_unanswered(api, client, key, answer):
+    api.segments = {"s1": (True, ["h1"])}
+    api.malformed = {key: answer}
+
+    with pytest.raises(
+        Unanswered, match=r"^an answer is not as Masakari's or Keystone's are \(\w+\)$"
+    ):
+        client.watched()
+
+    api.malformed = {}
+    assert client.watched() == ["h1"]
+
+
+@pytest.mark.parametrize("status", [202, 400, 409, 500])
+def test_notify_needs_no_more_of_a_malformed_answer_than_its_status(api, client, status):
+    api.answers = [Response(status, None)]
+
+    assert client.notify(NOTIFICATION) == Answer(status)
 
 
 @pytest.mark.parametrize("service", ["Keystone", "Masakari"])
