@@ -1,6 +1,7 @@
 """The push source consul against an agent of ours that speaks HTTP."""
 
 import http.server
+import json
 import threading
 from urllib import parse
 
@@ -14,12 +15,20 @@ from masakari.tests.unit.monitors.drivers import configured
 PATIENCE_S = 30
 
 
+def check(node, service=""):
+    """A check as Consul has it, of the node or of one of its services."""
+    check_id = f"service:{service}" if service else "serfHealth"
+    return {"Node": node, "CheckID": check_id, "Status": "critical", "ServiceID": service}
+
+
 class Agent:
     """Answers a question with an index when it has another one."""
 
     def __init__(self):
         self.changed = threading.Condition()
         self.index = 7
+        self.critical = [check("compute9")]
+        self.malformed = ""
         self.status = 200
         self.asked = []
         self.is_over = False
@@ -31,8 +40,9 @@ class Agent:
             self.changed.notify_all()
 
     def answer(self, url):
-        """(status, index)"""
+        """(status, index, body)"""
         query = dict(parse.parse_qsl(url.query))
+        assert query.pop("filter") == 'ServiceID == ""'
         with self.changed:
             self.asked.append(query)
             self.changed.notify_all()
@@ -42,7 +52,8 @@ class Agent:
                     lambda: str(self.index) != known or self.status != 200 or self.is_over,
                     PATIENCE_S,
                 )
-            return self.status, self.index
+            nodes = [each for each in self.critical if each["ServiceID"] == ""]
+            return self.status, self.index, self.malformed or json.dumps(nodes)
 
     def wait_asked(self, with_index):
         """A question is there that begins with what the agent knows at *with_index*."""
@@ -57,13 +68,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = parse.urlsplit(self.path)
         assert url.path == consul_watch.PATH
-        status, index = self.server.agent.answer(url)
+        status, index, said = self.server.agent.answer(url)
+        body = said.encode()
         self.send_response(status)
         if index:
             self.send_header("X-Consul-Index", str(index))
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"[]")
+        self.wfile.write(body)
 
     def log_message(self, *arguments):
         pass
@@ -108,26 +120,47 @@ def test_each_change_of_health_is_told_and_nothing_else(agent, told):
     agent.wait_asked(7)
     assert told == []
 
-    agent.becomes(index=8)
+    agent.becomes(index=8, critical=[check("compute9"), check("compute1")])
     agent.wait_asked(8)
-    agent.becomes(index=9)
+    agent.becomes(index=9, critical=[check("compute9")])
     agent.wait_asked(9)
 
     assert told == [SAID, SAID]
+
+
+def test_checks_of_services_that_flap_are_not_told(agent, told):
+    agent.wait_asked(7)
+
+    for index in range(8, 12):
+        services = [check("compute1", "web")] if index % 2 else []
+        agent.becomes(index=index, critical=[check("compute9"), *services])
+        agent.wait_asked(index)
+
+    assert told == []
 
 
 def test_index_that_goes_back_is_forgotten(agent, told):
     """As after the restart of all servers."""
     agent.wait_asked(7)
 
-    agent.becomes(index=2)
+    agent.becomes(index=2, critical=[])
     wait_for(told, 1)
 
     agent.wait_asked(2)
     assert agent.asked[-2] == {}
 
 
-@pytest.mark.parametrize("trouble", [{"status": 500}, {"index": 0}, {"index": "x"}])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"status": 500},
+        {"index": 0},
+        {"index": "x"},
+        {"index": 8, "malformed": "[5]"},
+        {"index": 8, "malformed": '{"compute1": 5}'},
+        {"index": 8, "malformed": '[{"Node": "com'},
+    ],
+)
 def test_agent_in_trouble_is_asked_again_from_the_beginning(agent, told, trouble, caplog):
     caplog.set_level("INFO")
     agent.wait_asked(7)
@@ -136,7 +169,7 @@ def test_agent_in_trouble_is_asked_again_from_the_beginning(agent, told, trouble
     assert clock.wait_until(
         clock.SystemClock(), lambda: "is not available" in caplog.text, PATIENCE_S, 0.01
     )
-    agent.becomes(status=200, index=11)
+    agent.becomes(status=200, index=11, critical=[], malformed="")
     agent.wait_asked(11)
 
     assert told == []
