@@ -15,6 +15,7 @@ from masakari.api import auth, counting, faults, policy, request_ids, versions
 from masakari.api.middleware import Application, Endpoint, Environ, Middleware, Wrap, where
 from masakari.api.operation import OPERATIONS, Operation
 from masakari.api.request import Request, World
+from masakari.conf import middleware as middleware_options
 from masakari.db import session, steps
 from masakari.events import SILENCE, Events
 from masakari.metrics import UNMETERED, Meter
@@ -146,6 +147,7 @@ def make_app(
     keystone: Outage | None = None,
 ) -> Application:
     """The whole API as one WSGI callable; *keystone* is told whether tokens can be validated."""
+    middleware_options.register(conf)
     rules = policy.Policy(conf, database.clock)
     world = World(conf, database, progress, cloud, engine, rules, events)
     application: Application = V1(world)

@@ -1,9 +1,8 @@
 """What surrounds the API: health, other origins, request ids."""
 
 import pytest
-from oslo_middleware import cors
 
-from masakari import conf as options
+from masakari.conf import middleware
 
 ORIGIN = "https://dashboard.example.com"
 
@@ -46,8 +45,7 @@ def test_disable_file_is_where_deployments_expect_it(api, conf):
 def shared(conf, make_client):
     """A client of an API that another origin may use."""
     conf.set_override("auth_strategy", "noauth2")
-    options.set_defaults()
-    conf.register_opts(cors.CORS_OPTS, "cors")
+    middleware.register(conf)
     conf.set_override("allowed_origin", [ORIGIN], "cors")
     return make_client()
 
