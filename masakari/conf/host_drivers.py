@@ -107,7 +107,7 @@ SSH_OPTS: list[cfg.Opt] = [
         min=1,
         max=1000,
         help="Hosts asked at a time. Too many for the CPU make hosts time out that are well; they "
-        "are unknown then.",
+        "are unknown then. For each that does not answer two more are asked, up to 500 at a time.",
     ),
     cfg.StrOpt(
         "hung",
@@ -135,7 +135,13 @@ def _controllers(example: str) -> list[cfg.Opt]:
             max=60,
             help="Seconds after which a controller that was asked does not answer.",
         ),
-        cfg.IntOpt("parallel", default=8, min=1, max=100, help="Controllers asked at a time."),
+        cfg.IntOpt(
+            "parallel",
+            default=8,
+            min=1,
+            max=100,
+            help="Controllers asked at a time; for each that does not answer two more, up to 100.",
+        ),
     ]
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import pathlib
 import stat
+import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ import yaml
 
 from masakari import errors
 from masakari.monitors import names
-from masakari.monitors.hosts.polling import Reading
+from masakari.monitors.hosts.polling import Places, Reading
 from masakari.monitors.judge import State
 from masakari.states import HostProof
 
 LOG = logging.getLogger(__name__)
 
 SUSPICION = "the controllers are doubted: all hosts without power at once, somebody must look at"
+AT_MOST = 100
+"""Controllers asked at a time where many do not answer; each takes a thread, or a program."""
 UNLISTED = Reading(State.UNKNOWN, "its management controller is not in the file")
 
 
@@ -146,12 +149,22 @@ def ask_all(
     ask: Callable[[str, Controller], Reading],
     parallel: int,
 ) -> Mapping[str, Reading]:
-    """The reading of each of *hosts*, so many asked at a time; names may differ in case only."""
+    """The reading of each of *hosts*; names may differ in case only.
 
+    So many are asked at a time, more where they do not answer: `polling.Places`.
+    """
     known = names.alike(hosts, controllers)
+    free = threading.Semaphore(parallel)
+    places = Places(free, parallel, AT_MOST)
 
     def one(host: str) -> Reading:
-        return ask(host, controllers[known[host]]) if host in known else UNLISTED
+        if host not in known:
+            return UNLISTED
+        with free:
+            reading = ask(host, controllers[known[host]])
+        places.note(reading)
+        return reading
 
-    with ThreadPoolExecutor(min(len(hosts), parallel), thread_name_prefix="bmc") as pool:
+    workers = min(len(hosts), max(parallel, AT_MOST))
+    with ThreadPoolExecutor(workers, thread_name_prefix="bmc") as pool:
         return dict(zip(hosts, pool.map(one, hosts), strict=True))

@@ -13,6 +13,7 @@ A network on which not one host shows a sign of life says more about the observe
 hosts: nobody is offline there, unless a witness, such as a gateway, answers there.
 """
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +50,39 @@ class Poller(Protocol):
 
     def poll(self, hosts: Collection[str]) -> Readings:
         """A reading of each of *hosts* on each network.  Raises Blind."""
+
+
+class Semaphore(Protocol):
+    """One of threading or of asyncio."""
+
+    def release(self) -> None:
+        """One more may pass."""
+
+
+class Places:
+    """So many hosts are asked at a time, and two more for each that did not answer.
+
+    Who waits in vain keeps a place and needs no CPU: without more places a rack that dies would
+    make a look so long that nobody is judged.
+    """
+
+    MORE = 2
+
+    def __init__(self, free: Semaphore, at_first: int, at_most: int) -> None:
+        """*free* lets *at_first* pass; it may be *at_most*, for all threads."""
+        self._free = free
+        self._lock = threading.Lock()
+        self._left = max(0, at_most - at_first)
+
+    def note(self, reading: Reading) -> None:
+        """Who was asked has shown this; a proof of death is an answer, too."""
+        if reading.state in SIGNS_OF_LIFE or reading.proof:
+            return
+        with self._lock:
+            more = min(self.MORE, self._left)
+            self._left -= more
+        for _ in range(more):
+            self._free.release()
 
 
 class PolledProbe:

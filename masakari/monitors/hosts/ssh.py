@@ -35,6 +35,8 @@ OPTIONS = addresses_.Options("ssh", "address", "addresses")
 TICK_S = 0.1
 LATE_S = 0.5
 """An event loop that stood still for so long explains that hosts timed out."""
+AT_MOST = 500
+"""Hosts asked at a time where many do not answer; a process has commonly 1,024 descriptors."""
 NOWHERE = Reading(State.UNKNOWN, "its name makes no address to ask")
 
 
@@ -51,7 +53,7 @@ class Login:
 
 
 class SshPoller:
-    """Asks the SSH servers of hosts, so many at a time; not for several threads at once."""
+    """Asks the SSH servers of hosts, as many at a time as `polling.Places`; for one thread."""
 
     suspicion = polling.OBSERVER
 
@@ -125,7 +127,8 @@ class SshPoller:
         found: Mapping[Address, list[Target] | str],
         logins: frozenset[str],
     ) -> Mapping[str, Reading]:
-        places = asyncio.Semaphore(self._parallel)
+        free = asyncio.Semaphore(self._parallel)
+        places = polling.Places(free, self._parallel, AT_MOST)
         known = None
         if logins and self._login and self._login.known_hosts:
             known = _known_hosts(self._login.known_hosts)
@@ -138,10 +141,12 @@ class SshPoller:
             targets = found[address]
             if isinstance(targets, str):
                 return Reading(State.UNKNOWN, targets)
-            async with places:
-                return await self._ask_all(
+            async with free:
+                reading = await self._ask_all(
                     host, address, targets, self._login if host in logins else None, known
                 )
+            places.note(reading)
+            return reading
 
         readings = await asyncio.gather(*(one(host, address) for host, address in where.items()))
         watch.cancel()

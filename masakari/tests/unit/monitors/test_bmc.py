@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 
 import pytest
 
@@ -9,6 +10,7 @@ from masakari import errors
 from masakari.monitors import core
 from masakari.monitors.hosts import bmc, ipmi
 from masakari.monitors.hosts.ipmi import IpmiPoller
+from masakari.monitors.hosts.polling import Places, Reading
 from masakari.monitors.hosts.redfish import RedfishPoller
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
@@ -179,3 +181,45 @@ def test_ipmi_all_are_off_accuses_nobody(clock, tmp_path, monkeypatch):
 
     with pytest.raises(core.Blind, match=r"of 1 hosts shows .*, so the controllers are doubted"):
         IpmiPoller.from_conf(conf, Watched("compute1"), clock).look()
+
+
+def test_controller_that_does_not_answer_makes_room_for_two_more():
+    hosts = [f"compute{number}" for number in range(1, 5)]
+    together = threading.Barrier(3)
+
+    def ask(host, _controller):
+        if host == "compute1":
+            return Reading(State.UNKNOWN, "no answer")
+        together.wait(60)
+        return Reading(State.ONLINE, "on")
+
+    found = bmc.ask_all(hosts, dict.fromkeys(hosts, bmc.Controller({})), ask, 1)
+
+    assert [found[host].state for host in hosts] == [State.UNKNOWN, *[State.ONLINE] * 3]
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(State.ONLINE, ""),
+        Reading(State.DOUBTFUL, ""),
+        bmc.of_power(State.OFFLINE, "10.0.9.1", "off"),
+    ],
+    ids=["online", "doubtful", "off"],
+)
+def test_who_answers_makes_no_room(reading):
+    free = threading.Semaphore(0)
+
+    Places(free, 1, 4).note(reading)
+
+    assert not free.acquire(blocking=False)
+
+
+def test_places_end():
+    free = threading.Semaphore(0)
+    places = Places(free, 1, 4)
+
+    for _ in range(5):
+        places.note(Reading(State.OFFLINE, ""))
+
+    assert [free.acquire(blocking=False) for _ in range(4)] == [True, True, True, False]

@@ -12,7 +12,7 @@ from masakari.clock import SystemClock
 from masakari.monitors.hosts import ssh
 from masakari.monitors.hosts.addresses import Addresses
 from masakari.monitors.hosts.ssh import OPTIONS, Login, SshPoller
-from masakari.monitors.judge import State
+from masakari.monitors.judge import SIGNS_OF_LIFE, State
 from masakari.sim.clock import SimClock
 from masakari.tests.unit.monitors.drivers import Watched, configured, private
 
@@ -118,6 +118,30 @@ def test_banner_means(serving, says, state, detail):
     reading = poll(port)
 
     assert (reading.state, reading.detail) == (state, f"127.0.0.1:{port} {detail}")
+
+
+def test_host_that_does_not_answer_makes_room_for_two_more():
+    """One at a time is asked, and three will not answer but to three at a time."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_three():
+            for connection in [server.accept()[0] for _ in range(3)]:
+                with connection:
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        thread = threading.Thread(target=answer_three, daemon=True)
+        thread.start()
+        where = ["255.255.255.255:22", *[f"127.0.0.1:{server.getsockname()[1]}"] * 3]
+        hosts = {f"compute{number}": address for number, address in enumerate(where)}
+        listed = [f"{host}={address}" for host, address in hosts.items()]
+        addresses = Addresses("{host}.invalid", listed, 22, OPTIONS)
+        made = SshPoller(addresses, None, SystemClock(), timeout_s=30, parallel=1)
+
+        readings = made.poll(hosts)[""]
+
+    states = [readings[host].state for host in hosts]
+    assert states[0] not in SIGNS_OF_LIFE
+    assert states[1:] == [State.ONLINE] * 3
 
 
 def test_hung_host_is_offline_if_that_is_configured(serving):
