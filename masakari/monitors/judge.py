@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from masakari.monitors import names
 from masakari.states import HostProof
 
 NAMES_IN_SUMMARY = 10
@@ -384,7 +385,7 @@ class Judge:
 
     def _admit(self, sample: Sample) -> Sample:
         """The sample as far as it may count."""
-        if sample.state is State.OFFLINE and is_same_host(sample.subject, self.myself):
+        if sample.state is State.OFFLINE and names.may_be_same(sample.subject, self.myself):
             why = f"this is the observer's own {self.noun}; {sample.detail}"
             return Sample(sample.subject, State.UNKNOWN, sample.at, why)
         return sample
@@ -451,11 +452,3 @@ class Judge:
                 break
             equal += 1
         return f"{last.state} ({equal} of {self.samples_needed} samples: {last.detail})"
-
-
-def is_same_host(one: str, other: str) -> bool:
-    """Whether two names are one host's: equal, or one is the other without its domain."""
-    one, other = one.casefold(), other.casefold()
-    if not one or not other:
-        return False
-    return one == other or one == other.partition(".")[0] or other == one.partition(".")[0]

@@ -41,18 +41,30 @@ def alike(hosts: Collection[str], names: Iterable[str]) -> dict[str, str]:
 def match(hosts: Collection[str], names: Iterable[str]) -> dict[str, str]:
     """{host: its name among *names*}, in whatever case, with or without the common domain."""
     ours, theirs = frozenset(hosts), frozenset(names)
-    found = alike(hosts, theirs)
-    if len({_domain(name) for name in ours | theirs} - {""}) != 1:
+    found = alike(ours, theirs)
+    domains = {_domain(name) for name in ours | theirs} - {""}
+    if len(domains) != 1:
         return found
-    by_short = _grouped(ours, short), _grouped(theirs, short)
-    is_full = {side: all(_domain(name) for name in side) for side in (ours, theirs)}
-    for host in hosts:
-        same = [side.get(short(host), []) for side in by_short]
-        if host in found or [len(each) for each in same] != [1, 1]:
-            continue
-        if is_full[ours if _domain(host) else theirs]:
-            found[host] = same[1][0]
+    our_names, their_names = _grouped(ours, short), _grouped(theirs, short)
+    for host in ours - found.keys():
+        candidates = their_names.get(short(host), [])
+        full_side = ours if _domain(host) else theirs
+        is_only_one = len(candidates) == len(our_names[short(host)]) == 1
+        if is_only_one and all(_domain(name) for name in full_side):
+            found[host] = candidates[0]
     return found
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Whether two names can be one host's: equal, or one is the other without its domain.
+
+    For what must not be done to a host; what is done to it goes by `match`.
+    """
+    if not one or not other:
+        return False
+    return one.casefold() == other.casefold() or (
+        short(one) == short(other) and not (_domain(one) and _domain(other))
+    )
 
 
 def short(name: str) -> str:

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from masakari.monitors.judge import Event, Judge, Rules, Sample, State, is_same_host
+from masakari.monitors.judge import Event, Judge, Rules, Sample, State
 
 NOW = datetime.datetime(2026, 1, 1)
 LETTERS = {
@@ -104,21 +104,6 @@ def test_see_own_host_is_never_accused():
     findings = judge.see([sample("compute1", "d"), sample("compute2", "d"), witness()])
 
     assert [event.subject for event in findings.events] == ["compute2"]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("compute1", "compute1", True),
-        ("compute1", "Compute1.example.com", True),
-        ("compute1.rack1", "compute1.rack2", False),
-        ("compute1", "compute11", False),
-        ("", "", False),
-        ("compute1", "", False),
-    ],
-)
-def test_is_same_host_compares_short_and_full_names(one, other, same):
-    assert is_same_host(one, other) is same
 
 
 @pytest.mark.parametrize(

@@ -53,3 +53,20 @@ def test_match(hosts, known, found):
 )
 def test_alike(hosts, known, found):
     assert names.alike(hosts, known) == found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("compute1", "compute1", True),
+        ("compute1", "Compute1.example.com", True),
+        ("Compute1.rack1", "compute1", True),
+        ("compute1.rack1", "compute1.rack2", False),
+        ("compute1.rack1", "compute1.rack1.example.com", False),
+        ("compute1", "compute11", False),
+        ("", "", False),
+        ("compute1", "", False),
+    ],
+)
+def test_may_be_same_compares_short_and_full_names(one, other, same):
+    assert names.may_be_same(one, other) is same
