@@ -60,14 +60,15 @@ class _Verdict(Enum):
     DELIVERED = auto()
     ASK_AGAIN = auto()
     REJECTED = auto()
-    UNANSWERED = auto()
+    NOT_TAKEN = auto()
+    """The API, or who stands before it, was in no state to say anything of the report."""
 
 
 _OUTCOMES = {
     _Verdict.DELIVERED: "delivered",
     _Verdict.ASK_AGAIN: "postponed",
     _Verdict.REJECTED: "rejected",
-    _Verdict.UNANSWERED: "unanswered",
+    _Verdict.NOT_TAKEN: "unanswered",
 }
 """As metrics name them."""
 
@@ -230,8 +231,8 @@ class Outbox:
             LOG.debug("%s: no answer to the reminder (%s)", event.subject, error)
             return None
         verdict = _judge(answer, event)
-        if verdict is _Verdict.UNANSWERED:
-            LOG.debug("%s: no answer to the reminder (%s)", event.subject, answer)
+        if verdict is _Verdict.NOT_TAKEN:
+            LOG.debug("%s: the reminder was not taken (%s)", event.subject, answer)
             return None
         if verdict is _Verdict.REJECTED:
             _log_rejection(event, answer)
@@ -254,7 +255,7 @@ class Outbox:
         verdict = _judge(answer, pending.event)
         self._meter.count(metrics.REPORTS, _OUTCOMES[verdict])
         self._heard()
-        if verdict is _Verdict.UNANSWERED:
+        if verdict is _Verdict.NOT_TAKEN:
             self._postpone(pending, answer)
             return None
         pending.tries = 0
@@ -351,4 +352,4 @@ def _judge(answer: report.Answer, event: Event) -> _Verdict:
         return _Verdict.DELIVERED if known else _Verdict.ASK_AGAIN
     if answer.status == 400:
         return _Verdict.REJECTED
-    return _Verdict.UNANSWERED
+    return _Verdict.NOT_TAKEN
