@@ -30,7 +30,7 @@ class Source(Protocol):
     """Who hears what is pushed, in a thread of its own."""
 
     def start(self) -> None:
-        """It is heard from now on; returns at once.  Raises ConfigInvalid."""
+        """It is heard as soon as it can be; returns at once."""
 
     def stop(self) -> None:
         """Nothing is heard any more; returns soon."""

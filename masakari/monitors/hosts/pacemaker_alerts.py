@@ -41,12 +41,14 @@ class PacemakerAlerts:
     While another process has the socket, no alert is heard: that is a warning, and tried again.
     """
 
-    def __init__(self, name: str, wake: Wake, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self, name: str, clock: clock_.Clock, wake: Wake, retry_s: float = RETRY_S
+    ) -> None:
         """*name* is a path, or that of an abstract socket after @.  Raises ConfigInvalid."""
         self._name = name
         self._wake = wake
         self._retry_s = retry_s
-        self._over = threading.Event()
+        self._over = clock.event()
         self._is_deaf = False
         self._path = None if name.startswith("@") else pathlib.Path(name)
         self._address = "\0" + name[1:] if self._path is None else name
@@ -62,9 +64,9 @@ class PacemakerAlerts:
             self._warn(e)
 
     @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts, _clock: clock_.Clock, wake: Wake) -> Self:
+    def from_conf(cls, conf: cfg.ConfigOpts, clock: clock_.Clock, wake: Wake) -> Self:
         """The source that [pacemaker_alerts] describes.  Raises ConfigInvalid."""
-        return cls(conf.pacemaker_alerts.socket, wake)
+        return cls(conf.pacemaker_alerts.socket, clock, wake)
 
     def start(self) -> None:
         """As pushes.Source."""

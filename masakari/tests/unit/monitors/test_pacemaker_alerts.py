@@ -14,6 +14,7 @@ import pytest
 from masakari import clock, errors
 from masakari.monitors.hosts.pacemaker_alerts import PacemakerAlerts, sentence
 
+CLOCK = clock.SystemClock()
 AGENT = pathlib.Path(sys.executable).parent / "masakari-pacemaker-alert"
 LOST = {"CRM_alert_kind": "node", "CRM_alert_node": "n2", "CRM_alert_desc": "lost"}
 FENCED = {
@@ -33,7 +34,9 @@ def name(request, tmp_path):
 def told(name):
     """What is told, while it is listened to."""
     told = []
-    source = PacemakerAlerts(name, lambda source, why: told.append((source, why)), retry_s=0.01)
+    source = PacemakerAlerts(
+        name, CLOCK, lambda source, why: told.append((source, why)), retry_s=0.01
+    )
     source.start()
     yield told
     source.stop()
@@ -51,7 +54,7 @@ def run(name, environment):
 
 
 def wait_for(told, number):
-    assert clock.wait_until(clock.SystemClock(), lambda: len(told) >= number, 30, 0.01), told
+    assert clock.wait_until(CLOCK, lambda: len(told) >= number, 30, 0.01), told
 
 
 def tell_until(name, is_told):
@@ -66,7 +69,7 @@ def tell_until(name, is_told):
             to.sendto(b"{}", address)
         return is_told()
 
-    assert clock.wait_until(clock.SystemClock(), tell, 30, 0.01)
+    assert clock.wait_until(CLOCK, tell, 30, 0.01)
 
 
 def test_agent_tells_of_nodes_and_fencing_and_of_nothing_else(name, told):
@@ -121,8 +124,8 @@ def test_others_are_not_heard(name, told):
 
 def test_socket_that_another_process_has_is_taken_when_it_is_free(name, caplog):
     told = []
-    first = PacemakerAlerts(name, lambda *_: None)
-    second = PacemakerAlerts(name, lambda _source, why: told.append(why), retry_s=0.01)
+    first = PacemakerAlerts(name, CLOCK, lambda *_: None)
+    second = PacemakerAlerts(name, CLOCK, lambda _source, why: told.append(why), retry_s=0.01)
     second.start()
     try:
         (line,) = [record.getMessage() for record in caplog.records]
@@ -137,7 +140,7 @@ def test_socket_that_another_process_has_is_taken_when_it_is_free(name, caplog):
 
 
 def test_second_monitor_that_ends_leaves_the_socket_to_the_first(name, told):
-    second = PacemakerAlerts(name, lambda *_: None, retry_s=0.01)
+    second = PacemakerAlerts(name, CLOCK, lambda *_: None, retry_s=0.01)
     second.start()
     second.stop()
 
@@ -148,7 +151,7 @@ def test_second_monitor_that_ends_leaves_the_socket_to_the_first(name, told):
 
 def test_socket_that_breaks_is_opened_again(name, caplog):
     told = []
-    source = PacemakerAlerts(name, lambda _source, why: told.append(why), retry_s=0.01)
+    source = PacemakerAlerts(name, CLOCK, lambda _source, why: told.append(why), retry_s=0.01)
     with pathlib.Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), source._socket.fileno())
     source.start()
@@ -170,7 +173,7 @@ def test_path_that_cannot_be_a_socket_is_refused(tmp_path, problem):
     with pytest.raises(
         errors.ConfigInvalid, match=r"\[pacemaker_alerts\] socket: .*cannot be used"
     ):
-        PacemakerAlerts(str(where), lambda *_: None)
+        PacemakerAlerts(str(where), CLOCK, lambda *_: None)
     assert path.read_text() == ""
 
 
@@ -179,7 +182,7 @@ def test_file_that_a_dead_monitor_left_is_taken_and_its_group_may_write(tmp_path
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
         left.bind(str(path))
 
-    source = PacemakerAlerts(str(path), lambda *_: None)
+    source = PacemakerAlerts(str(path), CLOCK, lambda *_: None)
 
     assert path.stat().st_mode & 0o777 == 0o660
     source.stop()
