@@ -43,7 +43,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     """Serve, recover and watch until a signal ends it."""
     common.hold_signals()
-    check_driver(conf)
+    check_hostmonitor(conf)
     logging.getLogger("keystonemiddleware.auth_token").addFilter(is_of_concern)
     # The engine and the monitor wait for Nova on a clock of their own, so that this can be ended;
     # the API has a client who waits, and the monitor looks again soon by itself.
@@ -140,7 +140,7 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     watched.close()
 
 
-def check_driver(conf: cfg.ConfigOpts) -> None:
+def check_hostmonitor(conf: cfg.ConfigOpts) -> None:
     """Raise ConfigInvalid if the configuration wants another driver of the host monitor, or any
     source of pushes.
     """

@@ -240,16 +240,16 @@ def test_standalone_other_driver_is_refused(configure: Configure, value: str) ->
     conf = configure(f"[host]\nmonitoring_driver = {value}")
 
     with pytest.raises(ConfigInvalid, match=r"\[host\] monitoring_driver: .*" + value):
-        standalone.check_driver(conf)
+        standalone.check_hostmonitor(conf)
 
 
 def test_standalone_takes_no_pushes(configure: Configure) -> None:
     conf = configure("[host]\npush = nova_notifications")
 
     with pytest.raises(ConfigInvalid, match=r"\[host\] push: .*masakari-hostmonitor"):
-        standalone.check_driver(conf)
+        standalone.check_hostmonitor(conf)
 
 
 @pytest.mark.parametrize("text", ["", "[host]\nmonitoring_driver = nova"])
 def test_standalone_takes_its_own_driver(configure: Configure, text: str) -> None:
-    standalone.check_driver(configure(text))
+    standalone.check_hostmonitor(configure(text))
