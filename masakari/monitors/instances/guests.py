@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from masakari import alarms, metrics
@@ -58,9 +58,14 @@ class Guests:
         self._well = concurrent.futures.ThreadPoolExecutor(parallel, "agent")
         self._ill = concurrent.futures.ThreadPoolExecutor(ILL, "silent agent")
 
-    def watch(self, guests: Mapping[str, tuple[Kind, int]]) -> None:
-        """These guests, {uuid: (kind, libvirt's number of the run)}, are asked from now on."""
+    def watch(self, guests: Mapping[str, tuple[Kind, int]], listed: Collection[str]) -> None:
+        """These guests, {uuid: (kind, libvirt's number of the run)}, are asked from now on.
+
+        Of those that are not among all that are *listed* nothing is known any more.
+        """
         with self._lock:
+            for uuid in self._recalled.keys() - set(listed):
+                del self._recalled[uuid]
             for uuid, (kind, run) in guests.items():
                 track = self._tracks.get(uuid)
                 if track is None or track.run != run:

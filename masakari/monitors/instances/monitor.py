@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from masakari.monitors.instances.guests import Guests
 from masakari.monitors.instances.hypervisor import Away, Gone, Hypervisor, Listing
 from masakari.monitors.instances.inbox import Inbox
 from masakari.monitors.instances.judge import Event, Failure, Judge
+from masakari.monitors.instances.link import FIRST_PAUSE_S, Link
 from masakari.monitors.instances.words import AGENT_ERROR
 from masakari.monitors.teller import Report, Teller
 from masakari.states import NotificationType
@@ -30,8 +32,6 @@ LOOP = "instances"
 STALLED_S = 120.0
 PAUSE_S = 5.0
 """The longest time without a look at what is due."""
-FIRST_PAUSE_S = 0.5
-"""Before libvirt is tried again; doubles."""
 BOOT_ID = pathlib.Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -73,9 +73,12 @@ class InstanceMonitor:
         contacts: contacts_.Contacts,
         meter: Meter = UNMETERED,
     ) -> None:
-        """The first of *hypervisors* hears events into *inbox*; all are kept connected."""
+        """The first of *hypervisors* hears events into *inbox*; the agents need the others.
+
+        All are kept connected; domains are watched also while it is the first alone.
+        """
         self._settings = settings
-        self._hypervisors = hypervisors
+        self._first = hypervisors[0]
         self._inbox = inbox
         self._judge = judge
         self._guests = guests
@@ -89,13 +92,15 @@ class InstanceMonitor:
         self._silence = silence.Silence(
             alarms.LIBVIRT, clock, after_s=settings.silent_s, meter=meter
         )
+        self._domains = self._link("libvirt", hypervisors[:1])
+        self._agents = self._link("libvirt, to write to it,", hypervisors[1:])
         self._facts: dict[str, Facts] = {}
         self._persistent: dict[str, bool] = {}
-        self._next_try = clock.monotonic()
-        self._pause_s = FIRST_PAUSE_S
+        self._left_alone: set[str] = set()
+        """domains of which it was told that they are not Nova's"""
+        self._ask_at: dict[str, float] = {}
+        """{uuid: when facts are asked for anew, monotonic}; those that there are hold until then"""
         self._next_comparison = clock.monotonic()
-        self._trouble: str | None = "it was not tried yet"
-        self._is_told_away = False
         self._is_compared = False
         """since it was connected"""
         self._boot = _boot_id()
@@ -108,7 +113,7 @@ class InstanceMonitor:
             self._wake.clear()
             try:
                 self.cycle()
-                self._meter.count(metrics.ROUNDS, "blind" if self._trouble else "ok")
+                self._meter.count(metrics.ROUNDS, "blind" if self._is_troubled() else "ok")
             except Exception:
                 self._meter.count(metrics.ROUNDS, "failed")
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
@@ -118,8 +123,8 @@ class InstanceMonitor:
             if not stop.is_set():
                 self._wake.wait(self._pause())
         self._pulse.rest(LOOP)
-        for hypervisor in self._hypervisors:
-            hypervisor.disconnect()
+        self._domains.disconnect()
+        self._agents.disconnect()
 
     def cycle(self) -> None:
         """Be connected, take what was heard, compare if it is time, tell."""
@@ -131,48 +136,40 @@ class InstanceMonitor:
             LOG.warning("%d events of libvirt had no room; all domains are compared", lost)
             self._next_comparison = self._clock.monotonic()
         self._tell([failure for event in events for failure in self._hear(event)])
-        if self._is_connected() and self._clock.monotonic() >= self._next_comparison:
+        if self._domains.is_connected and self._clock.monotonic() >= self._next_comparison:
             self._compare()
         self._tell(self._judge.due(self._clock.monotonic()))
         self._remember(guests)
 
     # ---- the connection
 
-    def _is_connected(self) -> bool:
-        return all(hypervisor.is_connected for hypervisor in self._hypervisors)
+    def _link(self, name: str, hypervisors: Sequence[Hypervisor]) -> Link:
+        return Link(
+            name,
+            hypervisors,
+            self._clock,
+            longest_pause_s=self._settings.reconnect_max_s,
+            missed=self._missed,
+        )
 
     def _connect(self) -> None:
-        if self._is_connected():
-            return
-        now = self._clock.monotonic()
-        if self._trouble is None:
-            self._lost("the connection was closed")
-        if now < self._next_try:
-            return
-        try:
-            for hypervisor in self._hypervisors:
-                if not hypervisor.is_connected:
-                    hypervisor.connect()
-        except Away as e:
-            self._lost(str(e))
-            self._next_try = self._clock.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, self._settings.reconnect_max_s)
-            return
-        LOG.info("connected to libvirt")
-        self._trouble, self._is_told_away, self._is_compared = None, False, False
-        self._pause_s = FIRST_PAUSE_S
-        self._contacts.answered(contacts_.LIBVIRT)
-        self._next_comparison = now
+        is_new = self._domains.connect()
+        if is_new:
+            self._is_compared = False
+            self._next_comparison = self._clock.monotonic()
+        if self._agents.connect() or is_new:
+            self._answered()
 
-    def _lost(self, why: str) -> None:
+    def _missed(self, why: str) -> None:
         self._contacts.failed(contacts_.LIBVIRT, why)
         self._silence.missed(why)
-        if not self._is_told_away:
-            LOG.warning("libvirt is away (%s); it is tried again until it is back", why)
-        elif self._trouble != why:
-            LOG.info("libvirt is still away (%s)", why)
-        self._is_told_away = True
-        self._trouble = why
+
+    def _answered(self) -> None:
+        if not self._is_troubled():
+            self._contacts.answered(contacts_.LIBVIRT)
+
+    def _is_troubled(self) -> bool:
+        return bool(self._domains.trouble or self._agents.trouble)
 
     # ---- what is heard and compared
 
@@ -182,7 +179,7 @@ class InstanceMonitor:
         if self._guests is not None and _begins_anew(event):
             self._guests.begin(event.uuid)
         if _changes_facts(event):
-            self._facts.pop(event.uuid, None)
+            self._ask_at[event.uuid] = -math.inf
             self._next_comparison = min(
                 self._next_comparison, self._clock.monotonic() + FIRST_PAUSE_S
             )
@@ -190,17 +187,18 @@ class InstanceMonitor:
 
     def _compare(self) -> None:
         try:
-            listing = self._hypervisors[0].domains()
+            listing = self._first.domains()
         except Away as e:
             self._give_up(e)
             return
         self._next_comparison = self._clock.monotonic() + self._settings.reconcile_s
         try:
             self._learn(listing)
-            self._contacts.answered(contacts_.LIBVIRT)
+            self._answered()
         except Away as e:  # what the listing shows holds all the same
             self._give_up(e)
-        self._silence.answered()
+        if not self._agents.trouble:
+            self._silence.answered()
         domains = [
             dataclasses.replace(domain, is_persistent=self._persistent.get(domain.uuid, True))
             for domain in listing.domains
@@ -216,35 +214,50 @@ class InstanceMonitor:
 
     def _give_up(self, error: Away) -> None:
         """Whoever has not answered is connected to anew."""
-        self._hypervisors[0].disconnect()
-        self._lost(str(error))
+        self._domains.disconnect()
+        self._domains.lost(str(error))
 
     def _learn(self, listing: Listing) -> None:
-        """Of each domain it is known whose it is, and how it is to be watched.  Raises Away."""
+        """Of each domain it is known whose it is, and how it is to be watched.  Raises Away.
+
+        Those of which libvirt has not told in time are last, and asked for as seldom as all are
+        compared.
+        """
         uuids = {domain.uuid for domain in listing.domains}
-        for known in (self._facts, self._persistent):
+        for known in (self._facts, self._persistent, self._ask_at):
             for uuid in known.keys() - uuids:
                 del known[uuid]
-        for domain in listing.domains:
-            if domain.uuid not in self._facts:
+        self._left_alone &= uuids
+        due = {uuid: self._due_at(uuid) for uuid in uuids}
+        for domain in sorted(listing.domains, key=lambda domain: due[domain.uuid]):
+            if due[domain.uuid] <= self._clock.monotonic():
                 self._look_at(domain.uuid, domain.name)
 
+    def _due_at(self, uuid: str) -> float:
+        """When its facts are asked for."""
+        return self._ask_at.get(uuid, math.inf if uuid in self._facts else -math.inf)
+
     def _look_at(self, uuid: str, name: str) -> None:
-        first = self._hypervisors[0]
         try:
-            self._persistent[uuid] = first.is_persistent(uuid)
+            self._persistent[uuid] = self._first.is_persistent(uuid)
             found = facts_.parse(
-                first.xml(uuid), self._settings.metadata_key, self._settings.agent_path
+                self._first.xml(uuid), self._settings.metadata_key, self._settings.agent_path
             )
         except Gone:
             return
+        except Away as e:
+            if e.is_late:
+                self._ask_at[uuid] = self._clock.monotonic() + self._settings.reconcile_s
+            raise
         except ValueError as e:
             LOG.warning("%s (%s): %s; it is taken for one of Nova's", uuid, name, e)
             found = Facts(is_nova=True, has_agent=False, kind=None)
         self._facts[uuid] = found
+        self._ask_at.pop(uuid, None)
         if found.kind and found.kind not in set(Kind):
             LOG.warning("%s (%s): %s is no kind of heartbeat", uuid, name, found.kind)
-        if self._settings.nova_only and not found.is_nova:
+        if self._settings.nova_only and not found.is_nova and uuid not in self._left_alone:
+            self._left_alone.add(uuid)
             LOG.info("%s (%s): Nova has not made it; it is left alone", uuid, name)
 
     def _watch(self, listing: Listing) -> None:
@@ -259,7 +272,7 @@ class InstanceMonitor:
             kind = facts_.kind_of(found, self._settings.flavor_kinds, self._settings.default_kind)
             if kind is not Kind.OFF:
                 guests[domain.uuid] = (kind, domain.run)
-        self._guests.watch(guests)
+        self._guests.watch(guests, [domain.uuid for domain in listing.domains])
 
     # ---- what is told
 
@@ -295,13 +308,12 @@ class InstanceMonitor:
         """What cannot be told is taken for Nova's: the engine asks Nova."""
         if not self._settings.nova_only:
             return False
-        if failure.uuid not in self._facts:
+        if self._due_at(failure.uuid) <= self._clock.monotonic():
             try:
                 self._look_at(failure.uuid, failure.name)
             except Away as e:
                 if e.is_late:  # of many failures not each is to wait so long
                     self._give_up(e)
-                return False
         found = self._facts.get(failure.uuid)
         if found is None or found.is_nova:
             return False
@@ -332,7 +344,12 @@ class InstanceMonitor:
     def _pause(self) -> float:
         now = self._clock.monotonic()
         due = self._judge.next_due()
-        moments = [now + PAUSE_S, self._next_comparison if self._is_connected() else self._next_try]
+        moments = [now + PAUSE_S]
+        moments.append(
+            self._next_comparison if self._domains.is_connected else self._domains.next_try
+        )
+        if not self._agents.is_connected:
+            moments.append(self._agents.next_try)
         if due is not None:
             moments.append(due)
         return max(0.0, min(moments) - now)

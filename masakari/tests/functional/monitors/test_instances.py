@@ -216,6 +216,22 @@ def test_what_ends_a_guest_is_told_once_and_what_people_do_is_not(told):
     assert told.keys() == MATRIX.keys()
 
 
+def test_reset_is_told_once_where_resets_are_told(libvirtd, start, guest, caplog):
+    caplog.set_level("INFO")
+    masakari = Masakari()
+    domain = guest()
+    start(masakari, **{"instance.report_also": ["REBOOT/UNKNOWN"]})
+    wait_for_log(caplog, "all domains are compared with what was known")
+
+    RESET(libvirtd, domain)
+    wait("the reset is told", lambda: masakari.told(domain.UUIDString()))
+    libvirtd.qemu(domain.UUIDString()).kill()
+
+    wait("the death is told", lambda: len(masakari.told(domain.UUIDString())) > 1)
+    events = ["REBOOT/UNKNOWN", "LIFECYCLE/STOPPED_FAILED"]
+    assert masakari.told(domain.UUIDString()) == events
+
+
 # ---- libvirtd, or we, away
 
 

@@ -68,7 +68,7 @@ def guests(another):
 
 
 def watch(guests, *uuids, run=1):
-    guests.watch({uuid: (Kind.HEARTBEAT, run) for uuid in uuids})
+    guests.watch({uuid: (Kind.HEARTBEAT, run) for uuid in uuids}, uuids)
 
 
 def reported(inbox):
@@ -184,6 +184,16 @@ def test_guest_that_fell_silent_while_nobody_asked_is_reported(
         ask(again)
 
     assert reported(inbox) == ["vm1"]
+
+
+def test_guest_that_was_deleted_while_nobody_asked_is_forgotten(guests, another):
+    watch(guests, "vm1", "vm2", "vm3")
+    ask(guests)
+
+    again = restart(guests, another)
+    again.watch({"vm1": (Kind.HEARTBEAT, 1)}, ["vm1", "vm2"])
+
+    assert again.remember().keys() == {"vm1", "vm2"}
 
 
 def test_guest_that_was_started_while_nobody_asked_has_not_answered(

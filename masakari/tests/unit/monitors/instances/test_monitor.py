@@ -7,10 +7,12 @@ import pytest
 
 from masakari import exposition
 from masakari.contacts import Contacts
-from masakari.metrics import Program
+from masakari.metrics import UNMETERED, Program
 from masakari.monitors import report as report_
 from masakari.monitors.instances.facts import Kind
-from masakari.monitors.instances.hypervisor import Away, Gone, Listing
+from masakari.monitors.instances.guests import Guests
+from masakari.monitors.instances.heartbeat import Answer, Limits
+from masakari.monitors.instances.hypervisor import Away, Listing
 from masakari.monitors.instances.inbox import Inbox
 from masakari.monitors.instances.judge import Domain, Event, Judge
 from masakari.monitors.instances.monitor import InstanceMonitor, Settings
@@ -22,21 +24,34 @@ from masakari.pulse import Pulse
 from masakari.tests.unit.db.clocks import ManualClock
 from masakari.tests.unit.monitors import disks
 
+NOVA = '<nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"/>'
 DIED = ("LIFECYCLE", "STOPPED_FAILED")
 
 
 class Libvirt:
-    """Always connected; lists the running domains in `running`."""
+    """Lists the running domains in `running`; all have agents, and those in `foreign` a stranger.
 
-    is_connected = True
+    Of those in `late` it does not tell in time; `is_away` it cannot be connected to.
+    """
 
     def __init__(self, clock, running):
         self._clock = clock
         self.running = set(running)
         self.asked = lambda: None
+        self.late = set()
+        self.are_persistent = True
+        self.foreign = set()
+        self.asked_of = []
+        self.is_connected = True
+        self.is_away = False
+
+    def connect(self):
+        if self.is_away:
+            raise Away("access denied")
+        self.is_connected = True
 
     def disconnect(self):
-        pass
+        self.is_connected = False
 
     def domains(self):
         self.asked()
@@ -45,10 +60,29 @@ class Libvirt:
         return Listing(domains, now, self._clock.now())
 
     def is_persistent(self, uuid):
-        return True
+        return self.are_persistent
 
     def xml(self, uuid):
-        raise Gone
+        self.asked_of.append(uuid)
+        if uuid in self.late:
+            self._clock.advance(10)
+            raise Away("no answer within 10 s", is_late=True)
+        agent = "<channel type='unix'><target name='org.qemu.guest_agent.0'/></channel>"
+        nova = "" if uuid in self.foreign else NOVA
+        return f"<domain><metadata>{nova}</metadata><devices>{agent}</devices></domain>"
+
+
+class Agents:
+    """Those of `silent` guests do not answer."""
+
+    def __init__(self):
+        self.silent = set()
+
+    def ping(self, uuid, *, is_ill):
+        return Answer.MISSING if uuid in self.silent else Answer.GOOD
+
+    def activity(self, uuid):
+        return 0
 
 
 class Api:
@@ -63,7 +97,7 @@ class Api:
 
 
 class Host:
-    """A compute host on which VMs run."""
+    """A compute host on which VMs run, whose agents are asked."""
 
     def __init__(self, directory):
         meter, self._render = exposition.of_process([Program.INSTANCEMONITOR], "instance", "1")
@@ -73,39 +107,69 @@ class Host:
         self.known = directory / "known.json"
         self.memory = Memory(self.known)
         self.libvirt = Libvirt(self.clock, ["vm1", "vm2", "vm3"])
+        self.writing = Libvirt(self.clock, [])
+        self.agents = Agents()
         self.inbox = Inbox(lambda: None)
         self.spool = Spool(self.reports, self.api, self.clock, retry_interval_s=16, retry_alarm=3)
         self.stop = self.clock.event()
-        pulse = Pulse(self.clock)
+        self._pulse = Pulse(self.clock)
+        self.guests = Guests(
+            self.agents,
+            self.inbox,
+            self.clock,
+            limits=Limits(interval_s=5, threshold=0, io_silence_s=0),
+            parallel=4,
+            pulse=self._pulse,
+        )
+        self.start(meter)
+
+    def start(self, meter=UNMETERED, *, report_also=(), **options):
+        """A monitor, which takes the place of the one before."""
+        settings = {
+            "hostname": "compute1",
+            "reconcile_s": 60,
+            "reconnect_max_s": 60,
+            "nova_only": False,
+            "tells_events": True,
+            "default_kind": Kind.HEARTBEAT,
+            "flavor_kinds": {},
+            "metadata_key": "",
+            "agent_path": re.compile(""),
+            "silent_s": 600,
+            **options,
+        }
         self.monitor = InstanceMonitor(
-            Settings(
-                hostname="compute1",
-                reconcile_s=60,
-                reconnect_max_s=60,
-                nova_only=False,
-                tells_events=True,
-                default_kind=Kind.OFF,
-                flavor_kinds={},
-                metadata_key="",
-                agent_path=re.compile(""),
-                silent_s=600,
-            ),
-            [self.libvirt],
+            Settings(**settings),
+            [self.libvirt, self.writing],
             inbox=self.inbox,
-            judge=Judge(),
-            guests=None,
-            teller=Teller(self.spool, self.clock, pulse),
+            judge=Judge(report_also),
+            guests=self.guests,
+            teller=Teller(self.spool, self.clock, self._pulse),
             memory=self.memory,
             clock=self.clock,
             wake=self.clock.event(),
-            pulse=pulse,
+            pulse=self._pulse,
             contacts=Contacts(self.clock),
             meter=meter,
         )
 
+    def hear(self, vm, *words):
+        self.inbox.put(Event(vm, vm, words, self.clock.now(), self.clock.monotonic()))
+
+    def ask_guests(self):
+        self.clock.advance(5)
+        for future in self.guests.ask_all():
+            future.result(30)
+
+    def tell(self):
+        """What Masakari has heard by now."""
+        self.cycle()
+        self.spool.flush()
+        return self.api.heard
+
     def die(self, vm):
         self.libvirt.running.discard(vm)
-        self.inbox.put(Event(vm, vm, DIED, self.clock.now(), self.clock.monotonic()))
+        self.hear(vm, *DIED)
 
     def cycle(self):
         self.clock.advance(5)
@@ -195,3 +259,116 @@ def test_silence_of_libvirt_is_an_alarm_also_while_rounds_fail(host):
     host.run_once()
 
     assert host.raised() == set()
+
+
+def test_domain_whose_xml_hangs_keeps_no_other_unknown(host):
+    host.libvirt.late = {"vm1"}
+    for _ in range(3):
+        host.cycle()
+    host.ask_guests()
+    assert set(host.guests.remember()) == {"vm2", "vm3"}
+    assert host.libvirt.asked_of == ["vm1", "vm2", "vm3"]
+
+    host.libvirt.late = set()
+    host.clock.advance(60)
+    host.cycle()
+    host.ask_guests()
+
+    assert set(host.guests.remember()) == {"vm1", "vm2", "vm3"}
+
+
+def test_domain_that_is_started_again_is_not_late_any_more(host):
+    host.libvirt.late = {"vm1"}
+    host.cycle()
+    host.libvirt.late = set()
+
+    host.hear("vm1", "LIFECYCLE", "STARTED_BOOTED")
+    host.cycle()
+
+    assert host.libvirt.asked_of == ["vm1", "vm1", "vm2", "vm3"]
+
+
+def test_guest_whose_domain_is_changed_and_does_not_tell_how_is_watched_on(host):
+    host.cycle()
+    host.ask_guests()
+    host.libvirt.late = host.agents.silent = {"vm1"}  # its QEMU hangs
+
+    host.hear("vm1", "LIFECYCLE", "DEFINED_UPDATED")
+    for _ in range(3):
+        host.cycle()
+        host.ask_guests()
+
+    assert host.tell() == ["vm1"]
+
+
+def test_domain_of_which_libvirt_did_not_tell_is_not_waited_for_when_it_fails(host):
+    host.start(nova_only=True)
+    host.libvirt.late = {"vm1"}
+    host.cycle()
+    host.die("vm1")
+
+    assert host.tell() == ["vm1"]
+    assert host.libvirt.asked_of.count("vm1") == 1
+
+
+def test_guest_that_is_dead_is_told_beside_what_libvirt_tells(host):
+    host.cycle()
+    host.ask_guests()
+    host.agents.silent = {"vm1"}
+    for _ in range(3):
+        host.ask_guests()
+    host.die("vm2")
+
+    assert sorted(host.tell()) == ["vm1", "vm2"]
+
+
+def test_who_may_not_write_watches_domains_all_the_same(host, caplog):
+    caplog.set_level("INFO")
+    host.writing.is_away, host.writing.is_connected = True, False
+    host.libvirt.are_persistent = False
+    host.cycle()
+    host.libvirt.running.remove("vm1")  # no event tells of it
+    host.clock.advance(60)
+    assert host.tell() == ["vm1"]
+    host.clock.advance(600)
+    host.run_once()
+    assert host.raised() == {"MSK-411"}
+
+    host.writing.is_away = False
+    host.clock.advance(60)
+    host.run_once()
+
+    assert host.raised() == set()
+    told = [r.getMessage() for r in caplog.records if "to write to it" in r.getMessage()]
+    assert told == [
+        "libvirt, to write to it, is away (access denied); it is tried again until it is back",
+        "connected to libvirt, to write to it,",
+    ]
+
+
+def test_death_of_which_no_event_has_told_is_seen_by_the_next_comparison(host):
+    host.libvirt.are_persistent = False
+    host.cycle()
+    host.libvirt.running.remove("vm1")
+    assert host.tell() == []
+
+    host.clock.advance(60)
+
+    assert host.tell() == ["vm1"]
+
+
+def test_domain_that_is_not_novas_is_left_alone_and_told_of_once(host, caplog):
+    caplog.set_level("INFO")
+    host.libvirt.foreign = {"vm1"}
+    host.start(nova_only=True)
+    for _ in range(3):
+        host.hear("vm1", "LIFECYCLE", "STARTED_BOOTED")
+        host.cycle()
+        host.clock.advance(60)
+        host.ask_guests()
+    assert set(host.guests.remember()) == {"vm2", "vm3"}
+    host.die("vm1")
+    host.die("vm2")
+
+    assert host.tell() == ["vm2"]
+    assert caplog.text.count("vm1 (vm1): Nova has not made it; it is left alone") == 1
