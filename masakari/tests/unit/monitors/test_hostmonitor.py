@@ -173,6 +173,30 @@ def test_all_services_down_and_up_again_tells_the_one_that_stays_down(three):
     assert three.masakari.told == [DEATH]
 
 
+def test_all_silent_for_long_is_one_alarm_and_no_report_until_hosts_are_back(world, caplog):
+    caplog.set_level(logging.INFO)
+    hosts = [f"compute{number}" for number in range(1, 9)]
+    world.hosts(*hosts)
+    world.start()
+    world.run(30)
+    for host in hosts:
+        world.cloud.power_off(host)
+    world.run(1500)
+
+    (alarm,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+    assert alarm.startswith("MSK-401 no host was judged for 600 s: 8 compute services are down")
+    assert world.masakari.asked == []
+
+    for host in hosts[1:]:
+        world.cloud.power_on(host)
+    world.run(60)
+
+    assert "MSK-401 is over" in caplog.text
+    assert world.masakari.told == [DEATH]
+    assert len(world.masakari.asked) == 1
+    assert not [r for r in caplog.records if r.exc_info]
+
+
 def test_only_watched_host_dies_is_told_as_others_of_nova_live(world):
     world.hosts("compute1")
     world.hosts("compute2", "compute3", registered=False)
