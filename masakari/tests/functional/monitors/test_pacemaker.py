@@ -67,6 +67,7 @@ ALERTS = f"""\
   </alert>
 </alerts>
 """
+NO_ROOT = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=haclient")
 MONITOR = "import sys; from masakari.cmd.hostmonitor import main; sys.exit(main())"
 
 
@@ -139,13 +140,17 @@ class World:
         self.lan, self.hosts, self.cluster = lan, hosts, cluster
 
     def watch(self, name, port, looks):
-        """The monitor of the API on the port runs on the host; returned is what reads its log."""
+        """The monitor of the API on the port runs on the host; returned is what reads its log.
+
+        Its user is one whom Pacemaker hears for its group alone.
+        """
         host = self.hosts[name]
+        host.run("install", "-d", "-o", "nobody", "/var/lib/masakari")
         config = CONFIG.format(name=name, gateway=self.lan.gateway, port=port)
         host.write("/etc/monitor.conf", config + looks)
         python = ["/opt/python/bin/python3", "-c", MONITOR]
         host.popen(
-            *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh", *python),
+            *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh", *NO_ROOT, *python),
             *("--config-file", "/etc/monitor.conf"),
             env={"PYTHONPATH": "/opt/tree:/opt/libraries"},
         )
