@@ -42,20 +42,24 @@ OPTIONS = {
     "libvirt.timeout": 3,
     "libvirt.reconcile_interval": 2,
 }
+MONITORS = {
+    "introspective": (instancemonitor.GUESTS, False),
+    "instances, guests asked": (instancemonitor.INSTANCES, True),
+    "instances": (instancemonitor.INSTANCES, False),
+}
+"""{case: (program, [instance] guest_heartbeats)}"""
+ASK = ("introspective", "instances, guests asked")
 REPORTED_WITHIN_S = 90
 QUIET_S = 6.0
 
 
 @pytest.fixture
 def told(libvirtd, tmp_path_factory):
-    """{monitor: {case: what was told}}, all at once.
-
-    Either monitor can ask guests; both ask the same here, as guests are dear.
-    """
+    """{monitor: {case: what was told}}, all at once, of the same guests, as they are dear."""
     if reason := linux_guest.missing():
         pytest.skip(reason)
     kernel, initrd = linux_guest.build(tmp_path_factory.mktemp("guest"))
-    told_by = {instancemonitor.GUESTS: Masakari(), instancemonitor.INSTANCES: Masakari()}
+    told_by = {monitor: Masakari() for monitor in MONITORS}
     connection = libvirtd.connect()
     domains = {}
     monitors = []
@@ -72,10 +76,12 @@ def told(libvirtd, tmp_path_factory):
                 )
             )
             domains[case].create()
-        options = {**OPTIONS, "instance.guest_heartbeats": True}
-        for name, masakari in told_by.items():
+        for monitor, (name, are_asked) in MONITORS.items():
             directory = tmp_path_factory.mktemp("monitor")
-            monitors.append(Monitor(directory, libvirtd.uri, masakari, name=name, **options))
+            options = {**OPTIONS, "instance.guest_heartbeats": are_asked}
+            monitors.append(
+                Monitor(directory, libvirtd.uri, told_by[monitor], name=name, **options)
+            )
         for domain in domains.values():
             wait("its agent answers", lambda domain=domain: answers(domain), 120)
         asked_at = CLOCK.monotonic()
@@ -85,7 +91,7 @@ def told(libvirtd, tmp_path_factory):
         expected = sum(bool(events) for _, _, events in MATRIX.values())
         wait(
             "the dead are told",
-            lambda: all(len(masakari.heard) >= expected for masakari in told_by.values()),
+            lambda: all(len(told_by[monitor].heard) >= expected for monitor in ASK),
             REPORTED_WITHIN_S,
         )
         told_at = CLOCK.monotonic()
@@ -94,7 +100,7 @@ def told(libvirtd, tmp_path_factory):
             name: {case: masakari.told(domain.UUIDString()) for case, domain in domains.items()}
             for name, masakari in told_by.items()
         }
-        assert [monitor.pulse.stalled() for monitor in monitors] == [[], []]
+        assert [monitor.pulse.stalled() for monitor in monitors] == [[]] * len(monitors)
     finally:
         end(libvirtd, monitors, domains.values())
         connection.close()
@@ -123,4 +129,5 @@ def answers(domain):
 
 def test_guest_that_is_dead_is_told_and_no_other(told):
     expected = {case: events for case, (_, _, events) in MATRIX.items()}
-    assert told == dict.fromkeys(told, expected)
+    silent = {case: [] for case in MATRIX}
+    assert told == {"instances": silent, **dict.fromkeys(ASK, expected)}
