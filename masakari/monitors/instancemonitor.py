@@ -53,7 +53,7 @@ def build(
         retry_alarm=conf.callback.retry_max,
         meter=meter,
     )
-    voice = teller.Teller(box, clock, pulse)
+    voice = teller.Teller(box, clock, pulse, meter=meter)
     loops = []
     guests = None
     if name == GUESTS or conf.instance.guest_heartbeats:

@@ -43,7 +43,7 @@ def build(
     wake = clock.event()
     silent = silence.Silence(alarms.SYSTEMD, clock, after_s=conf.alarms.silent_age, meter=meter)
     watched = units.Units(clock, wake.set, silent)
-    voice = teller.Teller(box, clock, pulse)
+    voice = teller.Teller(box, clock, pulse, meter=meter)
     monitor = ProcessMonitor(
         listed,
         watched,

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from masakari import alarms
+from masakari import alarms, metrics
 from masakari import clock as clock_
 from masakari import pulse as pulse_
+from masakari.metrics import UNMETERED, Meter
+from masakari.monitors import memory as memory_
 from masakari.states import NotificationType
 
 LOG = logging.getLogger(__name__)
@@ -53,10 +55,18 @@ class Outbox(Protocol):
 class Teller:
     """The thread that flushes the outbox, and who wakes it."""
 
-    def __init__(self, outbox: Outbox, clock: clock_.Clock, pulse: pulse_.Pulse) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: clock_.Clock,
+        pulse: pulse_.Pulse,
+        *,
+        meter: Meter = UNMETERED,
+    ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._pulse = pulse
+        self._meter = meter
         self._wake = clock.event()
         self._lock = threading.Lock()
         self._unwritten: collections.deque[Report] = collections.deque(maxlen=MOST_UNWRITTEN)
@@ -67,8 +77,8 @@ class Teller:
         """They are kept, and Masakari will hear them; waits for the disk alone, once.
 
         False: the disk takes none; they, and those before them, are written with a later call,
-        which may be without reports.  Whoever remembers that they were told waits until then.
-        For any thread.
+        which may be without reports.  That they were told is kept with `remember`.  For any
+        thread.
         """
         with self._lock:
             over = len(self._unwritten) + len(reports) - MOST_UNWRITTEN
@@ -88,6 +98,17 @@ class Teller:
             self._trouble = None
         self._wake.set()
         return True
+
+    def remember(self, memory: memory_.Memory, known: memory_.Known) -> None:
+        """What is *known* is kept in *memory*, unless reports that follow from it are not.
+
+        MSK-404 is raised while either is so.
+        """
+        is_told = self.tell()
+        if is_told:
+            memory.keep(known)
+        is_kept = is_told and not memory.trouble
+        self._meter.set(metrics.ALARM, not is_kept, alarms.NOT_KEPT.code)
 
     def _complain(self, why: str) -> None:
         if why != self._trouble:

@@ -323,12 +323,8 @@ class InstanceMonitor:
     # ---- the rest
 
     def _remember(self, guests: Mapping[str, Sequence[int | str]]) -> None:
-        is_told = self._teller.tell()
-        if is_told:  # else the disk takes nothing: what is known is not to be remembered
-            domains = self._judge.remember()
-            self._memory.keep({"boot": self._boot, "domains": domains, "guests": guests})
-        is_kept = is_told and not self._memory.trouble
-        self._meter.set(metrics.ALARM, not is_kept, alarms.NOT_KEPT.code)
+        known = {"boot": self._boot, "domains": self._judge.remember(), "guests": guests}
+        self._teller.remember(self._memory, known)
 
     def _recall(self) -> None:
         known = self._memory.recall()

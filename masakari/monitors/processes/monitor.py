@@ -4,8 +4,8 @@ import logging
 import queue
 from collections.abc import Mapping, Sequence
 
-from masakari import alarms, metrics, pulse
 from masakari import clock as clock_
+from masakari import metrics, pulse
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import memory as memory_
 from masakari.monitors.processes import table
@@ -191,9 +191,5 @@ class ProcessMonitor:
         )
 
     def _remember(self) -> None:
-        is_told = self._teller.tell()
-        if is_told:  # else the disk takes nothing: what is known is not to be remembered
-            stopped = sorted(name for name, track in self._tracks.items() if track.is_told_stopped)
-            self._memory.keep({"stopped": stopped})
-        is_kept = is_told and not self._memory.trouble
-        self._meter.set(metrics.ALARM, not is_kept, alarms.NOT_KEPT.code)
+        stopped = sorted(name for name, track in self._tracks.items() if track.is_told_stopped)
+        self._teller.remember(self._memory, {"stopped": stopped})

@@ -4,8 +4,10 @@ import datetime
 
 import pytest
 
+from masakari import exposition, metrics
 from masakari.clock import SystemClock
 from masakari.monitors import teller as teller_
+from masakari.monitors.memory import Memory
 from masakari.monitors.teller import Report, Teller
 from masakari.pulse import Pulse
 from masakari.states import NotificationType
@@ -39,9 +41,14 @@ def outbox():
 
 
 @pytest.fixture
-def teller(outbox):
+def exposed():
+    return exposition.of_process([metrics.Program.INSTANCEMONITOR], "instancemonitor", "1")
+
+
+@pytest.fixture
+def teller(outbox, exposed):
     clock = ManualClock()
-    return Teller(outbox, clock, Pulse(clock))
+    return Teller(outbox, clock, Pulse(clock), meter=exposed[0])
 
 
 def report(vm):
@@ -60,6 +67,33 @@ def test_reports_that_could_not_be_written_are_written_with_the_next_call(teller
     assert teller.tell(report("vm4"))
     assert teller.tell()
     assert outbox.kept == ["vm1", "vm2", "vm3", "vm4"]
+
+
+def test_what_is_known_is_kept_after_what_follows_from_it(teller, outbox, exposed, tmp_path):
+    memory = Memory(tmp_path / "known.json")
+    outbox.is_full = True
+    teller.tell(report("vm1"))
+
+    teller.remember(memory, {"ended": ["vm1"]})
+    assert memory.recall() == {}
+    assert is_raised(exposed)
+
+    outbox.is_full = False
+    teller.remember(memory, {"ended": ["vm1"]})
+    assert (outbox.kept, memory.recall()) == (["vm1"], {"ended": ["vm1"]})
+    assert not is_raised(exposed)
+
+
+def test_what_is_known_and_cannot_be_kept_is_an_alarm(teller, exposed, tmp_path):
+    tmp_path.joinpath("no-directory").touch()
+
+    teller.remember(Memory(tmp_path / "no-directory/known.json"), {"ended": ["vm1"]})
+
+    assert is_raised(exposed)
+
+
+def is_raised(exposed):
+    return 'masakari_alarm{code="MSK-404"} 1.0' in exposed[1]()[1].decode().splitlines()
 
 
 def test_only_so_many_wait_in_memory(teller, outbox, caplog):

@@ -144,7 +144,7 @@ class Host:
             inbox=self.inbox,
             judge=Judge(report_also),
             guests=self.guests,
-            teller=Teller(self.spool, self.clock, self._pulse),
+            teller=Teller(self.spool, self.clock, self._pulse, meter=meter),
             memory=self.memory,
             clock=self.clock,
             wake=self.clock.event(),

@@ -67,7 +67,7 @@ class Host:
             ProcessList(listed),
             self.systemd,
             Runner(timeout_s=10, as_root=()),
-            Teller(self.spool, self.clock, pulse),
+            Teller(self.spool, self.clock, pulse, meter=meter),
             memory=self.memory,
             clock=self.clock,
             hostname="compute1",
