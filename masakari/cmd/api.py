@@ -21,7 +21,7 @@ from masakari import db, exposition, notifier, nova, rpc
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
-from masakari.cmd import checks, common, health, options, server, tls, workers
+from masakari.cmd import api_health, checks, common, health, options, server, tls, workers
 from masakari.cmd import database as database_
 from masakari.cmd.systemd import Systemd
 from masakari.events import SILENCE, Events
@@ -65,22 +65,29 @@ def serve(conf: cfg.ConfigOpts, systemd: Systemd) -> None:
     manager.register_hooks(on_reload=lambda: overseer.reload(lambda: common.read_again(conf)))
     with contextlib.ExitStack() as stack:
         if conf.health.api_port is not None:
-            stack.enter_context(shown_metrics(conf, manager))
+            stack.enter_context(shown_health(conf, manager, overseer))
         LOG.info("listening on %s port %d with %d workers", host, port, count)
         overseer.start()
         manager.run()
 
 
 @contextlib.contextmanager
-def shown_metrics(conf: cfg.ConfigOpts, manager: cotyledon.ServiceManager) -> Iterator[None]:
-    """One more process shows the metrics of all workers.  Raises ConfigInvalid."""
+def shown_health(
+    conf: cfg.ConfigOpts, manager: cotyledon.ServiceManager, overseer: workers.Overseer
+) -> Iterator[None]:
+    """One more process shows health and metrics of all workers.  Raises ConfigInvalid."""
     where, port = conf.health.listen, conf.health.api_port
     token = health.read_token(conf)
     listener = server.listen(where, port, option=("health", "api_port"))
     with common_directory() as directory:
         render = exposition.of_all_workers(directory, "masakari-api", health.version())
-        manager.add(health.MetricsService, 1, args=(listener, render, token))
-        LOG.info("metrics: listening on %s port %d", where, port)
+
+        def answering(vitals: health.Vitals) -> health.Endpoint:
+            shown = api_health.ApiHealth(vitals, overseer.stalled)
+            return health.Endpoint(listener, shown, render, token)
+
+        manager.add(api_health.HealthService, 1, args=(conf, answering))
+        LOG.info("health and metrics: listening on %s port %d", where, port)
         yield
 
 

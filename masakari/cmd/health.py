@@ -20,8 +20,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import cotyledon
-from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log
 
@@ -152,11 +150,11 @@ class Endpoint:
     def __init__(
         self,
         listener: socket.socket,
-        health: Health | None,
+        health: Health,
         render: exposition.Render,
         token: str | None,
     ) -> None:
-        """Answer nothing yet; without *health* only /metrics is there."""
+        """Answer nothing yet."""
         self._server = _Server(listener, health, render, token)
         self._thread = threading.Thread(target=self.run, name="health", daemon=True)
 
@@ -182,7 +180,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def __init__(
         self,
         listener: socket.socket,
-        health: Health | None,
+        health: Health,
         render: exposition.Render,
         token: str | None,
     ) -> None:
@@ -236,10 +234,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.server.token is not None and not self._is_trusted():
                 return 401, JSON, b'{"status": "a token is needed"}\n'
             return 200, *self.server.render()
-        if health is not None and path == "/healthz/live":
+        if path == "/healthz/live":
             stalled = health.stalled()
             return self._verdict(not stalled, {"stalled": list(stalled)})
-        if health is not None and path == "/healthz/ready":
+        if path == "/healthz/ready":
             checks = health.checks()
             is_ready = all(c.is_well for c in checks if c.is_needed)
             told = [{"name": c.name, "ok": c.is_well, "detail": c.detail} for c in checks]
@@ -297,28 +295,3 @@ class Watched:
         """Nobody is answered any more."""
         if self._endpoint is not None:
             self._endpoint.close()
-
-
-class MetricsService(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
-    """The process of masakari-api that shows the metrics of all its workers."""
-
-    name = "masakari-api-metrics"
-
-    def __init__(
-        self,
-        worker_id: WorkerId,
-        listener: socket.socket,
-        render: exposition.Render,
-        token: str | None,
-    ) -> None:
-        """Accept from *listener*."""
-        super().__init__(worker_id)
-        self._endpoint = Endpoint(listener, None, render, token)
-
-    def run(self) -> None:
-        """Answer, until a signal ends it."""
-        self._endpoint.run()
-
-    def terminate(self) -> None:
-        """Stop."""
-        self._endpoint.close()

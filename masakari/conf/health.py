@@ -36,8 +36,7 @@ SERVER_OPTS: list[cfg.Opt] = [
     ),
     _port(
         "api_port",
-        "masakari-api answers /metrics, for all of its workers (its health check is "
-        "/healthcheck of the API)",
+        "masakari-api answers /healthz/live, /healthz/ready and /metrics, for all of its workers",
     ),
 ]
 MONITOR_OPTS: list[cfg.Opt] = [

@@ -59,7 +59,7 @@ def version(conf: cfg.ConfigOpts, clock: Clock | None = None) -> str | None:
 
         def read() -> str | None:
             with database.reading() as tx:
-                return _current(tx.connection)
+                return current(tx.connection)
 
         return retry.calling(database.clock, read)
 
@@ -113,7 +113,8 @@ def _config(connection: sa.Connection | None = None) -> alembic.config.Config:
     return config
 
 
-def _current(connection: sa.Connection) -> str | None:
+def current(connection: sa.Connection) -> str | None:
+    """The revision of the database, None if it has none."""
     options = {"version_table": VERSION_TABLE}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
@@ -141,14 +142,14 @@ def _check_ours(connection: sa.Connection) -> None:
 
 def _check_known(connection: sa.Connection) -> None:
     """A database that a later release has upgraded is left alone."""
-    current = _current(connection)
-    if current is None:
+    revision = current(connection)
+    if revision is None:
         return
     try:
-        _check_revision(current)
+        _check_revision(revision)
     except Invalid:
         raise Invalid(
-            message=f"The database is at revision {current}, which this release does not know."
+            message=f"The database is at revision {revision}, which this release does not know."
         ) from None
 
 

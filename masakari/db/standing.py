@@ -43,6 +43,22 @@ def revision(conf: cfg.ConfigOpts, clock: Clock) -> Standing:
     )
 
 
+def problem(database: Database) -> str | None:
+    """Why this release cannot work with the tables, None if it can.  Raises DatabaseUnavailable.
+
+    A newer release may have been at work there: what it adds does not disturb.
+    """
+    there, newest = _current(database), migration.newest()
+    if there == newest or (there is not None and not migration.is_known(there)):
+        return None
+    return f"its tables are at revision {there or 'none'}, not {newest}: masakari-manage db sync"
+
+
+@reader
+def _current(tx: Transaction) -> str | None:
+    return migration.current(tx.connection)
+
+
 def missing_of_taskflow(conf: cfg.ConfigOpts, clock: Clock) -> list[str]:
     """Tables, and columns of the others, that TaskFlow needs and that are not there.
 

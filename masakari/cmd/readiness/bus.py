@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
@@ -25,20 +26,14 @@ def bus(conf: cfg.ConfigOpts, _clock: Clock) -> list[Finding]:
         transport = rpc.transport(conf)
     except ConfigInvalid as e:
         return [Finding(NAME, Verdict.FAIL, str(e))]
-    # As programs connect, with all options of oslo.messaging, which has no other way to ask for a
-    # connection without sending anything.
-    driver = transport._driver
-    if type(driver).__name__ != DRIVER:
+    if not _is_rabbit(transport):
         return [Finding(NAME, Verdict.UNKNOWN, "only RabbitMQ can be looked at.")]
     try:
-        # one "to listen": no thread of the library reads from it besides us
-        connection = driver._connection_pool.create("listen", retry=ONCE)
-        with contextlib.closing(connection):
-            connection.set_transport_socket_timeout(PATIENCE_S)
+        with _connected(transport) as connection:
             return [
                 Finding(NAME, Verdict.OK),
-                _queue(connection.connection, conf.masakari_topic),
-                _sending(connection.connection, conf.control_exchange),
+                _queue(connection, conf.masakari_topic),
+                _sending(connection, conf.control_exchange),
             ]
     except Exception as e:  # whatever the bus's libraries raise
         return [
@@ -51,6 +46,36 @@ def bus(conf: cfg.ConfigOpts, _clock: Clock) -> list[Finding]:
         ]
     finally:
         transport.cleanup()
+
+
+def problem(conf: cfg.ConfigOpts) -> str | None:
+    """Why the bus does not let us in, None if it does, or is no RabbitMQ.  Raises ConfigInvalid."""
+    transport = rpc.transport(conf)
+    try:
+        if _is_rabbit(transport):
+            with _connected(transport):
+                return None
+    except Exception as e:  # whatever the bus's libraries raise
+        return _words(e)
+    finally:
+        transport.cleanup()
+    return None
+
+
+def _is_rabbit(transport: Any) -> bool:
+    return type(transport._driver).__name__ == DRIVER
+
+
+@contextlib.contextmanager
+def _connected(transport: Any) -> Iterator[Any]:  # untyped library
+    """As programs connect, with all options of oslo.messaging, which has no other way to ask for a
+    connection without sending anything.
+    """
+    # one "to listen": no thread of the library reads from it besides us
+    connection = transport._driver._connection_pool.create("listen", retry=ONCE)
+    with contextlib.closing(connection):
+        connection.set_transport_socket_timeout(PATIENCE_S)
+        yield connection.connection
 
 
 def _queue(connection: Any, topic: str) -> Finding:  # untyped library

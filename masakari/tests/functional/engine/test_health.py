@@ -2,12 +2,14 @@
 
 import json
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from masakari.db import migration
 from masakari.tests.functional.engine import test_programs, test_standalone
 from masakari.tests.functional.program import Program, free_port, wait
 
@@ -114,8 +116,39 @@ def test_workers_of_the_api_are_added_up(config, tmp_path):
         for _ in range(40):
             assert ask(api, "/v1/segments")[0] == 200
         assert scrape(port)[key] == before + 40
-        assert ask(port, "/healthz/live")[0] == 404
         assert ask(api, "/metrics")[0] in (404, 300)
+    finally:
+        program.stop()
+    assert program.returncode == 0
+    assert not program.said("Traceback")
+
+
+def test_health_of_the_api_tells_of_what_it_needs(config, tmp_path):
+    port, token = free_port(), tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    health = f"[health]\napi_port = {port}\ntoken_file = {token}\n"
+    config.write_text(f"{config.read_text()}{health}")
+    program = Program("masakari-api", config, tmp_path / "log").start()
+
+    def checks():
+        text = ask(port, "/healthz/ready", TOKEN)[1]
+        return {c["name"]: c["ok"] for c in json.loads(text)["checks"]} if text else {}
+
+    try:
+        wait("it is ready", lambda: ask(port, "/healthz/ready") == (200, '{"status": "ok"}\n'), 60)
+        assert ask(port, "/healthz/live") == (200, '{"status": "ok"}\n')
+        wait("Keystone is known to be away", lambda: checks().get("Keystone") is False, 60)
+        assert ask(port, "/healthz/ready")[0] == 200
+        assert checks()["database"]
+
+        with sqlite3.connect(tmp_path / "state" / "masakari.sqlite", timeout=60) as database:
+            database.execute(f"UPDATE {migration.VERSION_TABLE} SET version_num = '8f848eb45d03'")
+        database.close()
+
+        wait("it is not ready", lambda: ask(port, "/healthz/ready")[0] == 503, 60)
+        assert "masakari-manage db sync" in ask(port, "/healthz/ready", TOKEN)[1]
+        assert ask(port, "/healthz/live")[0] == 200
     finally:
         program.stop()
     assert program.returncode == 0
