@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 # one more than CPUs: a third of the time tests wait for servers, and some are long
 WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
-METADATA := setup.cfg setup.py pyproject.toml requirements.txt
+# pip copies what is in bin
+METADATA := setup.cfg setup.py pyproject.toml requirements.txt bin/masakari-pacemaker-alert
 DOCS := doc/source
 
 .PHONY: help demo test servers lint docs bench soak clean

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from oslo_config import cfg
@@ -15,6 +16,7 @@ from masakari.db import migration, session
 from masakari.db.session import Database
 from masakari.tests import servers
 
+T = TypeVar("T")
 StartServer = Callable[[str], servers.Server]
 
 TOLD_AT_THE_END = "told at the end"
@@ -31,8 +33,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Called by pytest: tests that take long begin first, so that no worker is left with them."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Called by pytest: tests that take long begin first, so that no worker is left with them.
+
+    pytest-xdist's worksteal gives each worker one piece of the list: each piece has its share.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = [item for item in items if not item.get_closest_marker("long")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT") or 0) or 1
+    items[:] = [item for piece in pieces(long, rest, workers) for item in piece]
+
+
+def pieces(long: list[T], rest: list[T], workers: int) -> list[list[T]]:
+    """What each worker gets, as many as worksteal gives it; the long ones come first."""
+    dealt: list[list[T]] = []
+    left = len(long) + len(rest)
+    for n in range(workers):
+        mine = long[n::workers]
+        others = max(left // (workers - n) - len(mine), 0)
+        dealt.append(mine + rest[:others])
+        rest = rest[others:]
+        left -= len(dealt[-1])
+    return dealt
 
 
 def new_conf(directory: pathlib.Path) -> cfg.ConfigOpts:
