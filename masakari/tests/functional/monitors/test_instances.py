@@ -130,6 +130,7 @@ def reset_often(_libvirtd, domain):
 
 def look_at_screen(libvirtd, _domain):
     with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
         client.connect(str(libvirtd.root / "vnc"))
         greeting = client.recv(12)
         assert greeting.startswith(b"RFB")

@@ -188,8 +188,9 @@ class Site:
         wait("the API answers", lambda: self.api.call("GET", "/segments")[0] == 200, 90)
 
     def stop(self):
-        self.program.stop()
-        self.server.stop()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.server.stop)
+            stack.callback(self.program.stop)
 
     def recovery(self):
         """The only notification that there may be, or None."""
@@ -223,9 +224,11 @@ def api(world):
 @pytest.mark.long
 def test_host_that_is_cut_off_is_fenced_reported_and_recovered(world, tmp_path):
     n1, n2 = world.hosts["n1"], world.hosts["n2"]
-    site = Site(tmp_path, world.lan.gateway)
-    bmc = bmc_.Bmc(n2, world.lan.gateway, free_port())
-    try:
+    with contextlib.ExitStack() as stack:
+        site = Site(tmp_path, world.lan.gateway)
+        stack.callback(site.stop)
+        bmc = bmc_.Bmc(n2, world.lan.gateway, free_port())
+        stack.callback(bmc.stop)
         world.cluster.fence("n2", bmc.address, bmc.port, n1)
         world.alert()
         site.start()
@@ -249,9 +252,6 @@ def test_host_that_is_cut_off_is_fenced_reported_and_recovered(world, tmp_path):
         assert {site.cloud.server(vm).host for vm in site.vms} <= {"n1", "n3"}
         assert {site.cloud.server(vm).vm_state for vm in site.vms} == {"active"}
         assert site.cloud.violations(proof=False) == []
-    finally:
-        bmc.stop()
-        site.stop()
 
 
 def test_pacemaker_stopped_or_observer_cut_off_accuses_nobody(world, api):

@@ -42,6 +42,14 @@ def wait_until_said(host, name, pattern):
     assert_clean(host, name)
 
 
+def ends_and_has_said_once(host, name, *patterns):
+    """Stopped, it has said each of them no second time."""
+    host.systemctl("stop", name)
+    said = host.journal(name)
+    assert [len(re.findall(pattern, said)) for pattern in patterns] == [1] * len(patterns)
+    assert_clean(host, name)
+
+
 def assert_clean(host, name):
     said = host.journal(name)
     assert "Traceback" not in said
@@ -66,10 +74,10 @@ def test_database_whose_name_does_not_resolve_is_waited_for(host):
     wait_until_shown(
         host, "masakari-engine", f"^waiting for the database: .*{NOWHERE}.*{UNRESOLVED}"
     )
-    wait_until_said(
-        host, "masakari-engine", f"the database is not available: .*{NOWHERE}.*{UNRESOLVED}"
-    )
+    away = f"the database is not available: .*{NOWHERE}.*{UNRESOLVED}"
+    wait_until_said(host, "masakari-engine", away)
     assert host.show("masakari-engine", "ActiveState") == "activating"
+    ends_and_has_said_once(host, "masakari-engine", away)
 
 
 def test_bus_and_keystone_whose_names_do_not_resolve_are_told(host):
@@ -83,10 +91,12 @@ def test_bus_and_keystone_whose_names_do_not_resolve_are_told(host):
     start(host, "masakari-hostmonitor")
 
     wait_until_shown(host, "masakari-engine", "^recovering what fails$")
-    wait_until_said(host, "masakari-engine", f"the message bus is not available: .*{UNRESOLVED}")
-    wait_until_said(
-        host, "masakari-hostmonitor", f"Keystone is not available: .*{NOWHERE}.*{UNRESOLVED}"
-    )
+    no_bus = f"the message bus is not available: .*{UNRESOLVED}"
+    no_keystone = f"Keystone is not available: .*{NOWHERE}.*{UNRESOLVED}"
+    wait_until_said(host, "masakari-engine", no_bus)
+    wait_until_said(host, "masakari-hostmonitor", no_keystone)
+    ends_and_has_said_once(host, "masakari-engine", no_bus)
+    ends_and_has_said_once(host, "masakari-hostmonitor", no_keystone)
 
 
 @pytest.fixture

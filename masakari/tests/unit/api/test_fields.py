@@ -4,7 +4,7 @@ import copy
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from masakari import errors
@@ -74,7 +74,12 @@ def test_compiled_validator_agrees_with_jsonschema(shape, body):
     slow = jsonschema.Draft202012Validator(shape.schema, format_checker=fields._FORMATS)
     outcomes = set()
 
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(
+        max_examples=150,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     @given(
         st.sampled_from(list(places(body))),
         st.sampled_from(["replace", "remove", "add"]),

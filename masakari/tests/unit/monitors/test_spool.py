@@ -1,12 +1,16 @@
 """Reports of VMs and processes: all of them, in order, whatever the API does."""
 
+import concurrent.futures
 import datetime
 import logging
 import sqlite3
+import sys
 import threading
+import traceback
 
 import pytest
 
+from masakari.clock import SystemClock, wait_until
 from masakari.monitors import report as report_
 from masakari.monitors.kept_reports import KeptReports
 from masakari.monitors.spool import PARALLEL, Spool
@@ -337,6 +341,11 @@ def raise_error(*_args):
     raise sqlite3.OperationalError("disk I/O error")
 
 
+def is_waiting_for_others(thread):
+    frames = traceback.walk_stack(sys._current_frames()[thread.ident])
+    return any(frame.f_code is concurrent.futures.wait.__code__ for frame, _ in frames)
+
+
 def test_flush_that_fails_leaves_nobody_who_sends(spool, api):
     together = threading.Barrier(2)
     caller = threading.current_thread()
@@ -345,7 +354,7 @@ def test_flush_that_fails_leaves_nobody_who_sends(spool, api):
         together.wait(30)
         if threading.current_thread() is caller:
             raise RuntimeError
-        threading.Event().wait(0.3)  # time for an end of `flush` that waits for nobody
+        assert wait_until(SystemClock(), lambda: is_waiting_for_others(caller), 30, 0.001)
 
     api.before = fail_for_the_caller
     box = spool(parallel=2)
