@@ -1,4 +1,6 @@
-"""The drivers ping and ssh in front of hosts with a kernel, a cable and a real sshd."""
+"""The drivers ping, ssh and ipmi before hosts with a kernel, a cable, a real sshd and a BMC."""
+
+import subprocess
 
 import pytest
 
@@ -6,7 +8,8 @@ from masakari.clock import SystemClock, wait_until
 from masakari.monitors import core
 from masakari.monitors.hosts.ping import PingPoller
 from masakari.monitors.hosts.ssh import SshPoller
-from masakari.monitors.judge import State
+from masakari.monitors.judge import Judge, State
+from masakari.tests.functional.monitors import test_power
 from masakari.tests.functional.world import host as host_
 from masakari.tests.unit.monitors.drivers import Watched, configured, private, seen
 
@@ -16,7 +19,7 @@ CLOCK = SystemClock()
 
 @pytest.fixture(scope="module")
 def lan(tmp_path_factory):
-    if reason := host_.missing("ping", "nft", "sshd", "ssh-keygen"):
+    if reason := host_.missing("ping", "nft", "sshd", "ssh-keygen", "ipmi_sim", "ipmitool"):
         pytest.skip(reason)
     lan = host_.Lan(tmp_path_factory.mktemp("lan"))
     yield lan
@@ -82,6 +85,19 @@ def ping(pair, **options):
     return PingPoller.from_conf(conf, Watched(*pair), CLOCK)
 
 
+@pytest.fixture
+def bmcs(pair, tmp_path):
+    """A management controller of each host, which shares its cable."""
+    made = {
+        name: test_power.Ipmi(tmp_path / name, name, host.address) for name, host in pair.items()
+    }
+    for name, bmc in made.items():
+        pair[name].popen(*bmc.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield made
+    for host in pair.values():
+        host.run("pkill", "-KILL", "-x", "ipmi_sim", check=False)
+
+
 def states(probe):
     return {host: state for host, (state, _) in seen(probe).items()}
 
@@ -127,6 +143,40 @@ def test_link_that_loses_packets_is_no_death(pair):
         assert [states(probe) for _ in range(5)] == [BOTH] * 5
     finally:
         pair["compute1"].loss(0)
+
+
+def test_link_that_loses_packets_accuses_nobody_of_ssh(pair, key, known_hosts):
+    """Of what goes there and back 28 % is lost."""
+    probe = ssh(pair, key, known_hosts, timeout=5)
+    judge = Judge(3)
+    becomes(probe, BOTH)
+    pair["compute1"].loss(15)
+    try:
+        told = [judge.see(probe.look()).events for _ in range(4)]
+    finally:
+        pair["compute1"].loss(0)
+
+    assert told == [[]] * 4
+
+
+def test_controller_that_cannot_be_reached_says_nothing_of_its_host(pair, bmcs, tmp_path):
+    probe = test_power.ipmi(bmcs, tmp_path)
+    becomes(probe, BOTH)
+    host = pair["compute1"]
+    try:
+        host.loss(15)
+        lossy = {states(probe)["compute1"] for _ in range(2)}
+        host.loss(0)
+        bmcs["compute1"].power.write_text("0")
+        host.cut()
+        cut = states(probe)["compute1"]
+    finally:
+        host.loss(0)
+        host.heal()
+
+    assert lossy <= {State.ONLINE, State.UNKNOWN}
+    assert cut is State.UNKNOWN
+    becomes(probe, ONE_DEAD)
 
 
 def test_hung_host_still_answers_ping_and_ssh_sees_it(pair, key, known_hosts):

@@ -17,32 +17,12 @@ from masakari.clock import SystemClock, wait_until
 from masakari.monitors.hosts.ipmi import IpmiPoller
 from masakari.monitors.hosts.redfish import RedfishPoller
 from masakari.monitors.judge import State
+from masakari.tests.functional.world import bmc
 from masakari.tests.unit.monitors.drivers import Watched, configured, private, seen
 
 pytestmark = pytest.mark.functional
 CLOCK = SystemClock()
 
-LAN = """
-name "{name}"
-set_working_mc 0x20
-  startlan 1
-    addr 127.0.0.1 {port}
-    priv_limit admin
-    allowed_auths_callback none md2 md5
-    allowed_auths_user none md2 md5
-    allowed_auths_operator none md2 md5
-    allowed_auths_admin none md2 md5
-    guid a123456789abcdefa123456789abcdef
-  endlan
-  chassis_control "{control} 0x20"
-  user 1 true "" "test" user 10 none md2 md5
-  user 2 true "admin" "secret" admin 10 none md2 md5
-"""
-EMULATED = """
-mc_setbmc 0x20
-mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
-mc_enable 0x20
-"""
 CONTROL = """#!/bin/sh
 # MC get|set|check PARAMETER [VALUE]...
 test "$2 $3" != "get power" || echo power:$(cat {power})
@@ -72,21 +52,14 @@ def running(argv, log):
 class Ipmi:
     """A controller whose host has the power that is written to `power`."""
 
-    def __init__(self, directory, name):
-        directory.mkdir()
-        self.port = free_port(socket.SOCK_DGRAM)
+    def __init__(self, directory, name, address="127.0.0.1"):
+        self.address, self.port = address, free_port(socket.SOCK_DGRAM)
+        control = directory / "control"
+        self.argv = bmc.configure(directory, name, address, self.port, control)
         self.power = directory / "power"
         self.power.write_text("1")
-        control = directory / "control"
         control.write_text(CONTROL.format(power=self.power))
         control.chmod(0o700)
-        (directory / "lan").write_text(LAN.format(name=name, port=self.port, control=control))
-        (directory / "emu").write_text(EMULATED)
-        (directory / "state").mkdir()
-        self.argv = [
-            *("ipmi_sim", "-n", "-c", str(directory / "lan"), "-f", str(directory / "emu")),
-            *("-s", str(directory / "state")),
-        ]
         self.log = directory / "log"
         self.process = None
 
@@ -106,7 +79,7 @@ def controllers(tmp_path_factory):
 
 def ipmi(controllers, directory, password="secret"):
     entries = [
-        f"  {name}: {{address: 127.0.0.1, port: {c.port}, cipher_suite: 3}}"
+        f"  {name}: {{address: {c.address}, port: {c.port}, cipher_suite: 3}}"
         for name, c in controllers.items()
     ]
     text = f"defaults: {{username: admin, password: {password}}}\nhosts:\n" + "\n".join(entries)

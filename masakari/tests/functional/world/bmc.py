@@ -1,4 +1,4 @@
-"""A real IPMI 2.0 BMC (OpenIPMI's ipmi_sim) that switches a simulated host."""
+"""Real IPMI 2.0 BMCs (OpenIPMI's ipmi_sim), such as one that switches a simulated host."""
 
 import subprocess
 import sys
@@ -48,23 +48,29 @@ done </dev/null
 """
 
 
+def configure(directory, name, address, port, chassis) -> list[str]:
+    """What runs a BMC of that name there; *chassis* is the program that it asks and commands."""
+    (directory / "state").mkdir(parents=True)
+    lan, emulator = directory / "lan.conf", directory / "bmc.emu"
+    lan.write_text(LAN.format(name=name, address=address, port=port, chassis=chassis))
+    emulator.write_text(EMULATOR)
+    return [*map(str, ("ipmi_sim", "-n", "-c", lan, "-f", emulator, "-s", directory / "state"))]
+
+
 class Bmc:
     """Of one host; it listens until `stop`."""
 
     def __init__(self, host, address, port) -> None:
         self.address, self.port = address, port
         directory = host.directory / "bmc"
-        (directory / "state").mkdir(parents=True)
         chassis = directory / "chassis"
+        argv = configure(directory, host.name, address, port, chassis)
         values = {"python": sys.executable, "module": host_.__name__, "directory": host.directory}
         chassis.write_text(CHASSIS.format(**values))
         chassis.chmod(0o700)
-        lan, emulator = directory / "lan.conf", directory / "bmc.emu"
-        lan.write_text(LAN.format(name=host.name, address=address, port=port, chassis=chassis))
-        emulator.write_text(EMULATOR)
         with (directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["ipmi_sim", "-n", "-c", lan, "-f", emulator, "-s", directory / "state"],
+                argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
