@@ -1,4 +1,4 @@
-"""With whom this process has spoken last: database, message bus, Keystone, Nova, Masakari's API.
+"""With whom this process has spoken last: database, message bus, Keystone, Nova and others.
 
 Who asks for something notes how that ended, so health checks need not ask themselves, and wait.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from masakari.clock import Clock
 
 DATABASE, BUS, KEYSTONE, NOVA, MASAKARI = "database", "bus", "Keystone", "Nova", "Masakari"
-LIBVIRT = "libvirt"
+LIBVIRT, COORDINATION = "libvirt", "coordination"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,12 @@ class Program(enum.StrEnum):
     INSTANCEMONITOR = "instancemonitor"
     INTROSPECTIVEMONITOR = "introspectiveinstancemonitor"
     PROCESSMONITOR = "processmonitor"
+    HEARTBEAT = "heartbeat"
 
 
 API, ENGINE, MONITOR = (Program.API,), (Program.ENGINE,), (Program.HOSTMONITOR,)
 GUESTS_ = (Program.INSTANCEMONITOR, Program.INTROSPECTIVEMONITOR)
-PROCESSMONITOR = (Program.PROCESSMONITOR,)
+PROCESSMONITOR, HEARTBEAT = (Program.PROCESSMONITOR,), (Program.HEARTBEAT,)
 MONITORS = (*MONITOR, *GUESTS_, *PROCESSMONITOR)
 
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -89,7 +90,7 @@ BUILD_INFO = _gauge(
     "masakari_build_info",
     "Always 1; the labels tell which release runs, and which program it is.",
     *("version", "program"),
-    of=(*API, *ENGINE, *MONITORS),
+    of=(*API, *ENGINE, *MONITORS, *HEARTBEAT),
 )
 QUEUE = _gauge(
     "masakari_background_queue_length",
@@ -291,6 +292,15 @@ PROCESS_ATTEMPTS = _counter(
     "masakari_monitor_process_attempts_total",
     "Attempts to bring a process up.",
     of=PROCESSMONITOR,
+)
+
+# ---- heartbeat of a compute host
+
+HEARTBEATS = _counter(
+    "masakari_heartbeats_total",
+    "Heartbeats of this host, by outcome: ok or unanswered.",
+    "outcome",
+    of=HEARTBEAT,
 )
 
 

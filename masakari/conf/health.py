@@ -57,6 +57,10 @@ MONITOR_OPTS: list[cfg.Opt] = [
         "processmonitor_port",
         "masakari-processmonitor answers /healthz/live, /healthz/ready and /metrics",
     ),
+    _port(
+        "heartbeat_port",
+        "masakari-heartbeat answers /healthz/live, /healthz/ready and /metrics",
+    ),
 ]
 
 

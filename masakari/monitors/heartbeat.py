@@ -3,6 +3,8 @@
 import logging
 
 from masakari import clock as clock_
+from masakari import contacts as contacts_
+from masakari import metrics
 from masakari import pulse as pulse_
 from masakari.monitors import groups
 
@@ -18,6 +20,9 @@ def run(
     pulse: pulse_.Pulse,
     stop: clock_.Event,
     interval_s: float,
+    *,
+    contacts: contacts_.Contacts,
+    meter: metrics.Meter,
 ) -> None:
     """Beat each *interval_s* seconds until *stop* is set; then leave the group."""
     trouble: str | None = None
@@ -31,10 +36,14 @@ def run(
             if trouble is None:
                 LOG.warning("no heartbeat reaches the backend: %s", error)
             trouble = str(error)
+            contacts.failed(contacts_.COORDINATION, trouble)
+            meter.count(metrics.HEARTBEATS, "unanswered")
         else:
             if trouble is not None or not is_member:
                 LOG.info("heartbeats reach the backend: this host is a member of the group")
             trouble, is_member = None, True
+            contacts.answered(contacts_.COORDINATION)
+            meter.count(metrics.HEARTBEATS, "ok")
         pulse.beat(LOOP)
         stop.wait(max(0.0, interval_s - (clock.monotonic() - began)))
     pulse.rest(LOOP)

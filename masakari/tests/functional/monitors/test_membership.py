@@ -13,6 +13,8 @@ from masakari.monitors.hosts.coordination import CoordinationProbe
 from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.monitors.judge import State
 from masakari.tests import servers
+from masakari.tests.functional.engine.test_health import ask
+from masakari.tests.functional.program import free_port
 from masakari.tests.unit.monitors.drivers import Watched, configured, seen
 
 pytestmark = pytest.mark.functional
@@ -55,12 +57,19 @@ def options(gate, kind):
 
 
 @pytest.fixture
-def heartbeats(options, tmp_path):
+def health_ports():
+    """{host: port of the heartbeat's health}"""
+    return {name: free_port() for name in BOTH}
+
+
+@pytest.fixture
+def heartbeats(options, tmp_path, health_ports):
     """{host: the process that says that it lives}"""
     made = {}
     for name in BOTH:
         text = f"[DEFAULT]\nhostname = {name}\n[heartbeat]\ninterval = 0.3\n"
         text += "".join(f"{option} = {value}\n" for option, value in options.items())
+        text += f"[health]\nheartbeat_port = {health_ports[name]}\n"
         (tmp_path / name).write_text(text)
         program = "import sys\nfrom masakari.cmd.heartbeat import main\nsys.exit(main())"
         log = (tmp_path / f"{name}.log").open("w")
@@ -91,7 +100,9 @@ def blind(probe, reason):
     return False
 
 
-def test_member_that_is_killed_is_no_member_any_more(gate, options, heartbeats, tmp_path):
+def test_member_that_is_killed_is_no_member_any_more(
+    gate, options, heartbeats, tmp_path, health_ports
+):
     hosts = Hosts()
     probe = CoordinationProbe.from_conf(
         configured("heartbeat", **options), Watched(*BOTH), CLOCK, second_opinion=hosts
@@ -103,8 +114,13 @@ def test_member_that_is_killed_is_no_member_any_more(gate, options, heartbeats, 
     hosts.silent = {"compute1"}
     becomes(probe, BOTH | {"compute1": State.OFFLINE})
 
+    def is_ready(status):
+        return ask(health_ports["compute2"], "/healthz/ready")[0] == status
+
+    assert wait_until(CLOCK, lambda: is_ready(200), 40, 0.2)
     gate.shut()
     assert wait_until(CLOCK, lambda: blind(probe, "backend does not answer: "), 40, 0.2)
+    assert wait_until(CLOCK, lambda: is_ready(503), 40, 0.2)
     gate.open()
     becomes(probe, BOTH | {"compute1": State.OFFLINE})
 

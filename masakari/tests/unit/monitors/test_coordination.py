@@ -2,7 +2,9 @@
 
 import pytest
 
-from masakari import errors
+from masakari import errors, metrics
+from masakari.contacts import COORDINATION, Contacts
+from masakari.metrics import Tally
 from masakari.monitors import core, groups, heartbeat
 from masakari.monitors.hosts.coordination import CoordinationProbe
 from masakari.monitors.hosts.opinions import Opinion, Sign
@@ -120,19 +122,34 @@ def test_connect_names_the_option_that_is_wrong(url, problem):
 def test_heartbeat_goes_on_while_the_backend_is_away_and_leaves_at_the_end(clock, caplog):
     caplog.set_level("INFO")
     group, stop = Group(), clock.event()
+    known, tally = Contacts(clock), Tally()
     clock.spawn(
-        lambda: heartbeat.run(group, clock, Pulse(clock), stop, 2), name="main", group="heartbeat"
+        lambda: heartbeat.run(group, clock, Pulse(clock), stop, 2, contacts=known, meter=tally),
+        name="main",
+        group="heartbeat",
     )
 
+    def told():
+        found = known.known()[COORDINATION]
+        return found.is_well, found.problem
+
     clock.sleep(5)
+    assert told() == (True, "")
     group.is_away = True
     clock.sleep(10)
+    assert told() == (False, "no answer")
     group.is_away = False
     clock.sleep(5)
+    assert told() == (True, "")
     stop.set()
     clock.sleep(1)
 
     assert 9 <= group.beats <= 12
+    counted = {
+        outcome: tally.value(metrics.HEARTBEATS, outcome) for outcome in ("ok", "unanswered")
+    }
+    assert sum(counted.values()) == group.beats
+    assert counted["unanswered"] == 5
     assert group.is_left
     assert [record.getMessage() for record in caplog.records] == [
         "heartbeats reach the backend: this host is a member of the group",
