@@ -9,7 +9,6 @@ stood still is unknown.
 """
 
 import asyncio
-import collections
 import contextlib
 import pathlib
 import socket
@@ -75,7 +74,7 @@ class SshPoller:
         self._parallel = parallel
         self._hung = hung
         self._resolver = Resolver()
-        self._queue: collections.deque[str] = collections.deque()
+        self._queue: list[str] = []
         """In this order hosts are logged in to."""
         self._refused: set[str] = set()
         """Hosts whose last login failed."""
@@ -108,17 +107,21 @@ class SshPoller:
         return {"": asyncio.run(self._poll(where, found, logins))}
 
     def _turn(self, hosts: Collection[str]) -> frozenset[str]:
-        """Hosts to be logged in to in this look: whose login failed last, then the next in turn."""
+        """Hosts to be logged in to in this look: whose login failed last, then the next in turn.
+
+        The former are half of them at most: some may never let us in.
+        """
         if self._login is None:
             return frozenset()
         here = set(hosts)
         self._refused &= here
-        self._queue = collections.deque(host for host in self._queue if host in here)
-        self._queue.extend(sorted(here - set(self._queue)))
+        self._queue = [host for host in self._queue if host in here]
+        self._queue += sorted(here - set(self._queue))
         most = min(self._login.per_look, len(self._queue))
-        first = sorted(self._refused)[:most]
-        turn = [self._queue.popleft() for _ in range(most - len(first))]
-        self._queue.extend(turn)
+        first = sorted(self._refused)[: (most + 1) // 2]
+        turn = [host for host in self._queue if host not in first][: most - len(first)]
+        waiting = [host for host in self._queue if host not in turn]
+        self._queue = [*waiting, *turn]
         return frozenset([*first, *turn])
 
     async def _poll(

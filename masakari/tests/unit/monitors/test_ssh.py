@@ -254,6 +254,17 @@ def test_logins_that_failed_come_first(serving, key):
     assert made._turn(["a", "b", "c"]) == {"a"}
 
 
+def test_logins_that_always_fail_leave_half_of_them_to_others(serving, key):
+    port = serving(b"SSH-2.0-x\r\n")
+    made = poller(dict.fromkeys("abcd", port), login(key, per_look=4), timeout_s=30)
+    made.poll("abcd")
+
+    turns = [made._turn("abcdefgh") for _ in range(3)]
+
+    assert set("efgh") <= set().union(*turns)
+    assert all({"a", "b"} <= turn for turn in turns)
+
+
 def test_logins_no_host_more_than_there_are(key):
     assert poller({}, login(key))._turn(["a"]) == {"a"}
 
