@@ -37,11 +37,10 @@ from masakari import metrics
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import report
 from masakari.monitors.judge import Event, State
+from masakari.monitors.patience import Patience
 from masakari.states import HostProof, Reason
 
 LOG = logging.getLogger(__name__)
-
-DOUBLINGS = 4
 
 Compose = Callable[[Event, datetime.datetime], report.Notification]
 """The notification that tells of an event, generated at the given time."""
@@ -105,14 +104,9 @@ class Outbox:
         self._clock = clock
         self._compose = compose
         self._meter = meter
-        self._longest_pause_s = retry_interval_s
-        self._retry_alarm = retry_alarm
+        self._patience = Patience(clock, longest_pause_s=retry_interval_s, alarm=retry_alarm)
         self._ask_again_s = ask_again_s
         self._pending: dict[str, _Pending] = {}
-        self._unanswered = 0
-        """Tries in a row."""
-        self._resume_at = 0.0
-        """Nothing is sent before, as the API did not answer."""
 
     def add(self, events: Iterable[Event]) -> None:
         """Masakari shall hear *events*; those that are under way already are not doubled."""
@@ -150,7 +144,7 @@ class Outbox:
     def next_try(self) -> float | None:
         """When `flush` has something to do, on the monotonic clock; None: nothing is waiting."""
         due = min((p.due for p in self._pending.values()), default=math.inf)
-        return None if due == math.inf else max(self._resume_at, due)
+        return None if due == math.inf else max(self._patience.resume_at, due)
 
     def known(self) -> Mapping[str, Any]:
         """What waits, as JSON can hold it: {subject: {state, at, generated_time, …}}."""
@@ -192,10 +186,10 @@ class Outbox:
         now = self._clock.monotonic()
         due = [p for p in self._pending.values() if p.due <= now]
         waiting = collections.deque(sorted(due, key=lambda p: p.generated_time))
-        waiting.rotate(-self._unanswered)
+        waiting.rotate(-self._patience.unanswered)
         for pending in waiting:
             self._meter.set(metrics.OUTBOX, len(self._pending))
-            if self._clock.monotonic() < self._resume_at:
+            if self._clock.monotonic() < self._patience.resume_at:
                 break
             delivery = self._send(pending)
             if delivery is not None:
@@ -215,7 +209,7 @@ class Outbox:
             now = self._clock.monotonic()
             next_try = self.next_try()
             is_report_due = next_try is not None and next_try <= now
-            if is_report_due or now < self._resume_at or now >= until:
+            if is_report_due or now < self._patience.resume_at or now >= until:
                 break
             delivery = self._remind(event)
             if delivery is None:
@@ -243,7 +237,7 @@ class Outbox:
 
     def _send(self, pending: _Pending) -> Delivery | None:
         """Try once; the API's last word, if it said one."""
-        self._pause()  # whatever happens to this try, the next one is not at once
+        self._patience.pause()  # whatever happens to this try, the next one is not at once
         if pending.refused is not None:
             pending.generated_time = self._clock.now()
         try:
@@ -254,7 +248,7 @@ class Outbox:
             return None
         verdict = _judge(answer, pending.event)
         self._meter.count(metrics.REPORTS, _OUTCOMES[verdict])
-        self._heard()
+        self._patience.answered()
         if verdict is _Verdict.NOT_TAKEN:
             self._postpone(pending, answer)
             return None
@@ -284,52 +278,19 @@ class Outbox:
         pending.maybe_heard = False
         pending.due = self._clock.monotonic() + self._ask_again_s
 
-    def _pause(self) -> None:
-        """Send nothing for a while; longer with each try that was not answered."""
-        self._resume_at = self._clock.monotonic() + self._pause_s(max(1, self._unanswered))
-
-    def _pause_s(self, tries: int) -> float:
-        """After so many tries in a row."""
-        return self._longest_pause_s / 2.0 ** max(0, DOUBLINGS - tries + 1)
-
     def _postpone(self, pending: _Pending, answer: report.Answer) -> None:
         """It may be this report that the API, or who stands before it, cannot bear."""
         pending.maybe_heard |= answer.status >= 500
         pending.tries += 1
-        pending.due = self._clock.monotonic() + self._pause_s(pending.tries)
-        if pending.tries == 1 or pending.tries % self._retry_alarm == 0:
-            LOG.log(
-                logging.WARNING if pending.tries == 1 else logging.ERROR,
-                "%s: Masakari has not taken the report that it is %s (try %d: %s); sent until it "
-                "has",
-                *(pending.event.subject, pending.event.state, pending.tries, answer),
-            )
+        event = pending.event
+        what = f"{event.subject}: Masakari has not taken the report that it is {event.state}"
+        pending.due = self._patience.postponed(what, str(answer), pending.tries)
 
     def _miss(self, pending: _Pending, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")
-        self._unanswered += 1
-        self._pause()
-        if self._unanswered == 1:
-            LOG.warning(
-                "%s: Masakari has not heard that it is %s (%s); sent until it has",
-                pending.event.subject,
-                pending.event.state,
-                why,
-            )
-        elif self._unanswered % self._retry_alarm == 0:
-            LOG.error(
-                "Masakari has not answered %d tries (%s); %d reports wait: look after masakari-api "
-                "and [api]",
-                self._unanswered,
-                why,
-                len(self._pending),
-            )
-
-    def _heard(self) -> None:
-        if self._unanswered:
-            LOG.info("Masakari answers again, after %d tries", self._unanswered)
-        self._unanswered = 0
-        self._resume_at = self._clock.monotonic()
+        event = pending.event
+        what = f"{event.subject}: Masakari has not heard that it is {event.state}"
+        self._patience.missed(what, why, len(self._pending))
 
 
 def _log_rejection(event: Event, answer: report.Answer) -> None:

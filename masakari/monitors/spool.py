@@ -30,6 +30,7 @@ from masakari import metrics
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import kept_reports
 from masakari.monitors import report as report_
+from masakari.monitors.patience import Patience
 from masakari.monitors.teller import Report
 from masakari.states import Reason
 
@@ -41,7 +42,6 @@ PARALLEL = 8
 """Reports that are sent at a time, at most."""
 TURN_S = 10.0
 """So long `flush` goes on sending; then its caller may show that it gets on, or end."""
-DOUBLINGS = 4
 
 
 class Spool:
@@ -65,12 +65,10 @@ class Spool:
         self._masakari = masakari
         self._clock = clock
         self._meter = meter
-        self._longest_pause_s = retry_interval_s
-        self._retry_alarm = retry_alarm
+        self._patience = Patience(clock, longest_pause_s=retry_interval_s, alarm=retry_alarm)
+        """Several tries that were under way together are one."""
         self._ask_again_s = ask_again_s
-        self._unanswered = 0
-        """Tries in a row; several that were under way together are one."""
-        self._resume_at = self._until = clock.monotonic()
+        self._until = clock.monotonic()
         self._postponed: dict[str, float] = {}
         """{subject: when it is asked again}"""
         self._refused: dict[str, str] = {}
@@ -95,7 +93,7 @@ class Spool:
             return None
         with self._lock:
             due = min(self._postponed.get(subject, 0.0) for subject in subjects)
-            return max(self._resume_at, due)
+            return max(self._patience.resume_at, due)
 
     def flush(self) -> None:
         """Send what is due, oldest first, until the API does not answer; for one thread.
@@ -108,8 +106,9 @@ class Spool:
         self._kept.tidy()
         waiting = self._kept.waiting()
         subjects = collections.deque(each for each in waiting if self._is_due(each[0][1].subject))
-        if self._unanswered and subjects:
-            subjects.rotate(-self._unanswered)
+        unanswered = self._patience.unanswered
+        if unanswered and subjects:
+            subjects.rotate(-unanswered)
             self._send_all(subjects.popleft())
         others = [
             self._others.submit(self._take_turns, subjects)
@@ -153,12 +152,13 @@ class Spool:
     def _is_due(self, subject: str) -> bool:
         now = self._clock.monotonic()
         with self._lock:
-            due = max(self._resume_at, self._postponed.get(subject, 0.0))
+            due = max(self._patience.resume_at, self._postponed.get(subject, 0.0))
         return due <= now < self._until
 
     def _take(self, id_: int, report: Report, answer: report_.Answer) -> bool:
         """Whether it is done with: what the same subject has to tell after it is next."""
-        self._heard()
+        with self._lock:
+            self._patience.answered()
         if answer.status not in (400, 409) and not 200 <= answer.status < 300:
             self._postpone(report, answer)
             return False
@@ -189,47 +189,17 @@ class Spool:
     def _postpone(self, report: Report, answer: report_.Answer) -> None:
         """It may be this report that the API, or who stands before it, cannot bear."""
         self._meter.count(metrics.REPORTS, "unanswered")
+        what = f"{report.subject}: Masakari has not taken {_what(report)}"
         with self._lock:
             tries = self._unheard[report.subject] = self._unheard.get(report.subject, 0) + 1
-            self._postponed[report.subject] = self._clock.monotonic() + self._pause_s(tries)
-        if tries == 1 or tries % self._retry_alarm == 0:
-            LOG.log(
-                logging.WARNING if tries == 1 else logging.ERROR,
-                "%s: Masakari has not taken %s (try %d: %s); sent until it has",
-                *(report.subject, _what(report), tries, answer),
-            )
-
-    def _pause_s(self, tries: int) -> float:
-        """So long nothing is sent after so many tries in a row."""
-        return self._longest_pause_s / 2.0 ** max(0, DOUBLINGS - tries + 1)
+            self._postponed[report.subject] = self._patience.postponed(what, str(answer), tries)
 
     def _missed(self, report: Report, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")
+        what = f"{report.subject}: Masakari has not heard of {_what(report)}"
         with self._lock:
-            now = self._clock.monotonic()
-            if now < self._resume_at:  # another was under way with it
-                return
-            self._unanswered += 1
-            self._resume_at = now + self._pause_s(self._unanswered)
-            tries = self._unanswered
-        if tries == 1:
-            LOG.warning(
-                "%s: Masakari has not heard of %s (%s); sent until it has",
-                *(report.subject, _what(report), why),
-            )
-        elif tries % self._retry_alarm == 0:
-            LOG.error(
-                "Masakari has not answered %d tries (%s); %d reports wait: look after masakari-api "
-                "and [api]",
-                *(tries, why, len(self)),
-            )
-
-    def _heard(self) -> None:
-        with self._lock:
-            tries, self._unanswered = self._unanswered, 0
-            self._resume_at = self._clock.monotonic()
-        if tries:
-            LOG.info("Masakari answers again, after %d tries", tries)
+            if self._clock.monotonic() >= self._patience.resume_at:  # else one was missed with it
+                self._patience.missed(what, why, len(self))
 
 
 def _notification(report: Report) -> report_.Notification:
