@@ -1,7 +1,7 @@
 """Members of Consul's clusters: Serf's agents on simulated hosts, and an agent's HTTP API.
 
-Consul's agents find out with Serf's library who is alive; Consul itself is in no package here, Serf
-is in Debian.  So the gossip, and who fails or comes back, is real.  The HTTP API in front of it is
+Consul's agents find out with Serf's library who is alive.  Consul itself is not in Debian, Serf
+is.  So the gossip, and who fails or comes back, is real.  The HTTP API in front of it is
 a stand-in of ours, with Consul's paths and numbers; it knows members, and nothing else of Consul.
 A leader it names while most of the servers are alive for its agent, as Raft would find one.
 """
