@@ -94,10 +94,6 @@ class ProcessMonitor:
         self._pulse.rest(LOOP)
         self._runner.close()
 
-    def reload(self) -> None:
-        """The list is read again with the next look, which is now; for any thread."""
-        self._wake.set()
-
     def cycle(self) -> str:
         """Look, start again and tell once; the sentence says what was seen."""
         if self._list.reload():

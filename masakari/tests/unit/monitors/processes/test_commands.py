@@ -1,6 +1,7 @@
 """Commands of the process list as real processes."""
 
 import logging
+import os
 import queue
 
 import pytest
@@ -11,15 +12,15 @@ from masakari.monitors.processes.commands import Runner
 @pytest.fixture
 def run():
     runner = Runner(timeout_s=0.5, as_root=("false",))
-
-    def run(*commands):
-        """Whether all went well."""
-        ended = queue.SimpleQueue()
-        runner.begin("x", commands, as_root=False, ended=ended.put)
-        return ended.get(timeout=30)
-
-    yield run
+    yield lambda *commands: runs(runner, *commands)
     runner.close()
+
+
+def runs(runner, *commands, as_root=False):
+    """Whether all went well."""
+    ended = queue.SimpleQueue()
+    runner.begin("x", commands, as_root=as_root, ended=ended.put)
+    return ended.get(timeout=30)
 
 
 def test_what_is_said_on_stderr_is_no_failure(run):
@@ -52,3 +53,19 @@ def test_command_that_hangs_is_killed_with_its_children(run, caplog):
 def test_daemon_that_a_command_leaves_behind_is_not_waited_for(run, tmp_path):
     assert run(("sh", "-c", f"sleep 5 & echo $! > {tmp_path}/pid"))
     assert run(("sh", "-c", f"kill $(cat {tmp_path}/pid)"))
+
+
+@pytest.mark.parametrize(
+    ("user", "as_root", "asked"),
+    [(1000, True, "sh -c true\n"), (1000, False, None), (0, True, None)],
+    ids=["as root", "not as root", "root already"],
+)
+def test_root_is_asked_only_for_what_it_is_to_run(monkeypatch, tmp_path, user, as_root, asked):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    words = tmp_path / "words"
+    runner = Runner(timeout_s=10, as_root=("sh", "-c", f'echo "$@" > {words}', "sudo"))
+
+    assert runs(runner, ("sh", "-c", "true"), as_root=as_root)
+    runner.close()
+
+    assert (words.read_text() if words.exists() else None) == asked

@@ -23,17 +23,21 @@ UNITS = ("libvirtd", "nova-compute")
 
 
 class Systemd:
-    """Its units look as `look` says."""
+    """Its units look as `look_now` says, but those that are `down`."""
 
     def __init__(self):
         self.look_now = Look.UP
+        self.down = set()
 
     def watch(self, units):
         self._units = units
 
     def look(self):
-        seen = SimpleNamespace(look=self.look_now, detail=str(self.look_now), deaths=0)
-        return dict.fromkeys(self._units, seen)
+        return {unit: self._look(unit) for unit in self._units}
+
+    def _look(self, unit):
+        look = Look.DOWN if unit in self.down else self.look_now
+        return SimpleNamespace(look=look, detail=str(look), deaths=0)
 
 
 class Api:
@@ -58,16 +62,25 @@ class Host:
         self.systemd = Systemd()
         self.reports = directory / "reports.sqlite"
         self.known = directory / "known.json"
+        self.list = directory / "process_list.yaml"
+        self._meter = meter
         self.memory = Memory(self.known)
         self.spool = Spool(self.reports, self.api, self.clock, retry_interval_s=16, retry_alarm=3)
-        listed = directory / "process_list.yaml"
-        listed.write_text("".join(f"- {{process_name: {u}, unit: {u}.service}}\n" for u in UNITS))
+        self.watch(*UNITS)
+        self.start()
+
+    def watch(self, *units):
+        """The list names them."""
+        self.list.write_text("".join(f"- {{process_name: {u}, unit: {u}}}\n" for u in units))
+
+    def start(self):
+        """A monitor, which takes the place of the one before."""
         pulse = Pulse(self.clock)
         self.monitor = ProcessMonitor(
-            ProcessList(listed),
+            ProcessList(self.list),
             self.systemd,
             Runner(timeout_s=10, as_root=()),
-            Teller(self.spool, self.clock, pulse, meter=meter),
+            Teller(self.spool, self.clock, pulse, meter=self._meter),
             memory=self.memory,
             clock=self.clock,
             hostname="compute1",
@@ -75,7 +88,7 @@ class Host:
             interval_s=5,
             pulse=pulse,
             wake=self.clock.event(),
-            meter=meter,
+            meter=self._meter,
         )
 
     def cycle(self, times=1):
@@ -137,3 +150,31 @@ def test_state_that_cannot_be_kept_raises_an_alarm_until_it_is(host):
     host.cycle()
 
     assert host.raised() == set()
+
+
+def test_process_that_was_told_stopped_is_told_started_by_the_next_monitor(host):
+    host.systemd.look_now = Look.DOWN
+    host.cycle(4)
+    host.start()
+    host.cycle(4)
+    host.spool.flush()
+    assert sorted(host.api.heard) == [(unit, "STOPPED") for unit in UNITS]
+
+    host.start()
+    host.systemd.look_now = Look.UP
+    host.cycle(4)
+    host.spool.flush()
+
+    assert sorted(host.api.heard[2:]) == [(unit, "STARTED") for unit in UNITS]
+    assert host.stopped() == []
+
+
+def test_list_that_is_changed_is_in_force_with_the_next_look(host):
+    host.cycle()
+
+    host.watch("libvirtd", "neutron-agent")
+    host.systemd.down = {"nova-compute.service", "neutron-agent.service"}
+    host.cycle(4)
+    host.spool.flush()
+
+    assert host.api.heard == [("neutron-agent", "STOPPED")]
