@@ -117,7 +117,8 @@ INTROSPECTIVE_OPTS: list[cfg.Opt] = [
             ("heartbeat", "missing answers suffice"),
             ("heartbeat-io", "the guest must be silent, too, on its disks and networks"),
         ],
-        help="How guests are watched whose metadata do not say it.",
+        help="How guests are watched of which neither the extra spec of their flavor that "
+        "metadata_key names nor flavor_kinds says it.",
     ),
     cfg.StrOpt(
         "metadata_key",

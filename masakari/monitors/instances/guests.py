@@ -170,7 +170,8 @@ class Guests:
                 track.state = State.ERROR  # the next question tries again
             after = track.state
         if after is State.ERROR and before is not State.ERROR:
-            LOG.warning("%s: the agent in the guest does not answer", uuid)
+            nor = "" if activity is not None else ", nor does QEMU"
+            LOG.warning("%s: the agent in the guest does not answer%s", uuid, nor)
         elif after is not before:
             LOG.debug("%s: the agent: %s -> %s (%s)", uuid, before, after, answer)
 

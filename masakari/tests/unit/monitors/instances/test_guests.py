@@ -19,6 +19,7 @@ class Agents:
 
     def __init__(self):
         self.hung = set()
+        self.frozen = set()
         self.lanes = {}
         self.released = threading.Event()
 
@@ -31,7 +32,7 @@ class Agents:
         return Answer.MISSING
 
     def activity(self, uuid):
-        return 0
+        return None if uuid in self.frozen else 0
 
 
 @pytest.fixture
@@ -184,6 +185,19 @@ def test_guest_that_fell_silent_while_nobody_asked_is_reported(
         ask(again)
 
     assert reported(inbox) == ["vm1"]
+
+
+def test_log_tells_a_guest_that_hangs_from_a_qemu_that_hangs(guests, agents, caplog):
+    watch(guests, "vm1", "vm2")
+    ask(guests)
+
+    agents.hung, agents.frozen = {"vm1", "vm2"}, {"vm2"}
+    ask(guests)
+
+    assert sorted(record.getMessage() for record in caplog.records) == [
+        "vm1: the agent in the guest does not answer",
+        "vm2: the agent in the guest does not answer, nor does QEMU",
+    ]
 
 
 def test_guest_that_was_deleted_while_nobody_asked_is_forgotten(guests, another):
