@@ -65,6 +65,8 @@ class Nodes:
                     self._version = None
             if self._version is None:
                 self._list()
+        except Expired:  # between two pages
+            raise core.Blind("the Kubernetes API forgets what it lists before it was read") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._version = None
             raise core.Blind(

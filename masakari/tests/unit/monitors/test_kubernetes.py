@@ -269,6 +269,7 @@ def test_labels_are_asked_for(probe, cluster):
 @pytest.mark.parametrize(
     ("says", "why"),
     [
+        ((410, b"{}"), "forgets what it lists before it was read"),
         ((500, b"{}"), "answers 500 to /api/v1/nodes"),
         ((403, b"{}"), "answers 403 to /api/v1/nodes"),
         ((200, b'{"items": ['), "gave no usable answer"),
