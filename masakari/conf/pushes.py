@@ -8,7 +8,8 @@ HOST_OPTS: list[cfg.Opt] = [
         default=[],
         help="Who may tell the host monitor to look at once, beside its looks each "
         "monitoring_interval: names in the entry points hostmonitor.push. consul: the agents of "
-        "[consul], by blocking queries. nova_notifications: Nova's versioned notifications. "
+        "[consul], by blocking queries. kubernetes: the API server of [kubernetes], by a watch. "
+        "nova_notifications: Nova's versioned notifications. "
         "pacemaker_alerts: alerts of Pacemaker's cluster. What is pushed is no proof: the drivers "
         "look, and decide as always.",
     ),

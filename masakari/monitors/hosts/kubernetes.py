@@ -36,6 +36,7 @@ PAGE = 500
 WATCH_S = 1
 """So long a watch waits for changes; what happened before it began it gives at once."""
 TIMEOUT_S = 10
+"""For each word of an answer; a watch may be silent for so much longer than it lasts."""
 GONE = 410
 """The changes since our version are not known any more."""
 MISSING = Reading(State.UNKNOWN, "Kubernetes has no node of that name")
@@ -57,16 +58,25 @@ class Nodes:
 
     def read(self) -> Mapping[str, Reading]:
         """{node: what its conditions say} as of now.  Raises Blind."""
+        return self._read(WATCH_S)
+
+    def wait(self, wait_s: int) -> Mapping[str, Reading]:
+        """As `read`, but when the state of a node has changed, or after *wait_s* seconds."""
+        return self._read(wait_s, until_change=True)
+
+    def _read(self, wait_s: int, *, until_change: bool = False) -> Mapping[str, Reading]:
         try:
             if self._version is not None:
                 try:
-                    self._follow(self._version)
+                    self._follow(self._version, wait_s, until_change=until_change)
                 except Expired:
                     self._version = None
             if self._version is None:
                 self._list()
         except Expired:  # between two pages
-            raise core.Blind("the Kubernetes API forgets what it lists before it was read") from None
+            raise core.Blind(
+                "the Kubernetes API forgets what it lists before it was read"
+            ) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._version = None
             raise core.Blind(
@@ -83,7 +93,7 @@ class Nodes:
         found: dict[str, Reading] = {}
         page: dict[str, str] = {"limit": str(PAGE)}
         while True:
-            with self._get({**self._selector, **page}) as answer:
+            with self._get({**self._selector, **page}, TIMEOUT_S) as answer:
                 document = answer.json()
             for node in document["items"]:
                 found[node["metadata"]["name"]] = read(node)
@@ -93,16 +103,17 @@ class Nodes:
             page["continue"] = more
         self._found, self._version = found, str(document["metadata"]["resourceVersion"])
 
-    def _follow(self, version: str) -> None:
+    def _follow(self, version: str, wait_s: int, *, until_change: bool) -> None:
         """What has changed since *version* is taken in.  Raises Expired."""
+        before = states(self._found)
         parameters = {
             **self._selector,
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_S),
+            "timeoutSeconds": str(wait_s),
         }
-        for event in self._events(parameters):
+        for event in self._events(parameters, wait_s):
             node = event["object"]
             if event["type"] == "ERROR":
                 raise Expired
@@ -111,19 +122,21 @@ class Nodes:
                 self._found.pop(node["metadata"]["name"], None)
             elif event["type"] in ("ADDED", "MODIFIED"):
                 self._found[node["metadata"]["name"]] = read(node)
+            if until_change and states(self._found) != before:
+                return
 
-    def _events(self, parameters: Mapping[str, str]) -> Iterator[Any]:
-        until = time.monotonic() + 2 * WATCH_S
-        with self._get(parameters) as answer:
+    def _events(self, parameters: Mapping[str, str], wait_s: int) -> Iterator[Any]:
+        until = time.monotonic() + 2 * wait_s
+        with self._get(parameters, wait_s + TIMEOUT_S) as answer:
             for line in answer.iter_lines():
                 if line:
                     yield json.loads(line)
                 if time.monotonic() >= until:  # the next look goes on from here
                     return
 
-    def _get(self, parameters: Mapping[str, str]) -> requests.Response:
+    def _get(self, parameters: Mapping[str, str], timeout_s: float) -> requests.Response:
         """A streamed answer.  Raises Blind, Expired, or what requests raises."""
-        answer = self._api.get(NODES, parameters, TIMEOUT_S)
+        answer = self._api.get(NODES, parameters, timeout_s)
         if answer.status_code == GONE:
             answer.close()
             raise Expired
@@ -145,6 +158,11 @@ def read(node: Mapping[str, Any]) -> Reading:
             return Reading(State.DOUBTFUL, f"the node says that it is not ready ({reason})")
         return Reading(State.OFFLINE, f"the node has not been heard of ({reason})")
     return Reading(State.UNKNOWN, "the node has no condition Ready")
+
+
+def states(nodes: Mapping[str, Reading]) -> dict[str, State]:
+    """{node: its state}"""
+    return {node: reading.state for node, reading in nodes.items()}
 
 
 class KubernetesProbe:

@@ -1,8 +1,9 @@
-"""The driver kubernetes, in front of a small stand-in for the API server (no real one is asked)."""
+"""Driver and push source kubernetes, before a small stand-in for the API server, no real one."""
 
 import base64
 import contextlib
 import http.server
+import itertools
 import json
 import ssl
 import threading
@@ -13,20 +14,26 @@ import trustme
 import yaml
 
 from masakari import errors
+from masakari.clock import SystemClock, wait_until
 from masakari.monitors import core
-from masakari.monitors.hosts import kubeconfig
+from masakari.monitors.hosts import kubeconfig, kubernetes_watch
 from masakari.monitors.hosts.kubernetes import KubernetesProbe
+from masakari.monitors.hosts.kubernetes_watch import KubernetesWatch
 from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
 from masakari.tests.unit.monitors.drivers import Watched, configured, seen
+
+PATIENCE_S = 60
 
 
 class Cluster:
     """Nodes with a history, as the API server has them: list with pages, watch from a version."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
+        self.cuts = 0
+        """So often all that watched were cut off."""
         self.nodes = {}
         self.history = []
         self.forgotten = 0
@@ -50,6 +57,24 @@ class Cluster:
             self.nodes[name] = node
             if kind == "DELETED":
                 del self.nodes[name]
+            self.lock.notify_all()
+
+    def cut(self, says=None):
+        """Watches end; what asks then is told what *says* has, if it has something."""
+        with self.lock:
+            self.says = says
+            self.cuts += 1
+            self.lock.notify_all()
+
+    def watch(self, version, cuts):
+        """Lines of events after *version*, as they happen, until another `cut` than *cuts*."""
+        with self.lock:
+            while self.cuts == cuts:
+                events, version = self.history[version:], len(self.history)
+                if events:
+                    yield b"".join(json.dumps(event).encode() + b"\n" for event in events)
+                elif not self.lock.wait(PATIENCE_S):
+                    return
 
     def list(self, after):
         names = [name for name in sorted(self.nodes) if name > after]
@@ -71,6 +96,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         cluster, parts = self.server.cluster, urllib.parse.urlsplit(self.path)
         given = dict(urllib.parse.parse_qsl(parts.query))
+        cuts = cluster.cuts
         cluster.asked.append(given)
         if cluster.says is not None:
             self._answer(*cluster.says)
@@ -78,6 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(401, b"{}")
         elif parts.path != "/api/v1/nodes":
             self._answer(404, b"{}")
+        elif given.get("timeoutSeconds") == str(kubernetes_watch.WAIT_S):
+            self._stream(cluster.watch(int(given["resourceVersion"]), cuts))
         elif "watch" in given:
             events = cluster.since(int(given["resourceVersion"]))
             self._answer(200, b"".join(json.dumps(event).encode() + b"\n" for event in events))
@@ -89,6 +117,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _stream(self, pieces):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in itertools.chain(pieces, [b""]):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
     def log_message(self, *_args):
         pass
@@ -314,6 +349,68 @@ def test_server_of_another_authority_gets_no_token(probe, server, cluster, tmp_p
     with pytest.raises(core.Blind, match="does not answer"):
         probe(path).look()
     assert cluster.asked == []
+
+
+# ---- the watch that pushes
+
+
+@pytest.fixture
+def told(server, cluster, authority, tmp_path, monkeypatch):
+    """What is told, while it is watched."""
+    monkeypatch.setattr(kubernetes_watch, "AT_MOST_EACH_S", 0.01)
+    monkeypatch.setattr(kubernetes_watch, "PAUSE_S", 0.01)
+    conf = configured("kubernetes", kubeconfig=written(tmp_path / "k", server, authority))
+    told = []
+    source = KubernetesWatch.from_conf(conf, SystemClock(), lambda *said: told.append(said))
+    source.start()
+    wait_for(lambda: cluster.asked and "watch" in cluster.asked[-1])
+    yield told
+    source.stop()
+    cluster.cut()
+
+
+def wait_for(predicate):
+    assert wait_until(SystemClock(), predicate, PATIENCE_S, 0.01)
+
+
+def says(*nodes):
+    return [("kubernetes", f"Kubernetes has another state of {node}") for node in nodes]
+
+
+def test_watch_tells_of_nodes_whose_state_changes_and_of_no_others(told, cluster):
+    cluster.set("compute1", "True")
+    cluster.set("compute2", "Unknown")
+    wait_for(lambda: told)
+    cluster.set("compute2", "Unknown")
+    cluster.set("compute3", "False", "DELETED")
+    wait_for(lambda: len(told) == 2)
+
+    assert told == says("compute2", "compute3")
+
+
+def test_watch_that_ends_goes_on_where_it_was(told, cluster):
+    cluster.cut()
+    wait_for(lambda: len(cluster.asked) >= 3)
+    cluster.set("compute1", "Unknown")
+    wait_for(lambda: told)
+
+    assert told == says("compute1")
+    assert [("watch" in asked) for asked in cluster.asked[:3]] == [False, True, True]
+
+
+@pytest.mark.parametrize("trouble", [(500, b"{}"), (200, b"[]"), (410, b"{}")])
+def test_watch_in_trouble_tells_afterwards_what_has_changed(told, cluster, trouble, caplog):
+    caplog.set_level("INFO")
+    cluster.cut(trouble)
+    wait_for(lambda: "Kubernetes is not available: the Kubernetes API " in caplog.text)
+    cluster.set("compute1", "Unknown")
+    assert told == []
+    cluster.says = None
+    wait_for(lambda: told)
+
+    assert told == says("compute1")
+    assert caplog.text.count("Kubernetes is not available") == 1
+    assert "Kubernetes is available again" in caplog.text
 
 
 # ---- how the API is reached

@@ -85,6 +85,6 @@ def test_source_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(errors.ConfigInvalid) as e:
         hostmonitor.push_sources(conf, SystemClock(), lambda *_: None)
     assert str(e.value) == (
-        "[host] push: there is no 'smoke_signals'; there is: consul, nova_notifications, "
-        "pacemaker_alerts"
+        "[host] push: there is no 'smoke_signals'; there is: consul, kubernetes, "
+        "nova_notifications, pacemaker_alerts"
     )
