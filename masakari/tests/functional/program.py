@@ -37,6 +37,17 @@ def free_port():
     return pytest.fail("no port is free")
 
 
+AUTHTOKEN = """\
+[keystone_authtoken]
+auth_type = password
+auth_url = {keystone}
+username = masakari
+password = secret
+project_name = service
+default_domain_id = default
+"""
+"""What API and engine need to know of Keystone, a template."""
+
 LOGS: set[pathlib.Path] = set()
 """What the programs of this process have written; read when all tests have run."""
 

@@ -12,7 +12,7 @@ from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests import servers
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
@@ -23,7 +23,9 @@ URLS = {
     "etcd": "etcd3+http://127.0.0.1:{port}",
     "redis": f"redis://:{servers.PASSWORD}@127.0.0.1:{{port}}",
 }
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 transport_url = {bus}
 auth_strategy = noauth2
@@ -40,15 +42,8 @@ lease = 3
 sweep_interval = 0.5
 [coordination]
 backend_url = {locks}
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-user_domain_id = default
-project_domain_id = default
 """
+)
 
 
 class Deployment:

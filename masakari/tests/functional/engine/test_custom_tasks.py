@@ -12,14 +12,16 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
 PROJECT = pathlib.Path(tests.__file__).parent / "example_tasks"
 BIN = pathlib.Path(sys.executable).parent
 
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 transport_url = fake://
 auth_strategy = noauth2
@@ -32,15 +34,8 @@ wait_period_after_service_update = 20
 sweep_interval = 0.2
 [instance_failure]
 process_all_instances = true
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-user_domain_id = default
-project_domain_id = default
 """
+)
 CUSTOM = """\
 [taskflow_driver_recovery_flows]
 {option} = {flow}

@@ -12,13 +12,15 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
 VMS = 12
 
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 transport_url = {bus}
 auth_strategy = noauth2
@@ -32,15 +34,8 @@ connection = {database}
 [engine]
 lease = 3
 sweep_interval = 1
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-user_domain_id = default
-project_domain_id = default
 """
+)
 
 
 class Deployment:

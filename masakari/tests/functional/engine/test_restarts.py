@@ -15,14 +15,16 @@ from masakari.sim.http import SimServer
 from masakari.tests import servers
 from masakari.tests.conftest import TOLD_AT_THE_END
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
 VMS = 100 if os.environ.get("MASAKARI_THOROUGH") == "1" else 20
 SERVERS = ("mariadb", "rabbitmq", "etcd")
 RESTARTED = (*SERVERS, "cloud")
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 transport_url = rabbit://masakari:{password}@127.0.0.1:{rabbitmq}/w0
 auth_strategy = noauth2
@@ -41,15 +43,8 @@ backend_url = etcd3+http://127.0.0.1:{etcd}?timeout=3
 lease = 6
 sweep_interval = 1
 retry_limit = 20
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-user_domain_id = default
-project_domain_id = default
 """
+)
 
 
 class Deployment:

@@ -10,28 +10,24 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
 VMS = 8
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 auth_strategy = noauth2
 masakari_api_listen_port = {port}
 state_path = {directory}
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-default_domain_id = default
 [host]
 monitoring_interval = 0.5
 second_opinion_addresses = {addresses}
 second_opinion_refused = dead
 """
+)
 
 
 class Lab:

@@ -12,14 +12,8 @@ from masakari.tests.functional.world import libvirtd as world
 def libvirtd():
     if reason := world.missing():
         pytest.skip(reason)
-    directory = world.short_directory()
-    found = world.Libvirtd(directory)
-    try:
-        found.start()
+    with world.running() as found:
         yield found
-    finally:
-        found.stop()
-        world.remove(directory)
 
 
 @pytest.fixture

@@ -12,23 +12,18 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
 pytestmark = pytest.mark.functional
 
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 auth_strategy = noauth2
 masakari_api_listen_port = {port}
 state_path = {directory}
 hostname = compute1
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-default_domain_id = default
 [api]
 auth_url = {keystone}
 auth_type = password
@@ -47,6 +42,7 @@ connection_uri = "{uri}"
 [callback]
 retry_interval = 0.5
 """
+)
 
 
 @pytest.fixture

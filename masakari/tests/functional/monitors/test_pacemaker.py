@@ -14,7 +14,7 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.engine.api import Api as RealApi
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 from masakari.tests.functional.world import bmc as bmc_
 from masakari.tests.functional.world import cluster as cluster_
 from masakari.tests.functional.world import host as host_
@@ -43,21 +43,17 @@ monitoring_interval = 60
 monitoring_samples = 1
 push = pacemaker_alerts
 """
-MASAKARI = """\
+MASAKARI = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 auth_strategy = noauth2
 masakari_api_listen = {gateway}
 masakari_api_listen_port = {port}
 state_path = {directory}
 verify_interval = 0.2
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-default_domain_id = default
 """
+)
 AGENT = "/opt/bin/masakari-pacemaker-alert"
 ALERTS = f"""\
 <alerts>

@@ -23,14 +23,8 @@ def libvirtd():
         pytest.skip(reason)
     if not pathlib.Path("/usr/sbin/saslpasswd2").exists():
         pytest.skip("sasl2-bin is not installed; as root on Debian, make test installs it")
-    directory = world.short_directory()
-    found = world.Libvirtd(directory, world.Remote(directory))
-    try:
-        found.start()
+    with world.running(is_remote=True) as found:
         yield found
-    finally:
-        found.stop()
-        world.remove(directory)
 
 
 @pytest.fixture

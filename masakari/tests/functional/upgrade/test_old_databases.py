@@ -13,12 +13,14 @@ from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests import conftest, servers
 from masakari.tests.functional.engine.api import Api
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 from masakari.tests.functional.upgrade import openstack
 
 pytestmark = pytest.mark.functional
 
-CONFIG = """\
+CONFIG = (
+    AUTHTOKEN
+    + """\
 [DEFAULT]
 auth_strategy = noauth2
 masakari_api_listen_port = {port}
@@ -32,14 +34,8 @@ sweep_interval = 1
 monitoring_driver = nova
 [nova]
 timeout = 5
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-default_domain_id = default
 """
+)
 MANAGE = Path(sys.executable).parent / "masakari-manage"
 
 

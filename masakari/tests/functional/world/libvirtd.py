@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import uuid as uuid_
+from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
 import psutil
@@ -332,6 +333,19 @@ def xml(
         f"<on_reboot>{on_reboot}</on_reboot><on_crash>{on_crash}</on_crash>"
         f"<devices>{''.join(devices)}</devices></domain>"
     )
+
+
+@contextlib.contextmanager
+def running(*, is_remote: bool = False) -> Iterator[Libvirtd]:
+    """One that is gone at the end; *is_remote*: it can be reached from elsewhere."""
+    directory = short_directory()
+    found = Libvirtd(directory, Remote(directory) if is_remote else None)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+        remove(directory)
 
 
 def short_directory() -> pathlib.Path:

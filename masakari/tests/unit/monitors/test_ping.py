@@ -1,9 +1,7 @@
 """The driver ping."""
 
 import pytest
-from oslo_config import cfg
 
-import masakari.conf
 from masakari import errors
 from masakari.monitors import core
 from masakari.monitors.hosts import icmp
@@ -12,25 +10,13 @@ from masakari.monitors.hosts.ping import PingPoller
 from masakari.monitors.hosts.polling import PolledProbe
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
-
-
-class Watched:
-    def __init__(self, *hosts):
-        self._hosts = frozenset(hosts)
-
-    def read(self):
-        return self._hosts
+from masakari.tests.unit.monitors.drivers import Watched, configured
 
 
 def probe(clock, *hosts, **options):
     if problem := icmp.problem():
         pytest.skip(problem)
-    conf = cfg.ConfigOpts()
-    masakari.conf.register_monitors(conf)
-    conf([], project="masakarimonitors", default_config_files=[], default_config_dirs=[])
-    for name, value in options.items():
-        conf.set_override(name, value, "ping")
-    return PingPoller.from_conf(conf, Watched(*hosts), clock)
+    return PingPoller.from_conf(configured("ping", **options), Watched(*hosts), clock)
 
 
 @pytest.fixture

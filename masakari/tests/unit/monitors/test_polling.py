@@ -8,6 +8,7 @@ from masakari.monitors.hosts.polling import PolledProbe, Reading
 from masakari.monitors.judge import State
 from masakari.sim.clock import SimClock
 from masakari.states import HostProof
+from masakari.tests.unit.monitors.drivers import Watched
 
 UP, DOWN, ODD, DARK = State.ONLINE, State.OFFLINE, State.DOUBTFUL, State.UNKNOWN
 
@@ -69,14 +70,6 @@ def test_weigh_tells_each_detail_once():
     readings = {"a": Reading(UP, "x"), "b": Reading(DOWN, "y"), "c": Reading(UP, "x")}
 
     assert polling.weigh(readings).detail == "x; y"
-
-
-class Watched:
-    def __init__(self, *hosts):
-        self._hosts = frozenset(hosts)
-
-    def read(self):
-        return self._hosts
 
 
 class Told:

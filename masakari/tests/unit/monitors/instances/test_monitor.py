@@ -22,7 +22,7 @@ from masakari.monitors.spool import Spool
 from masakari.monitors.teller import Teller
 from masakari.pulse import Pulse
 from masakari.tests.unit.db.clocks import ManualClock
-from masakari.tests.unit.monitors import disks
+from masakari.tests.unit.monitors import compute_hosts, disks
 
 NOVA = '<nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"/>'
 DIED = ("LIFECYCLE", "STOPPED_FAILED")
@@ -183,9 +183,7 @@ class Host:
 
     def raised(self):
         """The codes of the alarms that are raised."""
-        lines = self._render()[1].decode().splitlines()
-        alarms = [line for line in lines if line.startswith("masakari_alarm{")]
-        return {line.split('"')[1] for line in alarms if line.endswith(" 1.0")}
+        return compute_hosts.raised(self._render)
 
     def ended(self):
         """The VMs whose end is known to the file."""
@@ -218,27 +216,15 @@ def test_vm_that_dies_while_the_disk_is_full_is_told_when_there_is_room(host):
 
 
 def test_reports_that_cannot_be_written_raise_an_alarm_until_they_are(host):
-    host.cycle()
-    with disks.full(host.reports):
+    def fail():
         host.die("vm1")
         host.cycle()
-        assert host.raised() == {"MSK-404"}
 
-    host.cycle()
-
-    assert host.raised() == set()
+    compute_hosts.check_alarm_of_reports_that_cannot_be_written(host, fail)
 
 
 def test_state_that_cannot_be_kept_raises_an_alarm_until_it_is(host):
-    in_the_way = host.known.with_suffix(".new")
-    in_the_way.mkdir()
-    host.cycle()
-    assert host.raised() == {"MSK-404"}
-
-    in_the_way.rmdir()
-    host.cycle()
-
-    assert host.raised() == set()
+    compute_hosts.check_alarm_of_state_that_cannot_be_kept(host)
 
 
 def test_silence_of_libvirt_is_an_alarm_also_while_rounds_fail(host):

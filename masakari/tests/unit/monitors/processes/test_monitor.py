@@ -17,7 +17,7 @@ from masakari.monitors.spool import Spool
 from masakari.monitors.teller import Teller
 from masakari.pulse import Pulse
 from masakari.tests.unit.db.clocks import ManualClock
-from masakari.tests.unit.monitors import disks
+from masakari.tests.unit.monitors import compute_hosts, disks
 
 UNITS = ("libvirtd", "nova-compute")
 
@@ -98,9 +98,7 @@ class Host:
 
     def raised(self):
         """The codes of the alarms that are raised."""
-        lines = self._render()[1].decode().splitlines()
-        alarms = [line for line in lines if line.startswith("masakari_alarm{")]
-        return {line.split('"')[1] for line in alarms if line.endswith(" 1.0")}
+        return compute_hosts.raised(self._render)
 
     def stopped(self):
         """What the file knows as reported."""
@@ -129,27 +127,15 @@ def test_process_that_dies_while_the_disk_is_full_is_told_when_there_is_room(hos
 
 
 def test_reports_that_cannot_be_written_raise_an_alarm_until_they_are(host):
-    host.cycle()
-    with disks.full(host.reports):
+    def fail():
         host.systemd.look_now = Look.DOWN
         host.cycle(4)
-        assert host.raised() == {"MSK-404"}
 
-    host.cycle()
-
-    assert host.raised() == set()
+    compute_hosts.check_alarm_of_reports_that_cannot_be_written(host, fail)
 
 
 def test_state_that_cannot_be_kept_raises_an_alarm_until_it_is(host):
-    in_the_way = host.known.with_suffix(".new")
-    in_the_way.mkdir()
-    host.cycle()
-    assert host.raised() == {"MSK-404"}
-
-    in_the_way.rmdir()
-    host.cycle()
-
-    assert host.raised() == set()
+    compute_hosts.check_alarm_of_state_that_cannot_be_kept(host)
 
 
 def test_process_that_was_told_stopped_is_told_started_by_the_next_monitor(host):
