@@ -81,6 +81,18 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap():
     assert max(x for x, _ in places) < 24
 
 
+def test_each_alert_fires_in_the_recorded_incident():
+    cases = [
+        case
+        for test in yaml.safe_load(INCIDENT.read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    fires = {case["alertname"] for case in cases if case["exp_alerts"]}
+    rests = {case["alertname"] for case in cases if not case["exp_alerts"]}
+
+    assert {rule["alert"] for rule in rules()} - (fires & rests) == set()
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_alerts_fire_in_a_recorded_incident_and_only_then(tmp_path):
     for path in (RULES, INCIDENT):
