@@ -14,7 +14,7 @@ import requests
 from masakari.clock import SystemClock
 from masakari.sim.cloud import SimCloud
 from masakari.sim.http import SimServer
-from masakari.tests.functional.program import Program, free_port, wait
+from masakari.tests.functional.program import LOGS, Program, free_port, wait
 
 BIN = pathlib.Path(sys.executable).parent
 TOKEN = {"X-Auth-Token": "admin-token"}
@@ -139,6 +139,7 @@ def machine(
         for program in machine.programs:
             if program.returncode is None:
                 program.kill()
+        LOGS.update(path for path in (machine.root / "var/log").rglob("*") if path.is_file())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from masakari.monitors.hosts.opinions import Opinion, Sign
 from masakari.monitors.judge import State
 from masakari.tests import servers
 from masakari.tests.functional.engine.test_health import ask
-from masakari.tests.functional.program import free_port
+from masakari.tests.functional.program import LOGS, free_port
 from masakari.tests.unit.monitors.drivers import Watched, configured, seen
 
 pytestmark = pytest.mark.functional
@@ -72,6 +72,7 @@ def heartbeats(options, tmp_path, health_ports):
         text += f"[health]\nheartbeat_port = {health_ports[name]}\n"
         (tmp_path / name).write_text(text)
         program = "import sys\nfrom masakari.cmd.heartbeat import main\nsys.exit(main())"
+        LOGS.add(tmp_path / f"{name}.log")
         log = (tmp_path / f"{name}.log").open("w")
         argv = [sys.executable, "-c", program, "--config-file", str(tmp_path / name)]
         made[name] = subprocess.Popen(argv, stdout=log, stderr=log)

@@ -8,6 +8,7 @@ import json
 import pathlib
 import sys
 
+from masakari.tests.functional import scan
 from masakari.tests.functional.world import host
 from masakari.tests.functional.world.host import TREE
 
@@ -50,6 +51,15 @@ class Host(host.Host):
         self.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/masakari.conf")
         self.run("sh", "-c", "install -m 644 -t /etc/systemd/system /opt/tree/etc/systemd/*")
         self.run("systemctl", "daemon-reload")
+
+    def remove(self) -> None:
+        """It has never been; what our programs have told was read, and so looked at for secrets."""
+        try:
+            if self.is_on:
+                self.run("journalctl", "--no-pager", "-o", "cat", "-u", "masakari-*", check=False)
+                self.run("sh", "-c", f"cat {scan.LOG_DIR}/*", check=False)
+        finally:
+            super().remove()
 
     def systemctl(self, *argv, check=True):
         return self.run("systemctl", *argv, check=check)

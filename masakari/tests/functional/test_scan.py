@@ -1,0 +1,40 @@
+"""What finds secrets finds them."""
+
+import subprocess
+
+import pytest
+
+from masakari.tests.functional import scan
+
+
+@pytest.mark.parametrize("is_text", [True, False])
+@pytest.mark.parametrize(("name", "is_seen"), [("masakari-leak", True), ("another", False)])
+def test_secret_in_the_output_of_our_program_is_found(tmp_path, name, is_seen, is_text):
+    program = tmp_path / name
+    program.write_text(
+        "#!/bin/sh\necho all is well\necho connecting to amqp://u:secret@rabbit >&2\n"
+    )
+    program.chmod(0o755)
+
+    with scan.of_outputs() as told:
+        subprocess.run([program], capture_output=True, text=is_text, check=True)
+
+    lines = ["connecting to amqp://u:secret@rabbit"]
+    assert told == ({str(program): lines} if is_seen else {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[keystone_authtoken] password = secret",
+        '{"password": "hunter2"}',
+        "X-Auth-Token: admin",
+        "X-Subject-Token: gAAAAABnabcdefghijklmnopqrstuv",
+    ],
+)
+def test_line_with_a_secret_is_found(line):
+    assert scan.found_in(f"before\n{line}\nafter") == [line]
+
+
+def test_line_without_a_secret_is_not():
+    assert scan.found_in("X-Auth-Token: {SHA256}abcd\npassword = ***\nthe secret is safe") == []
