@@ -1,5 +1,6 @@
 """Requests at a steady rate, to see whether a server that ends or reloads loses one."""
 
+import functools
 import http.client
 import itertools
 import threading
@@ -20,12 +21,41 @@ def get(port, path="/v1/segments", headers=None):
         connection.close()
 
 
-class Load:
-    """Requests, RATE in a second, each on a connection of its own."""
+class KeptConnection:
+    """Requests on one connection for as long as the server leaves it open."""
 
-    def __init__(self, port, path="/", headers=None):
+    def __init__(self, port, path, headers):
+        self._request = (path, headers)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ask(self):
+        """The status of the answer; of a connection that has ended meanwhile, on another one."""
+        if self._connection.sock is not None:
+            try:
+                return self._ask()
+            except (ConnectionError, http.client.RemoteDisconnected):
+                self._connection.close()
+        return self._ask()
+
+    def _ask(self):
+        path, headers = self._request
+        try:
+            self._connection.request("GET", path, headers=headers or {})
+            response = self._connection.getresponse()
+            response.read()
+        except BaseException:
+            self._connection.close()
+            raise
+        return response.status
+
+
+class Load:
+    """Requests, RATE in a second: each on a connection of its own, or 16 connections are kept."""
+
+    def __init__(self, port, path="/", headers=None, *, is_kept=False):
         self.answers, self.failures, self.refused = [], [], []
         self._request = (port, path, headers)
+        self._is_kept = is_kept
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._began = time.monotonic()
@@ -34,9 +64,13 @@ class Load:
             thread.start()
 
     def _run(self):
+        if self._is_kept:
+            ask = KeptConnection(*self._request).ask
+        else:
+            ask = functools.partial(get, *self._request)
         while not self._stop.wait(self._pause_s()):
             try:
-                self.answers.append(get(*self._request))
+                self.answers.append(ask())
             except ConnectionRefusedError:
                 self.refused.append(time.monotonic())
             except (OSError, http.client.HTTPException) as e:
