@@ -68,6 +68,23 @@ def test_deprecated_option_is_told_in_the_log(
 
 
 @pytest.mark.usefixtures("keep_logging")
+def test_log_without_a_file_goes_to_stdout(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "masakari.conf"
+    path.write_text("[DEFAULT]\n")
+
+    common.configure(
+        cfg.ConfigOpts(), "prog", ["--config-file", str(path)], register=options.register_engine
+    )
+    LOG.warning("all is well")
+
+    said = capsys.readouterr()
+    assert said.out.endswith("all is well\n")
+    assert said.err == ""
+
+
+@pytest.mark.usefixtures("keep_logging")
 def test_log_in_a_directory_is_named_after_the_program(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "masakari.conf"
     path.write_text(f"[DEFAULT]\nlog_dir = {tmp_path}\n")
