@@ -1,30 +1,70 @@
 """How long /metrics takes with 10,000 series, over HTTP on loopback.
 
-python bench/metrics.py [SERIES]
+python bench/metrics.py [SERIES] [--workers N]
+
+With workers, as many processes have written each of the series into files of one directory, as
+those of masakari-api do, and the answer is their sum.
 """
 
+import argparse
+import os
+import pathlib
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
 from masakari import exposition, metrics
+from masakari.clock import SystemClock
 from masakari.cmd import health, server
 from masakari.metrics import Program
 
 RUNS = 20
 
 
-def main() -> None:
-    """Print it."""
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    meter, render = exposition.of_process((Program.API,), "masakari-api", "bench")
+def observe(meter: metrics.Meter, wanted: int) -> None:
+    """So many series, at least, have values."""
     each = len(metrics.API_SECONDS.buckets_s) + 3  # +Inf, count, sum
     for number in range(wanted // each + 1):
         meter.observe(metrics.API_SECONDS, 0.02, f"GET /operation/{number}")
+
+
+def made_by_workers(wanted: int, count: int, directory: str) -> exposition.Render:
+    """What shows the sum of *count* processes, which have ended."""
+    environment = os.environ | {exposition.MULTIPROC_DIR: directory}
+    argv = [sys.executable, __file__, str(wanted), "--as-worker"]
+    for _ in range(count):
+        subprocess.run(argv, env=environment, check=True)
+    return exposition.of_all_workers(pathlib.Path(directory), "masakari-api", "bench")
+
+
+def main() -> None:
+    """Print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("series", type=int, nargs="?", default=10_000)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--as-worker", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.as_worker:
+        observe(exposition.of_worker((Program.API,)), given.series)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        if given.workers:
+            render = made_by_workers(given.series, given.workers, directory)
+        else:
+            meter, render = exposition.of_process((Program.API,), "masakari-api", "bench")
+            observe(meter, given.series)
+        measure(render)
+
+
+def measure(render: exposition.Render) -> None:
+    """Ask for it again and again."""
     listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    endpoint = health.Endpoint(listener, None, render, None)
+    vitals = health.Vitals(SystemClock(), needs=())
+    endpoint = health.Endpoint(listener, vitals, render, None)
     endpoint.start()
     took = []
     render()
