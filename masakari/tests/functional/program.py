@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from masakari import clock
@@ -78,6 +79,10 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def children(self):
+        """Its processes, that of the program itself left out."""
+        return psutil.Process(self._process.pid).children()
 
     def signal(self, number):
         """As a terminal sends it: to all its processes."""

@@ -142,6 +142,10 @@ def test_health_of_the_api_tells_of_what_it_needs(config, tmp_path):
         assert ask(port, "/healthz/ready")[0] == 200
         assert checks()["database"]
 
+        (own,) = (p for p in program.children() if "health" in " ".join(p.cmdline()))
+        own.kill()
+        wait("another one answers", lambda: ask(port, "/healthz/ready")[0] == 200, 60)
+
         with sqlite3.connect(tmp_path / "state" / "masakari.sqlite", timeout=60) as database:
             database.execute(f"UPDATE {migration.VERSION_TABLE} SET version_num = '8f848eb45d03'")
         database.close()
