@@ -2,7 +2,7 @@
 
 import pytest
 
-from masakari.tests.functional.conftest import found_in
+from masakari.tests.functional.scan import found_in
 
 
 @pytest.mark.parametrize(
