@@ -137,6 +137,18 @@ def look_at_screen(libvirtd, _domain):
         client.sendall(greeting)
 
 
+def shut_down(_libvirtd, domain):
+    """As its owner does; a guest that still boots does not hear it."""
+    import libvirt
+
+    def is_off():
+        with contextlib.suppress(libvirt.libvirtError):  # it is off already
+            domain.shutdown()
+        return not domain.isActive()
+
+    wait("it obeys", is_off, 60)
+
+
 PANIC, HUNG, OFF = hmp("o /b 0x505 1"), hmp("o /b 0x443 0xf"), hmp("o /w 0x604 0x2000")
 RESET = hmp("o /b 0xcf9 6")
 CD = '<disk type="file" device="cdrom"><source file="/nonexistent.iso" startupPolicy="optional"/>'
@@ -166,7 +178,13 @@ MATRIX = {
     "not Nova's": ({"nova": False}, kill(signal.SIGKILL), []),
     "CD not there": ({"more": CD}, lambda _libvirtd, _domain: None, []),
     "watched": ({"more": SCREEN}, look_at_screen, []),
-    "disk full": ({"disk": "write"}, lambda _libvirtd, _domain: None, []),
+    "disk full": ({"full": "write"}, lambda _libvirtd, _domain: None, []),
+    "disk full, guest told": (
+        {"full": "write", "error_policy": "report"},
+        lambda _libvirtd, _domain: None,
+        ["IO_ERROR/IO_ERROR_REPORT"],
+    ),
+    "asked to shut down, obeys": ({"disk": "obey"}, shut_down, []),
 }
 # libvirt may meet the end of QEMU before it has read what QEMU said
 OTHERWISE = {"watchdog poweroff": ["LIFECYCLE/STOPPED_FAILED"]}
@@ -183,13 +201,14 @@ def told(libvirtd, tmp_path_factory):
     domains = {}
     try:
         for n, (case, (options, _, _)) in enumerate(MATRIX.items()):
-            disk = libvirtd.image_on_full_disk(options["disk"]) if "disk" in options else None
-            more = options.get("more", "").format(root=libvirtd.root)
-            text = world.xml(f"instance-{n:08x}", **{**options, "disk": disk, "more": more})
+            text = world.xml(f"instance-{n:08x}", **prepared(libvirtd, **options))
             domains[case] = connection.defineXML(text)
-            domains[case].create()
+        for domain in domains.values():  # all disks are there before one is full
+            domain.create()
         for case, (_, act, _) in MATRIX.items():
             act(libvirtd, domains[case])
+        failed = [domains[case].UUIDString() for case, (_, _, events) in MATRIX.items() if events]
+        wait_until(CLOCK, lambda: all(map(masakari.told, failed)), 60, 0.1)
         acted_at = CLOCK.monotonic()
         wait("all is over", lambda: CLOCK.monotonic() - acted_at > AFTERWARDS_S)
         found = {case: masakari.told(domain.UUIDString()) for case, domain in domains.items()}
@@ -203,6 +222,15 @@ def told(libvirtd, tmp_path_factory):
             domain.undefine()
         connection.close()
     return found
+
+
+def prepared(libvirtd, *, disk="", full="", more="", **options):
+    """Options of a guest, its disk made: *full* after 64 KiB or not."""
+    if disk:
+        options["disk"] = libvirtd.image(disk)
+    if full:
+        options["disk"] = libvirtd.image_on_full_disk(full)
+    return {**options, "more": more.format(root=libvirtd.root)}
 
 
 def test_what_ends_a_guest_is_told_once_and_what_people_do_is_not(told):

@@ -247,10 +247,14 @@ class Libvirtd:
                 return process
         raise AssertionError(f"no QEMU of {uuid} runs")
 
+    def image(self, guest: str) -> pathlib.Path:
+        """A new disk that boots the *guest*, one of GUESTS."""
+        return boot(self.root / f"{uuid_.uuid4()}.img", guest)
+
     def image_on_full_disk(self, guest: str) -> pathlib.Path:
-        """A disk of which only 64 KiB can be written, booting the *guest*, one of GUESTS."""
+        """The same, of which only 64 KiB can be written."""
         (inside,) = psutil.Process(self._init.pid).children()
-        path = self.root / "full/image"
+        path = self.root / f"full/{uuid_.uuid4()}.img"
         boot(pathlib.Path(f"/proc/{inside.pid}/root{path}"), guest, 64)
         return path
 
@@ -269,7 +273,10 @@ _DAP = bytes([16, 0, 1, 0, 0, 0x7C, 0, 0]) + (1).to_bytes(8, "little")
 GUESTS = {
     "halt": "fb f4 eb fd",
     "spin": "eb fe",
-    "write": "31 c0 8e d8 be 00 7d b8 00 43 b2 80 cd 13 66 ff 44 08 eb f3",
+    # until that fails
+    "write": "31 c0 8e d8 be 00 7d b8 00 43 b2 80 cd 13 72 06 66 ff 44 08 eb f1 fb f4 eb fd",
+    # enable ACPI's power button, look at each tick whether it was pressed, then switch off
+    "obey": "fb ba 02 06 b8 00 01 ef b2 00 f4 ed f6 c4 01 74 f9 b2 04 b8 00 20 ef f4 eb fd",
 }
 
 
@@ -284,6 +291,7 @@ def xml(
     on_reboot: str = "restart",
     more: str = "",
     disk: pathlib.Path | None = None,
+    error_policy: str = "stop",
     kernel: tuple[pathlib.Path, pathlib.Path, str] | None = None,
     agent: bool = False,
     panic: bool = True,
@@ -307,7 +315,7 @@ def xml(
     if disk:
         devices.append(
             '<disk type="file" device="disk"><driver name="qemu" type="raw" cache="writeback" '
-            f'error_policy="stop"/><source file={quoteattr(str(disk))}/>'
+            f"error_policy={quoteattr(error_policy)}/><source file={quoteattr(str(disk))}/>"
             '<target dev="vda" bus="virtio"/></disk>'
         )
     if agent:
