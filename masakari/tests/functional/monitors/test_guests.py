@@ -16,14 +16,25 @@ AGENT_ERROR = ["QEMU_GUEST_AGENT_ERROR/STOPPED_FAILED"]
 PANIC = "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger"
 
 
+FREEZE = "kill -STOP $(pidof qemu-ga)"
+WRITE = "while :; do dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync; sleep 0.5; done"
+
+
 def inside(command):
     return lambda _libvirtd, domain: linux_guest.execute(domain, command)
 
 
+def go_bad(_libvirtd, domain):
+    linux_guest.go_bad(domain)
+
+
 MATRIX = {
     "panicked": ("heartbeat-io", inside(PANIC), AGENT_ERROR),
-    "agent frozen": ("heartbeat", inside("kill -STOP $(pidof qemu-ga)"), AGENT_ERROR),
-    "agent frozen, not watched": ("off", inside("kill -STOP $(pidof qemu-ga)"), []),
+    "agent frozen": ("heartbeat", inside(FREEZE), AGENT_ERROR),
+    "agent frozen, not watched": ("off", inside(FREEZE), []),
+    "agent frozen, guest writes": ("heartbeat-io", inside(f"{WRITE} & {FREEZE}"), []),
+    "agent says garbage": ("heartbeat", go_bad, AGENT_ERROR),
+    "agent says a megabyte": ("heartbeat", go_bad, AGENT_ERROR),
     "agent stopped": ("heartbeat", inside("kill $(pidof qemu-ga)"), []),
     "reboots": ("heartbeat-io", inside("reboot -f"), []),
     "paused": ("heartbeat", lambda _, domain: domain.suspend(), []),
@@ -34,11 +45,14 @@ MATRIX = {
     ),
     "lives": ("heartbeat", lambda _libvirtd, _domain: None, []),
 }
+AGENTS = {"agent says garbage": "garbage", "agent says a megabyte": "megabyte"}
+"""Those that are not QEMU's"""
 OPTIONS = {
     "introspectiveinstancemonitor.guest_monitoring_interval": 1,
     "introspectiveinstancemonitor.guest_monitoring_timeout": 2,
     "introspectiveinstancemonitor.guest_monitoring_failure_threshold": 2,
     "introspectiveinstancemonitor.io_silence": 5,
+    "introspectiveinstancemonitor.most_silent": 1,
     "libvirt.timeout": 3,
     "libvirt.reconcile_interval": 2,
 }
@@ -49,7 +63,7 @@ MONITORS = {
 }
 """{case: (program, [instance] guest_heartbeats)}"""
 ASK = ("introspective", "instances, guests asked")
-REPORTED_WITHIN_S = 90
+REPORTED_WITHIN_S = 120
 QUIET_S = 6.0
 
 
@@ -69,7 +83,8 @@ def told(libvirtd, tmp_path_factory):
                 world.xml(
                     f"instance-{n:08x}",
                     mem=linux_guest.MEMORY_MIB,
-                    kernel=(kernel, initrd, "quiet"),
+                    kernel=(kernel, initrd, f"quiet agent={AGENTS.get(case, '')}"),
+                    disk=libvirtd.image("halt"),
                     agent=True,
                     panic=False,
                     kind=kind,

@@ -10,7 +10,7 @@ import subprocess
 PACKAGES = pathlib.Path("/var/lib/masakari-tests/guest")
 """Unpacked there by tools/install-servers."""
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
-MODULES += ("virtio_console",)
+MODULES += ("virtio_console", "virtio_blk")
 MEMORY_MIB = 96
 INIT = """\
 #!/bin/busybox sh
@@ -19,8 +19,26 @@ export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for m in /mod/*.ko; do insmod $m; done
 for i in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/vport1p1 -o -e /dev/vport0p1 ] && break; sleep 0.1; done
-qemu-ga -p $(ls /dev/vport*p1) -m virtio-serial -t /run &
+port=$(ls /dev/vport*p1)
+case $agent in
+    "") qemu-ga -p $port -m virtio-serial -t /run & ;;
+    *) sh /agent "$agent" 0<>$port 1>&0 & ;;
+esac
 while :; do sleep 3600; done
+"""
+AGENT = """\
+# answers as an agent does, until it is told to go bad: then it only says $1
+bad=
+while :; do
+    read -r line || { sleep 0.1; continue; }
+    case $bad$line in
+        garbage*) echo '}{ garbage' ;;
+        megabyte*) dd if=/dev/zero bs=4096 count=256 2>/dev/null | tr '\\0' x ;;
+        *guest-sync*) id=${line##*:}; echo "{\\"return\\":${id%%\\}*}}" ;;
+        *) echo '{"return":{}}' ;;
+    esac
+    case $line in *go-bad*) bad=$1 ;; esac
+done
 """
 
 
@@ -57,6 +75,7 @@ def build(directory: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
             shutil.copy(found, root / f"mod/{n}-{name}.ko")
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
+    (root / "agent").write_text(AGENT)
     initrd = directory / "initrd.gz"
     packed = f"find . | cpio -o -H newc --quiet | gzip -1 > {initrd}"
     subprocess.run(["sh", "-c", packed], cwd=root, check=True)
@@ -72,3 +91,10 @@ def execute(domain, command: str) -> None:
     arguments = {"path": "/bin/sh", "arg": ["-c", command]}
     asked = json.dumps({"execute": "guest-exec", "arguments": arguments})
     libvirt_qemu.qemuAgentCommand(domain, asked, 10, 0)
+
+
+def go_bad(domain) -> None:
+    """From now on the agent of a guest with agent=garbage or agent=megabyte talks so."""
+    import libvirt_qemu
+
+    libvirt_qemu.qemuAgentCommand(domain, json.dumps({"execute": "go-bad"}), 10, 0)
