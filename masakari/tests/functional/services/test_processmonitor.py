@@ -105,6 +105,16 @@ class World:
     def wait_until_told(self, process, *events):
         self.host.wait(f"{process}: {events}", lambda: self.told(process) == list(events), 30)
 
+    def said_at(self, unit, text):
+        """When its journal had a line with the text last, in seconds since 1970."""
+
+        def found():
+            lines = self.host.run("journalctl", "-u", unit, "--no-pager", "-o", "json").splitlines()
+            return [line for line in map(json.loads, lines) if text in str(line.get("MESSAGE"))]
+
+        self.host.wait(f"{unit}: {text}", found, 30)
+        return int(found()[-1]["__REALTIME_TIMESTAMP"]) / 1e6
+
     def wait_until_said(self, text):
         self.host.wait(f"the log: {text}", lambda: text in self.host.journal(NAME), 30)
 
@@ -140,6 +150,8 @@ def test_what_dies_is_started_again_or_told(world):
 
     kill(world, "demo")
     world.wait_until_told("nova-compute", "STOPPED")
+    noticed_s = world.said_at(NAME, "nova-compute: up -> ") - world.said_at("demo", "exited")
+    print(f"noticed {1000 * noticed_s:.0f} ms after systemd")
     world.wait_until_told("another-name", "STOPPED")
     world.host.systemctl("start", "demo")
     world.wait_until_told("nova-compute", "STOPPED", "STARTED")
