@@ -57,7 +57,7 @@ def build(
     loops = []
     guests = None
     if name == GUESTS or conf.instance.guest_heartbeats:
-        writing = [_hypervisor(conf, clock, wake=wake) for _ in range(2)]
+        writing = [_hypervisor(conf, clock, wake=wake) for _ in range(3)]
         hypervisors += writing
         guests = Guests(
             LibvirtAgents(

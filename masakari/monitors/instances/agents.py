@@ -1,8 +1,9 @@
 """Ask the agents in guests whether they live, and QEMU whether a guest moves anything.
 
 Agents need a connection that may write.  libvirt serves five requests of a connection at a time,
-and twenty in all, and an agent that hangs holds one of them for five seconds.  So there are two
-connections: for guests that have answered last time, and for those that have not.
+and twenty in all; an agent that hangs holds one of them for five seconds, and a QEMU that hangs,
+asked for its guest's I/O, for ever.  So there are three connections: for guests that have answered
+last time, for those that have not, and for questions about I/O, of which a QEMU has one at a time.
 """
 
 import json
@@ -54,13 +55,15 @@ def is_good(text: object) -> bool:
 class LibvirtAgents:
     """The agents behind libvirt."""
 
-    def __init__(self, well: Hypervisor, ill: Hypervisor, *, timeout_s: int) -> None:
+    def __init__(
+        self, well: Hypervisor, ill: Hypervisor, activity: Hypervisor, *, timeout_s: int
+    ) -> None:
         """*well* and *ill* may write."""
         import libvirt_qemu  # noqa: PLC0415  optional, as libvirt
 
         self._libvirt = library()
         self._qemu: Any = libvirt_qemu
-        self._well, self._ill = well, ill
+        self._well, self._ill, self._activity = well, ill, activity
         self._timeout_s = timeout_s
         self._answers = {
             getattr(self._libvirt, f"VIR_ERR_{name}"): answer
@@ -101,7 +104,7 @@ class LibvirtAgents:
             return sum(value for name, value in stats.items() if name.endswith(MOVED))
 
         try:
-            return self._ill.of_domain(uuid, "asking for a guest's I/O", ask)
+            return self._activity.of_domain(uuid, "asking for a guest's I/O", ask, is_alone=True)
         except (Away, Gone):
             return None
 

@@ -22,20 +22,38 @@ class Calls:
     def __init__(self, most: int) -> None:
         self._most = most
         self._places = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._alone: set[str] = set()
+        """of calls that are under way"""
 
-    def call(self, what: str, do: Callable[[], T], timeout_s: float) -> T:
-        """What *do* returns or raises.  Raises TooLate, with *what* in its words."""
+    def call(
+        self, what: str, do: Callable[[], T], timeout_s: float, *, alone: str | None = None
+    ) -> T:
+        """What *do* returns or raises.  Raises TooLate, with *what* in its words.
+
+        Of calls with the same *alone* one is under way: another one is too late at once.
+        """
         if not self._places.acquire(timeout=timeout_s):
             raise TooLate(f"{what}: {self._most} earlier calls have not returned")
+        with self._lock:
+            is_second = alone in self._alone
+            if alone is not None:
+                self._alone.add(alone)
+        if is_second:
+            self._places.release()
+            raise TooLate(f"{what}: the one before has not returned")
         done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
         def run() -> None:
+            outcome: tuple[T | None, BaseException | None]
             try:
-                done.put((do(), None))
+                outcome = (do(), None)
             except BaseException as e:
-                done.put((None, e))
-            finally:
-                self._places.release()
+                outcome = (None, e)
+            with self._lock:
+                self._alone.discard(alone or "")
+            self._places.release()
+            done.put(outcome)
 
         # a daemon: the end of the program does not wait for what may never return
         threading.Thread(target=run, name="libvirt call", daemon=True).start()

@@ -167,11 +167,25 @@ class Hypervisor:
         )
 
     def of_domain(
-        self, uuid: str, what: str, do: Callable[[Any], T], timeout_s: float | None = None
+        self,
+        uuid: str,
+        what: str,
+        do: Callable[[Any], T],
+        timeout_s: float | None = None,
+        *,
+        is_alone: bool = False,
     ) -> T:
-        """What *do* makes of the library's domain.  Raises Away, Gone."""
+        """What *do* makes of the library's domain.  Raises Away, Gone.
+
+        With *is_alone* a domain that has not answered is not asked another time meanwhile.
+        """
         connection = self._current()
-        return self._ask(what, lambda: do(connection.lookupByUUIDString(uuid)), timeout_s)
+        return self._ask(
+            what,
+            lambda: do(connection.lookupByUUIDString(uuid)),
+            timeout_s,
+            alone=uuid if is_alone else None,
+        )
 
     # ---- inside
 
@@ -181,9 +195,16 @@ class Hypervisor:
             raise Away("there is no connection")
         return connection
 
-    def _ask(self, what: str, do: Callable[[], T], timeout_s: float | None = None) -> T:
+    def _ask(
+        self,
+        what: str,
+        do: Callable[[], T],
+        timeout_s: float | None = None,
+        *,
+        alone: str | None = None,
+    ) -> T:
         try:
-            return self._calls.call(what, do, timeout_s or self._timeout_s)
+            return self._calls.call(what, do, timeout_s or self._timeout_s, alone=alone)
         except TooLate as e:
             raise Away(str(e), is_late=True) from None
         except self._libvirt.libvirtError as e:

@@ -11,6 +11,9 @@ from oslo_config import cfg
 from masakari import conf as conf_
 from masakari.clock import SystemClock, wait_until
 from masakari.monitors import instancemonitor, report
+from masakari.monitors.instances.agents import LibvirtAgents
+from masakari.monitors.instances.heartbeat import Answer
+from masakari.monitors.instances.hypervisor import Hypervisor
 from masakari.pulse import Pulse
 from masakari.tests.functional.world import libvirtd as world
 
@@ -326,6 +329,27 @@ def test_libvirtd_that_hangs_wedges_nobody(libvirtd, start, guest, caplog):
     assert masakari.told(domain.UUIDString()) == ["LIFECYCLE/STOPPED_FAILED"]
     wait_for_log(caplog, "MSK-411 is over")
     assert monitor.pulse.stalled() == []
+
+
+def test_qemu_that_is_frozen_hides_no_other(libvirtd, guest):
+    frozen, lives = guest().UUIDString(), guest().UUIDString()
+    ways = [Hypervisor(libvirtd.uri, CLOCK, timeout_s=1, is_read_only=False) for _ in range(3)]
+    agents = LibvirtAgents(*ways, timeout_s=1)
+    for way in ways:
+        way.connect()
+    qemu = libvirtd.qemu(frozen)
+    qemu.suspend()
+    try:
+        for _ in range(8):
+            assert agents.activity(frozen) is None
+
+        # libvirt itself gives up after 30 s
+        wait("another is told of", lambda: agents.activity(lives) is not None, 10)
+        assert agents.ping(lives, is_ill=True) is Answer.ABSENT
+    finally:
+        qemu.resume()
+        for way in ways:
+            way.disconnect()
 
 
 def test_what_masakari_did_not_hear_is_told_in_order_by_the_next_monitor(

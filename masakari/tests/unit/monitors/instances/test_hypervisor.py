@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from masakari.clock import SystemClock, wait_until
 from masakari.errors import ConfigInvalid
 from masakari.monitors.instances import hypervisor
 from masakari.monitors.instances.deadline import Calls, TooLate
@@ -37,6 +38,27 @@ def test_call_that_does_not_return_is_left_behind_and_bounded():
         released.set()
 
     assert calls.call("listing", lambda: 1, 30) == 1
+
+
+def test_question_that_is_to_be_alone_is_not_asked_twice_meanwhile():
+    released, calls = threading.Event(), Calls(3)
+    with pytest.raises(TooLate, match="I/O: no answer within"):
+        calls.call("I/O", released.wait, 0.01, alone="vm1")
+
+    for _ in range(5):
+        with pytest.raises(TooLate, match="I/O: the one before has not returned"):
+            calls.call("I/O", lambda: 1, 30, alone="vm1")
+    assert calls.call("I/O", lambda: 1, 30, alone="vm2") == 1
+
+    released.set()
+
+    def is_asked():
+        try:
+            return calls.call("I/O", lambda: 1, 30, alone="vm1") == 1
+        except TooLate:
+            return False
+
+    assert wait_until(SystemClock(), is_asked, 30, 0.01)
 
 
 def test_what_a_call_raises_reaches_the_caller():
