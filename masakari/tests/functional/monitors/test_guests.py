@@ -17,6 +17,7 @@ PANIC = "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger"
 
 
 FREEZE = "kill -STOP $(pidof qemu-ga)"
+OURS = "agent says garbage, and megabytes"
 WRITE = "while :; do dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync; sleep 0.5; done"
 
 
@@ -33,8 +34,7 @@ MATRIX = {
     "agent frozen": ("heartbeat", inside(FREEZE), AGENT_ERROR),
     "agent frozen, not watched": ("off", inside(FREEZE), []),
     "agent frozen, guest writes": ("heartbeat-io", inside(f"{WRITE} & {FREEZE}"), []),
-    "agent says garbage": ("heartbeat", go_bad, AGENT_ERROR),
-    "agent says a megabyte": ("heartbeat", go_bad, AGENT_ERROR),
+    OURS: ("heartbeat", go_bad, AGENT_ERROR),
     "agent stopped": ("heartbeat", inside("kill $(pidof qemu-ga)"), []),
     "reboots": ("heartbeat-io", inside("reboot -f"), []),
     "paused": ("heartbeat", lambda _, domain: domain.suspend(), []),
@@ -45,15 +45,13 @@ MATRIX = {
     ),
     "lives": ("heartbeat", lambda _libvirtd, _domain: None, []),
 }
-AGENTS = {"agent says garbage": "garbage", "agent says a megabyte": "megabyte"}
-"""Those that are not QEMU's"""
 OPTIONS = {
     "introspectiveinstancemonitor.guest_monitoring_interval": 1,
     "introspectiveinstancemonitor.guest_monitoring_timeout": 2,
     "introspectiveinstancemonitor.guest_monitoring_failure_threshold": 2,
-    "introspectiveinstancemonitor.io_silence": 5,
+    "introspectiveinstancemonitor.io_silence": 15,
     "introspectiveinstancemonitor.most_silent": 1,
-    "libvirt.timeout": 3,
+    "libvirt.timeout": 5,
     "libvirt.reconcile_interval": 2,
 }
 MONITORS = {
@@ -63,7 +61,7 @@ MONITORS = {
 }
 """{case: (program, [instance] guest_heartbeats)}"""
 ASK = ("introspective", "instances, guests asked")
-REPORTED_WITHIN_S = 120
+REPORTED_WITHIN_S = 90
 QUIET_S = 6.0
 
 
@@ -83,7 +81,7 @@ def told(libvirtd, tmp_path_factory):
                 world.xml(
                     f"instance-{n:08x}",
                     mem=linux_guest.MEMORY_MIB,
-                    kernel=(kernel, initrd, f"quiet agent={AGENTS.get(case, '')}"),
+                    kernel=(kernel, initrd, "quiet agent=ours" if case == OURS else "quiet"),
                     disk=libvirtd.image("halt"),
                     agent=True,
                     panic=False,

@@ -21,23 +21,23 @@ for m in /mod/*.ko; do insmod $m; done
 for i in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/vport1p1 -o -e /dev/vport0p1 ] && break; sleep 0.1; done
 port=$(ls /dev/vport*p1)
 case $agent in
-    "") qemu-ga -p $port -m virtio-serial -t /run & ;;
-    *) sh /agent "$agent" 0<>$port 1>&0 & ;;
+    ours) sh /agent 0<>$port 1>&0 & ;;
+    *) qemu-ga -p $port -m virtio-serial -t /run & ;;
 esac
 while :; do sleep 3600; done
 """
 AGENT = """\
-# answers as an agent does, until it is told to go bad: then it only says $1
-bad=
+# answers as an agent does, until it is told to go bad: then garbage, and a megabyte, in turn
+next=
 while :; do
     read -r line || { sleep 0.1; continue; }
-    case $bad$line in
-        garbage*) echo '}{ garbage' ;;
-        megabyte*) dd if=/dev/zero bs=4096 count=256 2>/dev/null | tr '\\0' x ;;
+    case $next$line in
+        garbage*) echo '}{ garbage'; next=megabyte ;;
+        megabyte*) next=garbage; dd if=/dev/zero bs=4096 count=256 2>/dev/null | tr '\\0' x ;;
         *guest-sync*) id=${line##*:}; echo "{\\"return\\":${id%%\\}*}}" ;;
         *) echo '{"return":{}}' ;;
     esac
-    case $line in *go-bad*) bad=$1 ;; esac
+    case $line in *go-bad*) next=garbage ;; esac
 done
 """
 
@@ -94,7 +94,7 @@ def execute(domain, command: str) -> None:
 
 
 def go_bad(domain) -> None:
-    """From now on the agent of a guest with agent=garbage or agent=megabyte talks so."""
+    """From now on the agent of a guest with agent=ours says what no agent says."""
     import libvirt_qemu
 
     libvirt_qemu.qemuAgentCommand(domain, json.dumps({"execute": "go-bad"}), 10, 0)
