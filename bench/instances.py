@@ -296,7 +296,8 @@ def watching(agents, guests):
     inbox = Inbox(lambda: None)
     limits = Limits(interval_s=10, threshold=3, io_silence_s=0)
     found = Guests(agents, inbox, CLOCK, limits=limits, parallel=10, pulse=Pulse(CLOCK))
-    found.watch({str(n): (Kind.HEARTBEAT_IO, 1) for n in range(guests)})
+    watched = {str(n): (Kind.HEARTBEAT_IO, 1) for n in range(guests)}
+    found.watch(watched, watched)
     return found, inbox
 
 
