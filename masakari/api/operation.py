@@ -117,7 +117,7 @@ class Operation:
 
     def _filters(self, req: Request, filters: Mapping[str, Filter]) -> Json:
         """What is asked for, by the name that a Python argument can have."""
-        given = req.http.GET
+        given = req.parameters
         return {
             name.replace("-", "_"): wanted.value(name, given[name])
             for name, wanted in filters.items()

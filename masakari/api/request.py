@@ -1,5 +1,6 @@
 """A request as the handlers see it: who asks, at which version, for which part of a list."""
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 from urllib import parse
@@ -7,6 +8,7 @@ from urllib import parse
 import webob
 import webob.exc
 from oslo_config import cfg
+from webob.multidict import MultiDict
 
 from masakari import cloud, context, errors, rpc
 from masakari.api import fields, jsontext, versions
@@ -81,22 +83,31 @@ class Request:
 
     # ---- lists
 
+    @functools.cached_property
+    def parameters(self) -> MultiDict:
+        """What the query string says: {name: value}, several of a name possible.
+
+        `webob.Request.GET` keeps itself in the environment that it keeps: with it each request
+        would hold its connection's buffers until Python collects garbage.
+        """
+        pairs = parse.parse_qsl(self.http.query_string.encode("latin-1"), keep_blank_values=True)
+        return MultiDict((name.decode(), value.decode()) for name, value in pairs)
+
     def text(self, name: str) -> str | None:
         """The query parameter, None if it is absent."""
-        value = self.http.GET.get(name)
+        value = self.parameters.get(name)
         if value is not None and "\0" in value:
             raise errors.Invalid(message=f"Invalid value for query parameter {name}: it has a NUL")
         return None if value is None else str(value)
 
     def page(self) -> query.Page:
         """Which part of the list is asked for, in which order."""
-        parameters = self.http.GET
         self._at_least_0("page_size")  # it must be right, but counts for nothing
         return query.Page(
             limit=self._limit(),
             marker=self.text("marker"),
-            sort_keys=tuple(parameters.getall("sort_key")),
-            sort_dirs=tuple(parameters.getall("sort_dir")),
+            sort_keys=tuple(self.parameters.getall("sort_key")),
+            sort_dirs=tuple(self.parameters.getall("sort_dir")),
         )
 
     def _limit(self) -> int:
@@ -121,10 +132,10 @@ class Request:
         Who sets a limit pages by himself.  (The SDK follows the links; with a Link header it
         breaks.)
         """
-        if not items or len(items) < page.limit or "limit" in self.http.GET:
+        if not items or len(items) < page.limit or "limit" in self.parameters:
             return {key: items}
         root = versions.base_url(self.http, self.world.conf)
-        params = [(name, value) for name, value in self.http.GET.items() if name != "marker"]
+        params = [(name, value) for name, value in self.parameters.items() if name != "marker"]
         params.append(("marker", str(items[-1]["id"])))
         url = f"{root}{parse.quote(self.http.path_info)}?{parse.urlencode(params)}"
         return {key: items, f"{key}_links": [{"rel": "next", "href": url}]}

@@ -138,6 +138,25 @@ class Arrivals:
         return bool(data)
 
 
+class Outgoing:
+    """What is sent on a socket, as a file; nothing is kept.
+
+    cheroot's copies each answer twice, and keeps it while its connection lives if it was cut off.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.bytes_written = 0  # cheroot's statistics
+
+    def write(self, data: bytes) -> int:
+        """Send all of it; the socket's time limit is for each part that the client takes."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._socket.send(rest) :]
+        self.bytes_written += len(data)
+        return len(data)
+
+
 class Exchange(cheroot_server.HTTPRequest):  # type: ignore[misc]  # cheroot is untyped
     """A request and its answer."""
 
@@ -157,6 +176,10 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         """As cheroot makes it."""
         super().__init__(server, sock, makefile)
         self.rfile = self._arrivals = Arrivals(sock, server.max_request_header_size or COLLECTED)
+        self.wfile = Outgoing(sock)
+        for method in ("get_peer_creds", "resolve_peer_creds"):
+            # cheroot's caches of them hold the connection that holds them
+            vars(self).pop(method, None)
         self._last_used: float | None = None
         self._since: float | None = None
         self._limit_s: float | None = None  # while something must end soon

@@ -158,7 +158,7 @@ def _db_sync(conf: cfg.ConfigOpts) -> str:
 
 
 def _db_version(conf: cfg.ConfigOpts) -> str:
-    file = db.session.sqlite_file(db.session.parse_url(conf, group="database"))
+    file = db.drivers.sqlite_file(db.session.parse_url(conf, group="database"))
     if file is not None and not file.exists():
         return f"There is no database {file}: run masakari-manage db sync."
     return (

@@ -204,7 +204,7 @@ def status_of(document: "shape.Json") -> int:
 @contextlib.contextmanager
 def _database(conf: cfg.ConfigOpts, clock: Clock) -> Iterator[Database]:
     """Ours.  Raises DatabaseUnavailable where there is no file: who looks into one makes it."""
-    file = db.session.sqlite_file(db.session.parse_url(conf, group="database"))
+    file = db.drivers.sqlite_file(db.session.parse_url(conf, group="database"))
     if file is not None and not file.exists():
         raise DatabaseUnavailable(detail=f"there is no file {file}")
     database = db.session.connect(conf, clock)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from masakari.db import (
     alarms,
     brake,
+    drivers,
     hosts,
     leases,
     models,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "alarms",
     "brake",
+    "drivers",
     "hosts",
     "leases",
     "migration",

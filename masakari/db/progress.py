@@ -8,7 +8,7 @@ from oslo_config import cfg
 from taskflow.persistence.backends import impl_sqlalchemy
 
 from masakari.clock import Clock, SystemClock
-from masakari.db import retry, session, steps
+from masakari.db import drivers, retry, session, steps
 from masakari.errors import DatabaseUnavailable
 from masakari.outage import Outage
 
@@ -83,7 +83,7 @@ def connect(
     clock: Clock | None = None,
     beside: session.Database | None = None,
     *,
-    answer_timeout_s: int | None = session.ANSWER_TIMEOUT_S,
+    answer_timeout_s: int | None = drivers.ANSWER_TIMEOUT_S,
 ) -> Backend:
     """The store of `[taskflow] connection`, or else of `[database] connection`.
 
@@ -92,5 +92,5 @@ def connect(
     clock = clock or SystemClock()
     engine = steps.engine(conf, clock, answer_timeout_s=answer_timeout_s)
     # TaskFlow reads before it writes, in one transaction.
-    writing = engine.execution_options(**{session.WRITES: True})
+    writing = engine.execution_options(**{drivers.WRITES: True})
     return Backend(writing, clock, steps.outage(conf, clock, beside))

@@ -12,7 +12,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from masakari.clock import Clock
-from masakari.db import models, retry, session, steps
+from masakari.db import drivers, models, retry, session, steps
 from masakari.errors import DatabaseUnavailable
 
 
@@ -22,18 +22,18 @@ def refused(conf: cfg.ConfigOpts, clock: Clock) -> list[str]:
     Raises ConfigInvalid, and DatabaseUnavailable if the server does not answer.
     """
     url = session.parse_url(conf, group="database")
-    engine = session.make_engine(conf, url, clock, answer_timeout_s=session.ANSWER_TIMEOUT_S)
+    engine = session.make_engine(conf, url, clock, answer_timeout_s=drivers.ANSWER_TIMEOUT_S)
     return _refused(engine, models.metadata.sorted_tables, clock)
 
 
 def refused_of_taskflow(conf: cfg.ConfigOpts, clock: Clock) -> list[str]:
     """As `refused`, of TaskFlow's tables, wherever they are."""
-    engine = steps.engine(conf, clock, answer_timeout_s=session.ANSWER_TIMEOUT_S)
+    engine = steps.engine(conf, clock, answer_timeout_s=drivers.ANSWER_TIMEOUT_S)
     return _refused(engine, steps.TABLES, clock)
 
 
 def _refused(engine: sa.Engine, tables: Sequence[sa.Table], clock: Clock) -> list[str]:
-    writing = engine.execution_options(**{session.WRITES: True})
+    writing = engine.execution_options(**{drivers.WRITES: True})
     try:
         retry.calling(clock, lambda: _connect(engine))
         found = [

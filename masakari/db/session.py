@@ -13,13 +13,11 @@ It is run again after a deadlock or a lost connection, so it keeps no state betw
 import contextlib
 import datetime
 import functools
-import math
 import os
 import pathlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -28,7 +26,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import URL
 
 from masakari.clock import Clock
-from masakari.db import retry, sqltime
+from masakari.db import drivers, retry, sqltime
 from masakari.errors import ConfigInvalid
 from masakari.outage import Outage
 
@@ -38,22 +36,7 @@ R = TypeVar("R")
 SUPPORTED = ("sqlite", "mysql", "postgresql")
 POSTGRESQL = "postgresql+psycopg2"
 """What postgresql:// without a driver means, as it always did (SQLAlchemy 2.1 means psycopg)."""
-CONNECT_TIMEOUT_S = 5
-ANSWER_TIMEOUT_S = 30
-LOCK_TIMEOUT_S = 10
-_POSTGRESQL_IS_ALIVE = {
-    "tcp_user_timeout": ANSWER_TIMEOUT_S * 1000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 4,
-}
-"""libpq does not limit an answer: a server that has vanished is noticed by the kernel, in 30 s."""
 MEANWHILE = "it is asked again and again"
-TRUSTED_S = 5.0
-"""So long after its last use a connection is taken to be alive."""
-
-WRITES = "masakari_writes"
-"""Execution option of connections whose transactions take SQLite's write lock at once."""
 
 _POOL_OPTIONS = (
     "connection_recycle_time",
@@ -98,10 +81,10 @@ class Database:
         self.engine = engine
         self.clock = clock
         self.outage = Outage("the database", clock, MEANWHILE)
-        self._writing_engine = engine.execution_options(**{WRITES: True})
+        self._writing_engine = engine.execution_options(**{drivers.WRITES: True})
         # An SQLite database in memory has one connection: one transaction at a time.
         self._turn: contextlib.AbstractContextManager[object] = (
-            threading.Lock() if is_in_memory(engine.url) else contextlib.nullcontext()
+            threading.Lock() if drivers.is_in_memory(engine.url) else contextlib.nullcontext()
         )
 
     def dispose(self) -> None:
@@ -154,7 +137,7 @@ def writer(
 
 
 def connect(
-    conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None = ANSWER_TIMEOUT_S
+    conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None = drivers.ANSWER_TIMEOUT_S
 ) -> Database:
     """The database of `[database] connection`; a connection is made when it is first used.
 
@@ -201,16 +184,9 @@ def _problem_of_driver(url: URL) -> str | None:
     return None
 
 
-def sqlite_file(url: URL) -> pathlib.Path | None:
-    """The file of an SQLite database; None: it is another database, or in memory."""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url):
-        return None
-    return pathlib.Path(url.database or "").absolute()
-
-
 def _problem_of_directory(url: URL, state_path: pathlib.Path) -> str | None:
     """Why an SQLite file cannot be where it should be; only *state_path* is made for it."""
-    file = sqlite_file(url)
+    file = drivers.sqlite_file(url)
     if file is None or file.parent.is_dir():
         return None
     if file.parent != state_path:
@@ -221,146 +197,20 @@ def _problem_of_directory(url: URL, state_path: pathlib.Path) -> str | None:
     return None
 
 
-def is_in_memory(url: URL) -> bool:
-    """An SQLite database that nobody else can see."""
-    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
-
-
 def make_engine(
     conf: cfg.ConfigOpts, url: URL, clock: Clock, *, answer_timeout_s: int | None
 ) -> sa.Engine:
     """An SQLAlchemy engine as oslo.db makes it, with our settings of each server."""
     context = enginefacade.transaction_context()
     context.configure(
-        connection=_with_timeouts(url, answer_timeout_s).render_as_string(hide_password=False),
+        connection=drivers.with_timeouts(url, answer_timeout_s).render_as_string(
+            hide_password=False
+        ),
         sqlite_fk=True,
         max_retries=0,  # whoever uses the first connection retries
         thread_checkin=False,
         **{name: conf.database[name] for name in _POOL_OPTIONS},
     )
-    context.append_on_engine_create(functools.partial(_prepare, clock=clock))
+    context.append_on_engine_create(functools.partial(drivers.prepare, clock=clock))
     engine: sa.Engine = context.writer.get_engine()
     return engine
-
-
-def _with_timeouts(url: URL, answer_timeout_s: int | None) -> URL:
-    """The URL, with time limits where the operator gave none."""
-    if is_in_memory(url):
-        return url
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        limits = {"timeout": LOCK_TIMEOUT_S}
-    else:
-        limits = {"connect_timeout": CONNECT_TIMEOUT_S}
-    if backend in ("mysql", "mariadb") and answer_timeout_s is not None:
-        limits |= {"read_timeout": answer_timeout_s, "write_timeout": answer_timeout_s}
-    if backend == "postgresql":
-        limits |= _POSTGRESQL_IS_ALIVE
-    defaults = {name: str(seconds) for name, seconds in limits.items()}
-    return url.update_query_dict({**defaults, **url.query})
-
-
-def _prepare(engine: sa.Engine, *, clock: Clock) -> None:
-    """Set up each new connection of *engine*."""
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, clock)
-        return
-    if engine.dialect.name in ("mysql", "mariadb"):
-        _prepare_mysql(engine)
-    elif engine.dialect.name == "postgresql":
-        _prepare_postgresql(engine)
-    _ping_rarely(engine, clock)
-    _roll_back_what_was_begun(engine)
-
-
-# The events of SQLAlchemy hand over the driver's own, untyped connections: `Any`.
-
-
-def _prepare_sqlite(engine: sa.Engine, clock: Clock) -> None:
-    def now(offset_us: int) -> str:
-        return sqltime.sqlite_text(clock.now() + datetime.timedelta(microseconds=offset_us))
-
-    def before_connect(*_: object) -> None:
-        # not earlier: a program that refuses its configuration leaves nothing behind
-        file = sqlite_file(engine.url)
-        if file is not None:
-            file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-
-    def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.create_function(sqltime.SQLITE_FUNCTION, 1, now)
-        dbapi_connection.execute("PRAGMA journal_mode = WAL")
-
-    def on_begin(connection: sa.Connection) -> None:
-        # A transaction that reads first and then writes fails at once when another one wrote
-        # in between; one that takes the write lock first only waits.  oslo.db has just begun a
-        # transaction of the first kind.
-        if connection.get_execution_options().get(WRITES):
-            connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    sa.event.listen(engine, "do_connect", before_connect)
-    sa.event.listen(engine, "connect", on_connect)
-    sa.event.listen(engine, "begin", on_begin)
-
-
-def _prepare_mysql(engine: sa.Engine) -> None:
-    def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        with contextlib.closing(dbapi_connection.cursor()) as cursor:
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            cursor.execute(
-                "SET SESSION time_zone = '+00:00', "
-                f"SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}"
-            )
-
-    sa.event.listen(engine, "connect", on_connect)
-
-
-def _prepare_postgresql(engine: sa.Engine) -> None:
-    def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        with contextlib.closing(dbapi_connection.cursor()) as cursor:
-            cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
-        dbapi_connection.commit()
-
-    sa.event.listen(engine, "connect", on_connect)
-
-
-def _ping_rarely(engine: sa.Engine, clock: Clock) -> None:
-    """A connection that somebody has just used is not pinged again before it is handed out.
-
-    If it is lost all the same, the first statement fails, and the transaction is run again.
-    """
-    used_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-    ping = engine.dialect.do_ping
-
-    def on_checkin(dbapi_connection: Any, _record: Any) -> None:
-        if dbapi_connection is not None:
-            used_at[dbapi_connection] = clock.monotonic()
-
-    def do_ping(dbapi_connection: Any) -> bool:
-        idle_since = used_at.get(dbapi_connection, -math.inf)
-        return clock.monotonic() - idle_since < TRUSTED_S or ping(dbapi_connection)
-
-    sa.event.listen(engine, "checkin", on_checkin)
-    engine.dialect.do_ping = do_ping  # type: ignore[method-assign]
-
-
-def _roll_back_what_was_begun(engine: sa.Engine) -> None:
-    """A connection that has just ended its transaction is not rolled back when it is given back."""
-    idle: weakref.WeakSet[Any] = weakref.WeakSet()
-    commit, rollback = engine.dialect.do_commit, engine.dialect.do_rollback
-
-    def do_commit(connection: Any) -> None:
-        commit(connection)
-        idle.add(connection.dbapi_connection)
-
-    def do_rollback(connection: Any) -> None:
-        if connection.dbapi_connection not in idle:
-            rollback(connection)
-            idle.add(connection.dbapi_connection)
-
-    def on_statement(connection: sa.Connection, *_: object) -> None:
-        idle.discard(connection.connection.dbapi_connection)
-
-    engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
-    engine.dialect.do_rollback = do_rollback  # type: ignore[assignment, method-assign]
-    sa.event.listen(engine, "before_cursor_execute", on_statement)

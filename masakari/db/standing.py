@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from masakari.clock import Clock
-from masakari.db import migration, models, progress, retry, session, steps
+from masakari.db import drivers, migration, models, progress, retry, session, steps
 from masakari.db.session import Database, Transaction, reader
 
 HERE = (None, "", "localhost", "127.0.0.1", "::1")
@@ -31,7 +31,7 @@ def exists(conf: cfg.ConfigOpts, group: str = "database") -> bool:
 
     Raises ConfigInvalid.
     """
-    file = session.sqlite_file(session.parse_url(conf, group=group))
+    file = drivers.sqlite_file(session.parse_url(conf, group=group))
     return file is None or file.exists()
 
 

@@ -12,7 +12,7 @@ from oslo_config import cfg
 from taskflow.persistence.backends.sqlalchemy import tables
 
 from masakari.clock import Clock
-from masakari.db import retry, session
+from masakari.db import drivers, retry, session
 from masakari.errors import ConfigInvalid
 from masakari.outage import Outage
 
@@ -40,7 +40,7 @@ def engine(conf: cfg.ConfigOpts, clock: Clock, *, answer_timeout_s: int | None) 
     """Of `[taskflow] connection`, or else of `[database] connection`.  Raises ConfigInvalid."""
     group = "taskflow" if conf.taskflow.connection else "database"
     url = session.parse_url(conf, group=group)
-    if session.is_in_memory(url):
+    if drivers.is_in_memory(url):
         raise ConfigInvalid(
             group=group,
             option="connection",
@@ -56,7 +56,7 @@ def connect(
 
     Of an outage the log tells once, if it is *beside* all the rest.
     """
-    made = engine(conf, clock, answer_timeout_s=session.ANSWER_TIMEOUT_S)
+    made = engine(conf, clock, answer_timeout_s=drivers.ANSWER_TIMEOUT_S)
     store = session.Database(made, clock)
     store.outage = outage(conf, clock, beside)
     return store
@@ -121,7 +121,7 @@ def _rows(store: Store, notification_uuid: str) -> list[sa.RowMapping]:
     )
 
     def read() -> Sequence[sa.RowMapping]:
-        engine = store.engine.execution_options(**{session.WRITES: False})
+        engine = store.engine.execution_options(**{drivers.WRITES: False})
         with engine.connect() as connection:
             found: Sequence[sa.RowMapping] = connection.execute(query).mappings().all()
         return found
