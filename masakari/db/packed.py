@@ -49,13 +49,15 @@ class Packing:
 
     def unpack(self, texts: Iterable[str]) -> list[Shown]:
         """The rows."""
-        rows = _loads(f"[{','.join(texts)}]")
-        for row in rows:
-            for place in self.flags:
+        rows = _array(texts)
+        for place in self.flags:
+            for row in rows:
                 row[place] = bool(row[place])
-            for place in self.objects:
-                row[place] = _object(row[place])
-        return [{**dict(zip(self.names, row, strict=True)), **LIVE} for row in rows]
+        for place in self.objects:
+            for row, found in zip(rows, _objects([row[place] for row in rows]), strict=True):
+                row[place] = found
+        names, of_all = (*self.names, *LIVE), list(LIVE.values())
+        return [dict(zip(names, row + of_all, strict=True)) for row in rows]
 
 
 def packing(columns: Iterable["sa.Column[Any]"], *, objects: Set[str]) -> Packing:
@@ -77,15 +79,19 @@ def _value(column: "sa.Column[Any]") -> ColumnElement[Any]:
     return column
 
 
-def _object(text: str | None) -> dict[str, Any]:
-    """What was stored; null is an empty one."""
-    if not text:
-        return {}
-    try:
-        found: dict[str, Any] = _loads(text)
-    except ValueError:  # NaN, for one: OpenStack's Masakari takes and stores it
-        found = json.loads(text)
+def _array(texts: Iterable[str]) -> list[Any]:
+    """What the texts say, read as one: that takes half the time."""
+    found: list[Any] = _loads(f"[{','.join(texts)}]")
     return found
+
+
+def _objects(texts: list[str | None]) -> list[Shown]:
+    """What was stored; null is an empty one."""
+    given = [text or "{}" for text in texts]
+    try:
+        return _array(given)
+    except ValueError:  # NaN, for one: OpenStack's Masakari takes and stores it
+        return [json.loads(text) for text in given]
 
 
 # The compiler hooks of SQLAlchemy are untyped: `Any` for elements and compilers.
