@@ -86,7 +86,7 @@ def refusing_other_than_utf8(application: Application) -> Application:
     def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             environ.get("PATH_INFO", "").encode("latin-1").decode()
-            parse.unquote_plus(environ.get("QUERY_STRING", ""), errors="strict")
+            parse.unquote_to_bytes(environ.get("QUERY_STRING", "").encode("latin-1")).decode()
         except UnicodeError:
             refusal: Iterable[bytes] = fault(400, "The URL is not UTF-8")(environ, start_response)
             return refusal

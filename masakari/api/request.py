@@ -8,6 +8,7 @@ from urllib import parse
 import webob
 import webob.exc
 from oslo_config import cfg
+from webob.compat import parse_qsl_text
 from webob.multidict import MultiDict
 
 from masakari import cloud, context, errors, rpc
@@ -90,8 +91,7 @@ class Request:
         `webob.Request.GET` keeps itself in the environment that it keeps: with it each request
         would hold its connection's buffers until Python collects garbage.
         """
-        pairs = parse.parse_qsl(self.http.query_string.encode("latin-1"), keep_blank_values=True)
-        return MultiDict((name.decode(), value.decode()) for name, value in pairs)
+        return MultiDict(parse_qsl_text(self.http.query_string))
 
     def text(self, name: str) -> str | None:
         """The query parameter, None if it is absent."""

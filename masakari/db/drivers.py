@@ -115,11 +115,7 @@ def _prepare_mysql(engine: sa.Engine) -> None:
 
     sa.event.listen(engine, "connect", on_connect)
     if engine.dialect.driver == "pymysql":
-        sa.event.listen(engine, "do_connect", _connect_pymysql)
-
-
-def _connect_pymysql(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-    return _pymysql_connection()(*arguments, **options)
+        engine.dialect.connect = _pymysql_connection()  # type: ignore[method-assign]
 
 
 @functools.cache

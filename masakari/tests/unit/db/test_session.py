@@ -275,7 +275,7 @@ def test_connection_has_time_limits(
         raise KeyError
 
     database = session.connect(conf, SystemClock(), answer_timeout_s=timeout_s)
-    sa.event.listen(database.engine, "do_connect", note, insert=True)
+    sa.event.listen(database.engine, "do_connect", note)
 
     with pytest.raises(KeyError), database.reading():
         pass
