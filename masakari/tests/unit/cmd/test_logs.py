@@ -61,10 +61,11 @@ def test_deprecated_option_is_told_in_the_log(
 ) -> None:
     for opt in dict(masakari.conf.list_opts())["osapi_v1"]:  # told once in a process
         monkeypatch.setattr(opt, "_logged_deprecation", False)
+    logging.getLogger("oslo_config.cfg").setLevel(logging.WARNING)  # whatever the root has now
     text = logged(tmp_path, "[osapi_v1]\nproject_id_regex = [0-9]+\n")
 
     assert 'Option "project_id_regex" from group "osapi_v1" is deprecated for removal' in text
-    assert capsys.readouterr().err == ""
+    assert "deprecated" not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("keep_logging")
