@@ -73,9 +73,15 @@ class _Process:
     """A program that runs (as *user*) and dies with this process."""
 
     def __init__(
-        self, argv: Sequence[str], directory: pathlib.Path, user: str | None, env: dict[str, str]
+        self,
+        argv: Sequence[str],
+        directory: pathlib.Path,
+        user: str | None,
+        end: signal.Signals,
+        env: dict[str, str],
     ) -> None:
         self._argv, self._directory, self._user, self._env = argv, directory, user, env
+        self._end = end
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -101,7 +107,7 @@ class _Process:
 
     def restart(self) -> None:
         """As a service manager does it: it is asked to end, and started again."""
-        self._process.terminate()
+        self._process.send_signal(self._end)
         try:
             self._process.wait(START_TIMEOUT_S)
         finally:
@@ -121,10 +127,14 @@ _RUNNING: list[_Process] = []
 
 @contextlib.contextmanager
 def _running(
-    argv: Sequence[str], directory: pathlib.Path, user: str | None = None, **env: str
+    argv: Sequence[str],
+    directory: pathlib.Path,
+    user: str | None = None,
+    end: signal.Signals = signal.SIGTERM,
+    **env: str,
 ) -> Iterator[None]:
-    """The program runs meanwhile (as *user*), and dies with this process."""
-    process = _Process(argv, directory, user, env)
+    """The program runs meanwhile (as *user*), and dies with this process; *end* asks it to end."""
+    process = _Process(argv, directory, user, end, env)
     _RUNNING.append(process)
     try:
         yield
@@ -259,7 +269,8 @@ def postgresql(
             return True
         return False
 
-    with _running([str(POSTGRES), "-D", str(data), *options], directory, user):
+    # asked by SIGTERM it would wait until its clients leave
+    with _running([str(POSTGRES), "-D", str(data), *options], directory, user, signal.SIGINT):
         if not clock_.wait_until(CLOCK, answers, START_TIMEOUT_S, 0.05):
             raise TimeoutError(f"PostgreSQL does not answer after {START_TIMEOUT_S} s")
         yield port

@@ -20,8 +20,12 @@ from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wai
 pytestmark = pytest.mark.functional
 
 VMS = 100 if os.environ.get("MASAKARI_THOROUGH") == "1" else 20
-SERVERS = ("mariadb", "rabbitmq", "etcd")
-RESTARTED = (*SERVERS, "cloud")
+SERVERS = ("mariadb", "postgresql", "rabbitmq", "etcd")
+RESTARTED = {
+    "mariadb": ("mariadb", "rabbitmq", "etcd", "cloud"),
+    "postgresql": ("postgresql",),
+}
+"""{the database: what is restarted while it keeps the recovery}"""
 CONFIG = (
     AUTHTOKEN
     + """\
@@ -50,9 +54,9 @@ retry_limit = 20
 class Deployment:
     """An API and two engines; `cloud` is what really happens, and outlives its web server."""
 
-    def __init__(self, directory, ports):
+    def __init__(self, directory, ports, database, recoveries):
         self.cloud = SimCloud(SystemClock(), Settings(evacuation_s=1.5, service_down_time_s=2))
-        self._mortal = [f"mortal{n}" for n in range(len(RESTARTED))]
+        self._mortal = [f"mortal{n}" for n in range(recoveries)]
         for host in self._mortal:
             self.cloud.add_host(host)
             for n in range(VMS):
@@ -63,8 +67,6 @@ class Deployment:
         self._sim.start()
         port = free_port()
         self.api = Api(f"http://127.0.0.1:{port}/v1")
-        database = servers.database_url("mariadb", ports["mariadb"], "masakari")
-        servers.execute("mariadb", ports["mariadb"], "CREATE DATABASE masakari CHARACTER SET utf8")
         self._config = directory / "masakari.conf"
         self._config.write_text(
             CONFIG.format(
@@ -144,13 +146,22 @@ def private(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def deployment(private, tmp_path_factory):
+def deployment(request, private, tmp_path_factory):
     ports = {kind: server.port for kind, server in private.items()}
-    with Deployment(tmp_path_factory.mktemp("restarts"), ports) as deployment:
+    with (
+        servers.fresh_database(request.param, ports[request.param], "masakari") as url,
+        Deployment(
+            tmp_path_factory.mktemp("restarts"), ports, url, len(RESTARTED[request.param])
+        ) as deployment,
+    ):
         yield deployment
 
 
-@pytest.mark.parametrize("what", RESTARTED)
+@pytest.mark.parametrize(
+    ("deployment", "what"),
+    [(database, what) for database, restarted in RESTARTED.items() for what in restarted],
+    indirect=["deployment"],
+)
 def test_restart_in_the_middle_of_a_recovery(deployment, private, record_property, what):
     host, victims, path = deployment.die()
     wait("some are on their way", lambda: len(deployment.evacuated(host)) >= VMS // 4, 60)
