@@ -84,6 +84,8 @@ class _Pending:
     """How the API last refused it; since then each try tells of its own time."""
     tries: int = 0
     """In a row whose answer was no verdict."""
+    has_failed: bool = False
+    """A try of it ended with an error that nobody expects, which was told."""
 
 
 class Outbox:
@@ -191,7 +193,11 @@ class Outbox:
             self._meter.set(metrics.OUTBOX, len(self._pending))
             if self._clock.monotonic() < self._patience.resume_at:
                 break
-            delivery = self._send(pending)
+            try:
+                delivery = self._send(pending)
+            except Exception as error:  # whatever it is, the judge hears of the others
+                self._fail(pending, error)
+                break
             if delivery is not None:
                 del self._pending[pending.event.subject]
                 deliveries.append(delivery)
@@ -285,6 +291,14 @@ class Outbox:
         event = pending.event
         what = f"{event.subject}: Masakari has not taken the report that it is {event.state}"
         pending.due = self._patience.postponed(what, str(answer), pending.tries)
+
+    def _fail(self, pending: _Pending, error: Exception) -> None:
+        """A try has ended with an error that nobody expects."""
+        if not pending.has_failed:
+            LOG.error("%s: its report failed", pending.event.subject, exc_info=error)
+        pending.has_failed = True
+        pending.maybe_heard = True
+        self._miss(pending, type(error).__name__)
 
     def _miss(self, pending: _Pending, why: str) -> None:
         self._meter.count(metrics.REPORTS, "unanswered")

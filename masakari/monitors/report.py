@@ -40,7 +40,10 @@ NEVER_SENT = (
 
 FAILURES = (sdk_exceptions.SDKException, ks_exceptions.ClientException)
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
-"""What openstacksdk raises over an answer that is not JSON, or of another shape."""
+"""What openstacksdk raises over an answer that is not JSON, or of another shape.
+
+Each request may ask Keystone for a new token, whose answer may be such a one.
+"""
 
 Notification = Mapping[str, object]
 """The object in the body of POST /notifications: type, hostname, generated_time, payload."""
@@ -172,7 +175,7 @@ class SdkMasakari:
                 response = self._post(api, notification, PROOFS)
             if response is None or response.status_code == requests.codes.not_acceptable:
                 response = self._post(api, unproven)
-        except FAILURES as error:
+        except (*FAILURES, *MALFORMED) as error:
             self._forget(api)
             raise Unanswered(
                 self._sentence(error), maybe_heard=not _was_never_sent(error)

@@ -308,6 +308,43 @@ def test_connect_wrong_password_is_unanswered_and_not_heard(api, keystone, tmp_p
     assert caught.value.maybe_heard is False
 
 
+@pytest.mark.parametrize(
+    "malformed",
+    [Response(201, {"token": {}}), Response(201, 3, {"X-Subject-Token": "t"})],
+    ids=["no token", "no object"],
+)
+def test_notify_malformed_token_in_place_of_an_expired_one_is_unanswered(api, tmp_path, malformed):
+    ha = {"region": "RegionOne", "interface": "public", "url": f"{api.server.url}/v1"}
+    catalog = [{"type": "instance-ha", "name": "masakari", "endpoints": [ha]}]
+    token = {
+        "issued_at": "2026-01-01T00:00:00.000000Z",
+        "expires_at": "2999-01-01T00:00:00.000000Z",
+        "catalog": catalog,
+    }
+    good = Response(201, {"token": token}, {"X-Subject-Token": "t"})
+    answers = [good, malformed, good]
+
+    def answer(request: Request) -> Response:
+        if request.method == "POST":
+            return answers.pop(0)
+        links = [{"rel": "self", "href": f"{keystone.url}/v3/"}]
+        return Response(200, {"version": {"id": "v3.14", "status": "stable", "links": links}})
+
+    keystone = WireServer(answer)
+    keystone.start()
+    text = "[api]" + CREDENTIALS.format(auth_url=f"{keystone.url}/v3")
+    client = report.connect(configuration(tmp_path, text))
+    api.answers = [Response(401, {}), Response(202, {})]
+
+    try:
+        with pytest.raises(Unanswered, match=r"^an answer is not as Masakari's or Keystone's are"):
+            client.notify(NOTIFICATION)
+
+        assert client.notify(NOTIFICATION) == Answer(202)
+    finally:
+        keystone.stop()
+
+
 def test_connect_own_api_without_authentication_needs_no_credentials(api, tmp_path):
     api.answers = [Response(202, {})]
     conf = configuration(tmp_path, "[DEFAULT]\nauth_strategy = noauth2\n")

@@ -813,6 +813,29 @@ def test_defect_in_a_round_is_logged_and_the_next_round_goes_on(three, caplog):
     assert len([r for r in caplog.records if r.exc_info]) == 1
 
 
+def test_defect_while_one_is_told_neither_doubles_nor_loses_a_report(three, caplog):
+    notify = three.masakari.notify
+    tries = []
+
+    def fail_for_compute2(notification):
+        tries.append(notification["hostname"])
+        if notification["hostname"] == "compute2" and tries.count("compute2") < 3:
+            raise KeyError("X-Subject-Token")
+        return notify(notification)
+
+    three.hosts("compute4", "compute5")
+    three.masakari.notify = fail_for_compute2
+    three.start()
+    three.run(30)
+    three.cloud.power_off("compute1")
+    three.cloud.power_off("compute2")
+    three.run(60)
+
+    assert sorted(three.masakari.told) == [DEATH, ("compute2", "STOPPED")]
+    assert sorted(tries) == ["compute1", *["compute2"] * 3]
+    assert len([r for r in caplog.records if r.exc_info]) == 1
+
+
 def test_build_driver_that_is_not_there_names_the_option(three):
     three.option("monitoring_driver", "no such thing", "host")
 
