@@ -12,10 +12,10 @@ from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors import memory, report, teller
 from masakari.monitors.instances import heartbeat
-from masakari.monitors.instances.agents import LibvirtAgents
+from masakari.monitors.instances.agents import MOST_ASKED, LibvirtAgents
 from masakari.monitors.instances.facts import Kind
 from masakari.monitors.instances.guests import Guests
-from masakari.monitors.instances.hypervisor import Hypervisor
+from masakari.monitors.instances.hypervisor import MOST_CALLS, Hypervisor
 from masakari.monitors.instances.inbox import Inbox
 from masakari.monitors.instances.judge import Judge, Words
 from masakari.monitors.instances.monitor import InstanceMonitor, Settings
@@ -57,7 +57,10 @@ def build(
     loops = []
     guests = None
     if name == GUESTS or conf.instance.guest_heartbeats:
-        writing = [_hypervisor(conf, clock, wake=wake) for _ in range(3)]
+        writing = [
+            _hypervisor(conf, clock, wake=wake, most_calls=most_calls)
+            for most_calls in (MOST_CALLS, MOST_CALLS, MOST_ASKED)
+        ]
         hypervisors += writing
         guests = Guests(
             LibvirtAgents(
@@ -94,7 +97,12 @@ def build(
 
 
 def _hypervisor(
-    conf: cfg.ConfigOpts, clock: clock_.Clock, *, wake: clock_.Event, inbox: Inbox | None = None
+    conf: cfg.ConfigOpts,
+    clock: clock_.Clock,
+    *,
+    wake: clock_.Event,
+    inbox: Inbox | None = None,
+    most_calls: int = MOST_CALLS,
 ) -> Hypervisor:
     """A connection: one that hears events into *inbox* and only reads, or one that may write."""
     return Hypervisor(
@@ -102,6 +110,7 @@ def _hypervisor(
         clock,
         timeout_s=conf.libvirt.timeout,
         keepalive_s=conf.libvirt.keepalive_interval,
+        most_calls=most_calls,
         is_read_only=inbox is not None,
         heard=None if inbox is None else inbox.put,
         lost=wake.set,

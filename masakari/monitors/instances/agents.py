@@ -4,12 +4,13 @@ Agents need a connection that may write.  libvirt serves five requests of a conn
 and twenty in all; an agent that hangs holds one of them for five seconds, and a QEMU that hangs,
 asked for its guest's I/O, for ever.  So there are three connections: for guests that have answered
 last time, for those that have not, and for questions about I/O, of which a QEMU has one at a time.
+Who cannot be asked, because others hang, is not silent: of those it is said that nothing is known.
 """
 
 import json
 from typing import Any, Protocol
 
-from masakari.monitors.instances.heartbeat import Answer
+from masakari.monitors.instances.heartbeat import Activity, Answer
 from masakari.monitors.instances.hypervisor import Away, Gone, Hypervisor, library
 
 PING = '{"execute": "guest-ping"}'
@@ -17,6 +18,11 @@ LONGEST = 4096
 """Characters of an answer to a ping; a good one has 13."""
 SYNC_S = 6.0
 """libvirt first waits for an agent that has not answered before."""
+
+MOST_ASKED = 4
+"""QEMUs that are asked for a guest's I/O at a time, those included that never answer.  With five
+requests under way libvirt reads no more of a connection: another one is late without being asked,
+and so is a keepalive, of which the connection dies."""
 
 _ANSWERS = {
     "AGENT_UNRESPONSIVE": Answer.MISSING,
@@ -37,8 +43,8 @@ class Agents(Protocol):
     def ping(self, uuid: str, *, is_ill: bool) -> Answer:
         """How the question to the guest's agent has ended; *is_ill*: it had not answered before."""
 
-    def activity(self, uuid: str) -> int | None:
-        """Bytes that its disks have moved and its networks have sent; None: QEMU is silent."""
+    def activity(self, uuid: str) -> Activity:
+        """What its QEMU says of its I/O."""
 
 
 def is_good(text: object) -> bool:
@@ -58,7 +64,7 @@ class LibvirtAgents:
     def __init__(
         self, well: Hypervisor, ill: Hypervisor, activity: Hypervisor, *, timeout_s: int
     ) -> None:
-        """*well* and *ill* may write."""
+        """*well* and *ill* may write; *activity* makes MOST_ASKED calls at a time."""
         import libvirt_qemu  # noqa: PLC0415  optional, as libvirt
 
         self._libvirt = library()
@@ -92,9 +98,9 @@ class LibvirtAgents:
         except Gone:
             return Answer.ABSENT
         except Away as e:
-            return Answer.MISSING if e.is_late else Answer.UNKNOWN
+            return Answer.MISSING if e.is_silence else Answer.UNKNOWN
 
-    def activity(self, uuid: str) -> int | None:
+    def activity(self, uuid: str) -> Activity:
         """As Agents."""
         libvirt = self._libvirt
         kinds = libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
@@ -105,8 +111,10 @@ class LibvirtAgents:
 
         try:
             return self._activity.of_domain(uuid, "asking for a guest's I/O", ask, is_alone=True)
-        except (Away, Gone):
-            return None
+        except Gone:
+            return Answer.UNKNOWN
+        except Away as e:
+            return None if e.is_silence else Answer.UNKNOWN
 
 
 MOVED = (".rd.bytes", ".wr.bytes", ".tx.bytes")

@@ -15,6 +15,11 @@ T = TypeVar("T")
 class TooLate(Exception):
     """The call has not returned in time, or could not be begun because others have not."""
 
+    def __init__(self, why: str, *, is_begun: bool = True) -> None:
+        super().__init__(why)
+        self.is_begun = is_begun
+        """False: there was no place for it, so its lateness says nothing of whom it is about"""
+
 
 class Calls:
     """Makes calls in threads of their own, at most *most* at a time; for many threads."""
@@ -31,17 +36,17 @@ class Calls:
     ) -> T:
         """What *do* returns or raises.  Raises TooLate, with *what* in its words.
 
-        Of calls with the same *alone* one is under way: another one is too late at once.
+        Of calls with the same *alone* one is under way: another one is too late at once, also
+        where no place is left.
         """
-        if not self._places.acquire(timeout=timeout_s):
-            raise TooLate(f"{what}: {self._most} earlier calls have not returned")
         with self._lock:
-            is_second = alone in self._alone
+            if alone in self._alone:
+                raise TooLate(f"{what}: the one before has not returned")
             if alone is not None:
                 self._alone.add(alone)
-        if is_second:
-            self._places.release()
-            raise TooLate(f"{what}: the one before has not returned")
+        if not self._places.acquire(timeout=timeout_s):
+            self._leave(alone)
+            raise TooLate(f"{what}: {self._most} earlier calls have not returned", is_begun=False)
         done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
         def run() -> None:
@@ -50,8 +55,7 @@ class Calls:
                 outcome = (do(), None)
             except BaseException as e:
                 outcome = (None, e)
-            with self._lock:
-                self._alone.discard(alone or "")
+            self._leave(alone)
             self._places.release()
             done.put(outcome)
 
@@ -64,3 +68,7 @@ class Calls:
         if error is not None:
             raise error
         return result  # type: ignore[return-value]  # None only if it is a T
+
+    def _leave(self, alone: str | None) -> None:
+        with self._lock:
+            self._alone.discard(alone or "")

@@ -13,7 +13,7 @@ from masakari import pulse as pulse_
 from masakari.metrics import UNMETERED, Meter
 from masakari.monitors.instances.agents import Agents
 from masakari.monitors.instances.facts import Kind
-from masakari.monitors.instances.heartbeat import Answer, Limits, State, Track
+from masakari.monitors.instances.heartbeat import Activity, Answer, Limits, State, Track
 from masakari.monitors.instances.inbox import Inbox
 from masakari.monitors.instances.judge import Event
 from masakari.monitors.instances.words import AGENT_ERROR
@@ -146,7 +146,7 @@ class Guests:
     def _ask(self, uuid: str, is_ill: bool) -> None:
         try:
             answer = self._agents.ping(uuid, is_ill=is_ill)
-            activity = None
+            activity: Activity = None
             if answer is Answer.MISSING:
                 activity = self._agents.activity(uuid)
             self._meter.count(metrics.GUEST_ANSWERS, answer)
@@ -157,7 +157,7 @@ class Guests:
             with self._lock:
                 self._busy.discard(uuid)
 
-    def _take(self, uuid: str, answer: Answer, activity: int | None) -> None:
+    def _take(self, uuid: str, answer: Answer, activity: Activity) -> None:
         with self._lock:
             track = self._tracks.get(uuid)
             if track is None:

@@ -20,6 +20,7 @@ Where most guests are silent at once not they are the cause: nobody is reported 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from masakari.monitors.instances.facts import Kind
 
@@ -48,6 +49,11 @@ class Answer(StrEnum):
     """the guest does not run"""
     UNKNOWN = "unknown"
     """it could not be asked"""
+
+
+Activity = int | Literal[Answer.UNKNOWN] | None
+"""Bytes that a guest's disks have moved and its networks have sent; unknown: QEMU could not be
+asked, so the guest may be at work; None: it was asked, and is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +90,14 @@ class Track:
     active_at: float = 0.0
     """when that had changed"""
     is_silent: bool = False
-    """its last answer was missing: another question may take long"""
+    """it was asked, and its last answer was missing: another question may take long"""
 
     def see(
-        self, answer: Answer, now: float, activity: int | None = None, *, is_storm: bool = False
+        self, answer: Answer, now: float, activity: Activity = None, *, is_storm: bool = False
     ) -> bool:
-        """Whether the guest is to be reported; nobody is in a storm.
-
-        *activity*: bytes that its disks have moved and its networks sent; None: it cannot be told,
-        because QEMU itself does not answer.
-        """
-        self.is_silent = answer is Answer.MISSING
+        """Whether the guest is to be reported; nobody is in a storm."""
+        if answer is not Answer.UNKNOWN:
+            self.is_silent = answer is Answer.MISSING
         match answer:
             case Answer.GOOD:
                 self._answered()
@@ -117,13 +120,13 @@ class Track:
         if not was_reported:
             self.state = State.HEALTHY
 
-    def _missed(self, now: float, activity: int | None) -> None:
+    def _missed(self, now: float, activity: Activity) -> None:
         if self.state is State.HEALTHY:
             self.state, self.misses, self.missed_at = State.ERROR, 0, now
             self.active_at = now
-        elif activity is not None and activity != self.activity:
+        elif activity not in (None, self.activity):  # nor does the unknown accuse anybody
             self.active_at = now
-        if activity is not None:
+        if isinstance(activity, int):
             self.activity = activity
         self.misses += 1
 

@@ -22,17 +22,23 @@ T = TypeVar("T")
 
 KEEPALIVE_MISSES = 3
 MOST_CALLS = 16
-"""Calls of one connection that may be under way, lost ones included."""
 EVENTS_WE_HEAR = tuple(EventId)
 
 
 class Away(Exception):
     """libvirt does not answer, or not as asked; `str()` says why."""
 
-    def __init__(self, why: str, *, is_late: bool = False) -> None:
+    def __init__(self, why: str, *, is_late: bool = False, is_asked: bool = True) -> None:
         super().__init__(why)
         self.is_late = is_late
-        """it was asked, and has not answered in time"""
+        """it has not answered in time"""
+        self.is_asked = is_asked
+        """False: it was not even asked, because too many other questions have no answer"""
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether whoever was asked is silent; otherwise nothing is known of them."""
+        return self.is_late and self.is_asked
 
 
 class Gone(Exception):
@@ -96,11 +102,14 @@ class Hypervisor:
         *,
         timeout_s: float,
         keepalive_s: float = 5.0,
+        most_calls: int = MOST_CALLS,
         is_read_only: bool = True,
         heard: Callable[[Event], object] | None = None,
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Nothing is connected yet.  *heard* and *lost* are called in libvirt's thread.
+
+        At most *most_calls* may be under way, those included for which nobody waits any more.
 
         Raises ConfigInvalid.
         """
@@ -112,7 +121,7 @@ class Hypervisor:
         self._is_read_only = is_read_only
         self._heard = heard
         self._lost = lost
-        self._calls = Calls(MOST_CALLS)
+        self._calls = Calls(most_calls)
         self._connection: Any = None
         self._generation = 0
 
@@ -206,7 +215,7 @@ class Hypervisor:
         try:
             return self._calls.call(what, do, timeout_s or self._timeout_s, alone=alone)
         except TooLate as e:
-            raise Away(str(e), is_late=True) from None
+            raise Away(str(e), is_late=True, is_asked=e.is_begun) from None
         except self._libvirt.libvirtError as e:
             if e.get_error_code() == self._libvirt.VIR_ERR_NO_DOMAIN:
                 raise Gone(str(e)) from None

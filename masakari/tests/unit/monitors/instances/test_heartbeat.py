@@ -50,6 +50,25 @@ def test_qemu_that_does_not_answer_counts_as_silent():
     assert reported(answers, kind=Kind.HEARTBEAT_IO, activity=lambda n: None) == [14]
 
 
+def test_guest_whose_io_could_not_be_asked_for_counts_as_active():
+    answers = [GOOD] + [MISSING] * 40
+
+    def asked_from(first):
+        return lambda n: Answer.UNKNOWN if n < first else 7
+
+    assert reported(answers, kind=Kind.HEARTBEAT_IO, activity=asked_from(99)) == []
+    # nothing moves, as is known since the tenth answer; 120 s later
+    assert reported(answers, kind=Kind.HEARTBEAT_IO, activity=asked_from(10)) == [22]
+
+
+def test_guest_that_could_not_be_asked_is_asked_where_it_was_before():
+    track = Track(LIMITS, Kind.HEARTBEAT)
+    track.see(MISSING, 0)
+    track.see(Answer.UNKNOWN, 10)
+
+    assert track.is_silent
+
+
 def test_guest_that_is_asked_rarely_because_many_hang_is_reported_by_the_time():
     assert reported([GOOD] + [MISSING] * 5, every_s=100) == [3]
 

@@ -40,6 +40,20 @@ def test_call_that_does_not_return_is_left_behind_and_bounded():
     assert calls.call("listing", lambda: 1, 30) == 1
 
 
+def test_call_that_could_not_begin_is_told_from_one_that_has_not_returned():
+    released, calls = threading.Event(), Calls(1)
+
+    def late(what):
+        with pytest.raises(TooLate) as caught:
+            calls.call("I/O", released.wait, 0.01, alone=what)
+        return caught.value.is_begun
+
+    try:
+        assert [late(vm) for vm in ("vm1", "vm2", "vm2", "vm1")] == [True, False, False, True]
+    finally:
+        released.set()
+
+
 def test_question_that_is_to_be_alone_is_not_asked_twice_meanwhile():
     released, calls = threading.Event(), Calls(3)
     with pytest.raises(TooLate, match="I/O: no answer within"):

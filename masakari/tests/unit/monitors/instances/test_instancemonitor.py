@@ -7,6 +7,7 @@ from masakari import conf as conf_
 from masakari.clock import SystemClock
 from masakari.errors import ConfigInvalid
 from masakari.monitors import instancemonitor
+from masakari.monitors.instances import hypervisor
 
 pytest.importorskip("libvirt")
 
@@ -40,6 +41,20 @@ def test_guests_are_asked_only_where_that_is_switched_on(build, name, guest_hear
     built = build(name, **{"instance.guest_heartbeats": guest_heartbeats})
 
     assert [loop for loop, _ in built.loops] == loops
+
+
+def test_of_qemus_that_hang_libvirt_is_asked_less_often_than_it_serves(build, monkeypatch):
+    made = []
+
+    def make(*args, **options):
+        made.append(options["most_calls"])
+        return hypervisor.Hypervisor(*args, **options)
+
+    monkeypatch.setattr(instancemonitor, "Hypervisor", make)
+    build(**{"instance.guest_heartbeats": True})
+
+    *_, activity = made
+    assert activity < 5  # libvirt's max_client_requests
 
 
 @pytest.mark.parametrize(
