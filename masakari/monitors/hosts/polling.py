@@ -32,6 +32,8 @@ class Reading:
     detail: str
     proof: HostProof | None = None
     """What proves that an OFFLINE one is dead; None: nothing but that it looks so."""
+    waited: bool = False
+    """It took a whole timeout, whatever it says: one that hangs lives."""
 
 
 Readings = Mapping[str, Mapping[str, Reading]]
@@ -76,7 +78,7 @@ class Places:
 
     def note(self, reading: Reading) -> None:
         """Who was asked has shown this; a proof of death is an answer, too."""
-        if reading.state in SIGNS_OF_LIFE or reading.proof:
+        if (reading.state in SIGNS_OF_LIFE or reading.proof) and not reading.waited:
             return
         with self._lock:
             more = min(self.MORE, self._left)

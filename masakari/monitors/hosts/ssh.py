@@ -178,13 +178,15 @@ class SshPoller:
     ) -> Reading:
         """Ask one host on each of its IP addresses; any sign of life counts."""
         last = Reading(State.UNKNOWN, "has no address")
+        waited = False
         for target in targets:
             reading = await self._ask(host, address, target, login, known)
+            waited |= reading.waited
             if last.state is State.UNKNOWN or reading.state in SIGNS_OF_LIFE:
                 last = reading
             if last.state in SIGNS_OF_LIFE:
                 break
-        return Reading(last.state, f"{address} {last.detail}")
+        return Reading(last.state, f"{address} {last.detail}", waited=waited)
 
     async def _ask(
         self, host: str, address: Address, target: Target, login: Login | None, known: Any
@@ -201,10 +203,11 @@ class SshPoller:
                         return await self._try_login(login, host, address, sock, known)
                     return await _read_banner(sock)
             except TimeoutError:
+                within = f"within {self._timeout_s:g} s"
                 if is_connected:
-                    detail = "accepts the connection and says nothing: it hangs"
-                    return Reading(self._hung, f"{detail} (within {self._timeout_s:g} s)")
-                return Reading(State.OFFLINE, f"does not answer within {self._timeout_s:g} s")
+                    detail = f"accepts the connection and says nothing: it hangs ({within})"
+                    return Reading(self._hung, detail, waited=True)
+                return Reading(State.OFFLINE, f"does not answer {within}", waited=True)
             except OSError as error:
                 return explain(error)
 

@@ -10,7 +10,7 @@ import pytest
 from masakari import errors
 from masakari.clock import SystemClock
 from masakari.monitors.hosts import ssh
-from masakari.monitors.hosts.addresses import Addresses
+from masakari.monitors.hosts.addresses import Address, Addresses
 from masakari.monitors.hosts.ssh import OPTIONS, Login, SshPoller
 from masakari.monitors.judge import SIGNS_OF_LIFE, State
 from masakari.sim.clock import SimClock
@@ -142,6 +142,48 @@ def test_host_that_does_not_answer_makes_room_for_two_more():
     states = [readings[host].state for host in hosts]
     assert states[0] not in SIGNS_OF_LIFE
     assert states[1:] == [State.ONLINE] * 3
+
+
+@pytest.fixture
+def hung_port(serving, monkeypatch):
+    """The port of a server that hangs; the timeout is over at once."""
+    port, banner = serving(None), ssh._read_banner
+
+    async def read(sock):
+        if sock.getpeername()[1] == port:
+            raise TimeoutError
+        return await banner(sock)
+
+    monkeypatch.setattr(ssh, "_read_banner", read)
+    return port
+
+
+def test_host_that_hangs_makes_room_for_two_more(hung_port, serving, monkeypatch):
+    """One at a time is asked, and three will not answer but to three at a time."""
+    port, banner, together = serving(b"SSH-2.0-x\r\n"), ssh._read_banner, asyncio.Barrier(3)
+
+    async def read(sock):
+        if sock.getpeername()[1] == port:
+            await together.wait()
+        return await banner(sock)
+
+    monkeypatch.setattr(ssh, "_read_banner", read)
+    ports = {"a": hung_port, "b": port, "c": port, "d": port}
+
+    found = poller(ports, timeout_s=30, parallel=1).poll(list(ports))[""]
+
+    assert [found[host].state for host in ports] == [State.DOUBTFUL, *[State.ONLINE] * 3]
+
+
+def test_host_that_answers_at_its_second_address_was_waited_for(hung_port, serving):
+    ports = [hung_port, serving(b"SSH-2.0-x\r\n")]
+    targets = [(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
+    made = poller({}, timeout_s=30, hung=State.OFFLINE)
+
+    asked = made._ask_all("a", Address("127.0.0.1", ports[0]), targets, None, None)
+
+    reading = asyncio.run(asked)
+    assert (reading.state, reading.waited) == (State.ONLINE, True)
 
 
 def test_hung_host_is_offline_if_that_is_configured(serving):
