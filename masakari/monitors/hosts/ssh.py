@@ -75,9 +75,11 @@ class SshPoller:
         self._hung = hung
         self._resolver = Resolver()
         self._queue: list[str] = []
-        """In this order hosts are logged in to."""
+        """In this order hosts are logged in to; who was tried last is at the end."""
         self._refused: set[str] = set()
         """Hosts whose last login failed."""
+        self._is_others_turn = False
+        """The only login in a look is not for a host whose last one failed."""
         self._lag_s = 0.0
 
     @staticmethod
@@ -109,7 +111,7 @@ class SshPoller:
     def _turn(self, hosts: Collection[str]) -> frozenset[str]:
         """Hosts to be logged in to in this look: whose login failed last, then the next in turn.
 
-        The former are half of them at most: some may never let us in.
+        The former are half of them at most, in turn, too: some may never let us in.
         """
         if self._login is None:
             return frozenset()
@@ -118,11 +120,15 @@ class SshPoller:
         self._queue = [host for host in self._queue if host in here]
         self._queue += sorted(here - set(self._queue))
         most = min(self._login.per_look, len(self._queue))
-        first = sorted(self._refused)[: (most + 1) // 2]
-        turn = [host for host in self._queue if host not in first][: most - len(first)]
-        waiting = [host for host in self._queue if host not in turn]
-        self._queue = [*waiting, *turn]
-        return frozenset([*first, *turn])
+        refused = [host for host in self._queue if host in self._refused]
+        others = [host for host in self._queue if host not in self._refused]
+        half = most // 2
+        if most == 1 and refused:
+            half = 0 if self._is_others_turn else 1
+            self._is_others_turn = not self._is_others_turn
+        turn = [*refused[:half], *others, *refused[half:]][:most]
+        self._queue = [host for host in self._queue if host not in turn] + turn
+        return frozenset(turn)
 
     async def _poll(
         self,

@@ -301,10 +301,29 @@ def test_logins_that_always_fail_leave_half_of_them_to_others(serving, key):
     made = poller(dict.fromkeys("abcd", port), login(key, per_look=4), timeout_s=30)
     made.poll("abcd")
 
-    turns = [made._turn("abcdefgh") for _ in range(3)]
+    turns = ["".join(sorted(made._turn("abcdefgh"))) for _ in range(4)]
 
-    assert set("efgh") <= set().union(*turns)
-    assert all({"a", "b"} <= turn for turn in turns)
+    assert turns == ["abef", "cdgh", "abef", "cdgh"]
+
+
+def test_logins_one_in_a_look_goes_to_others_every_other_time(serving, key):
+    port = serving(b"SSH-2.0-x\r\n")
+    made = poller(dict.fromkeys("a", port), login(key, per_look=1), timeout_s=30)
+    made.poll("a")
+
+    turns = [made._turn("abc") for _ in range(6)]
+
+    assert turns == [{"a"}, {"b"}, {"a"}, {"c"}, {"a"}, {"b"}]
+
+
+def test_logins_that_always_fail_everywhere_go_round(serving, key):
+    port = serving(b"SSH-2.0-x\r\n")
+    made = poller(dict.fromkeys("abc", port), login(key, per_look=3), timeout_s=30)
+    made.poll("abc")
+
+    made._login = login(key, per_look=1)
+
+    assert [made._turn("abc") for _ in range(4)] == [{"a"}, {"b"}, {"c"}, {"a"}]
 
 
 def test_logins_no_host_more_than_there_are(key):
