@@ -231,7 +231,8 @@ class Units:
         with self._lock:
             before = self._states.get(name)
             self._states[name] = state
-            if before is not None and _LOOKS.get(before) is Look.UP and state not in _UP:
+            # a unit of which nothing is known any more has not died
+            if before in _UP and state in _LOOKS and state not in _UP:
                 self._deaths[name] = self._deaths.get(name, 0) + 1
 
 

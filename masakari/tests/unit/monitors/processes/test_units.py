@@ -122,6 +122,25 @@ def test_unit_that_systemd_refuses_is_told_once_and_hides_no_other(bus, watch, c
     assert told[0].startswith("[process] process_list_path: bad.service is not watched: refused: ")
 
 
+def test_unit_that_systemd_refuses_for_a_while_has_not_died(bus, watch):
+    up = {"up.service": ("/up", "active", "loaded")}
+
+    def refuse():
+        bus.units = dict.fromkeys(up, INVALID)
+        bus.ask_again()
+
+    def tell():
+        bus.units = up
+        bus.ask_again()
+
+    bus.units = up
+    bus.then = [refuse, tell, refuse]
+
+    seen = watch()["up.service"]
+
+    assert (seen.look, seen.deaths) == (Look.UNKNOWN, 0)
+
+
 def test_systemd_that_is_away_hides_all(bus, watch):
     bus.units = {"up.service": ("/up", "active", "loaded")}
     assert looks(watch()) == {"up.service": Look.UP}
