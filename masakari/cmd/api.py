@@ -87,6 +87,8 @@ def shown_health(
             return health.Endpoint(listener, shown, render, token)
 
         manager.add(api_health.HealthService, 1, args=(conf, answering))
+        # workers that finish what is in flight have the socket, too: it would take callers in
+        manager.register_hooks(on_terminate=lambda: listener.shutdown(socket.SHUT_RDWR))
         LOG.info("health and metrics: listening on %s port %d", where, port)
         yield
 

@@ -12,17 +12,20 @@ from oslo_config import cfg
 from oslo_log import log
 
 from masakari import contacts, db, nova, rpc
-from masakari.clock import Clock, SystemClock
+from masakari.clock import Clock, Event, SystemClock
 from masakari.cloud import Cloud
 from masakari.cmd import health
 from masakari.cmd.readiness import bus
 from masakari.errors import CloudUnavailable, MasakariError
 from masakari.nova import reach
+from masakari.outage import Outage
 
 LOG = log.getLogger(__name__)
 
 DATABASE_S, OTHERS_S = 5.0, 30.0
 """So often each of them is asked."""
+FIRST_S = 2.0
+"""So long a caller waits for the first answer of the database."""
 STALLED_S = 60.0
 """A database that has said nothing for so long does not answer."""
 
@@ -75,10 +78,24 @@ def look(who: str, ask: Ask, known: contacts.Contacts) -> None:
         who, problem = str(e.details["service"]), str(e.details["detail"])
     except MasakariError as e:
         problem = str(e.details.get("detail", e))
+    except Exception as e:
+        problem = f"unexpected {type(e).__name__}, see the log"  # its words may have secrets
+        before = known.known().get(who)
+        if before is None or before.problem != problem:
+            LOG.exception("health: asking %s failed", who)
     if problem is None:
         known.answered(who)
     else:
         known.failed(who, problem)
+
+
+def ask_bus(conf: cfg.ConfigOpts, outage: Outage) -> str | None:
+    """Why RabbitMQ does not let us in; *outage*, which hears of failed tries only, is told too."""
+    asked_at = outage.now()
+    problem = bus.problem(conf)
+    if problem is None:
+        outage.answered(asked_at)
+    return problem
 
 
 class HealthService(cotyledon.Service):  # type: ignore[misc]  # cotyledon is untyped
@@ -100,12 +117,14 @@ class HealthService(cotyledon.Service):  # type: ignore[misc]  # cotyledon is un
         conf, clock = self._conf, self._clock
         database = db.session.connect(conf, clock)
         cloud = nova.connect(conf, clock, retries=0, threads=1)
-        rpc.watch(clock)
+        outage = rpc.watch(clock)
         self._vitals.pulse.expect(contacts.DATABASE, STALLED_S)
-        self._repeat(contacts.DATABASE, DATABASE_S, lambda: db.standing.problem(database))
+        asked = self._repeat(contacts.DATABASE, DATABASE_S, lambda: db.standing.problem(database))
         self._repeat(contacts.KEYSTONE, OTHERS_S, lambda: reach.ask_keystone(conf))
         self._repeat(contacts.NOVA, OTHERS_S, lambda: ask_nova(cloud, conf.DEFAULT.host))
-        self._repeat(contacts.BUS, OTHERS_S, lambda: bus.problem(conf))
+        if bus.can_be_asked(conf):
+            self._repeat(contacts.BUS, OTHERS_S, lambda: ask_bus(conf, outage))
+        asked.wait(FIRST_S)  # who asks now waits for a true answer
         self._endpoint.run()
 
     def terminate(self) -> None:
@@ -113,16 +132,16 @@ class HealthService(cotyledon.Service):  # type: ignore[misc]  # cotyledon is un
         self._stop.set()
         self._endpoint.close()
 
-    def _repeat(self, who: str, pause_s: float, ask: Ask) -> None:
-        """Ask from now on, in a thread of its own."""
+    def _repeat(self, who: str, pause_s: float, ask: Ask) -> Event:
+        """Ask from now on, in a thread of its own; set when it was asked."""
+        asked = self._clock.event()
 
         def run() -> None:
             while not self._stop.is_set():
-                try:
-                    look(who, ask, self._vitals.contacts)
-                except Exception:
-                    LOG.exception("health: asking %s failed", who)
+                look(who, ask, self._vitals.contacts)
+                asked.set()
                 self._vitals.pulse.beat(who)
                 self._stop.wait(pause_s)
 
         threading.Thread(target=run, name=f"health-{who}", daemon=True).start()
+        return asked

@@ -4,8 +4,10 @@ Drivers in Python read a value at a time, which takes longer than everything els
 with many rows needs; one text a row takes a third of that.
 """
 
+import contextlib
 import dataclasses
 import json
+import logging
 from collections.abc import Iterable, Set
 from typing import Any
 
@@ -20,6 +22,8 @@ try:
     from orjson import loads as _loads
 except ImportError:  # not a requirement
     from json import loads as _loads  # type: ignore[assignment]
+
+LOG = logging.getLogger(__name__)
 
 Shown = dict[str, Any]
 """A row as answers show it: {column: value}; times are texts, no flag and no object is null."""
@@ -86,12 +90,22 @@ def _array(texts: Iterable[str]) -> list[Any]:
 
 
 def _objects(texts: list[str | None]) -> list[Shown]:
-    """What was stored; null is an empty one."""
+    """What was stored; null is an empty one, and so is what is no JSON."""
     given = [text or "{}" for text in texts]
+    with contextlib.suppress(ValueError):
+        found = _array(given)
+        if len(found) == len(given):
+            return found
+    return [_object(text) for text in given]
+
+
+def _object(text: str) -> Shown:
     try:
-        return _array(given)
-    except ValueError:  # NaN, for one: OpenStack's Masakari takes and stores it
-        return [json.loads(text) for text in given]
+        found: Shown = json.loads(text)  # takes NaN, which OpenStack's Masakari takes and stores
+    except ValueError:
+        LOG.warning("what is no JSON is shown as {}: %.200r", text)
+        return {}
+    return found
 
 
 # The compiler hooks of SQLAlchemy are untyped: `Any` for elements and compilers.

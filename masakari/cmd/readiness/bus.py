@@ -48,18 +48,25 @@ def bus(conf: cfg.ConfigOpts, _clock: Clock) -> list[Finding]:
         transport.cleanup()
 
 
-def problem(conf: cfg.ConfigOpts) -> str | None:
-    """Why the bus does not let us in, None if it does, or is no RabbitMQ.  Raises ConfigInvalid."""
+def can_be_asked(conf: cfg.ConfigOpts) -> bool:
+    """The bus is RabbitMQ.  Raises ConfigInvalid."""
     transport = rpc.transport(conf)
     try:
-        if _is_rabbit(transport):
-            with _connected(transport):
-                return None
+        return _is_rabbit(transport)
+    finally:
+        transport.cleanup()
+
+
+def problem(conf: cfg.ConfigOpts) -> str | None:
+    """Why RabbitMQ does not let us in, None if it does.  Raises ConfigInvalid."""
+    transport = rpc.transport(conf)
+    try:
+        with _connected(transport):
+            return None
     except Exception as e:  # whatever the bus's libraries raise
         return _words(e)
     finally:
         transport.cleanup()
-    return None
 
 
 def _is_rabbit(transport: Any) -> bool:

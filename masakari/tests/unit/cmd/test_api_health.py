@@ -2,9 +2,11 @@
 
 import pytest
 
-from masakari import db
+from masakari import db, rpc
 from masakari.cmd import api_health, workers
+from masakari.cmd.readiness import bus
 from masakari.errors import CloudForbidden, CloudUnavailable, DatabaseUnavailable
+from masakari.outage import Outage
 from masakari.sim.clock import SimClock
 
 
@@ -58,6 +60,47 @@ def test_what_an_answer_means(vitals, who, ask, blamed, detail):
     (found,) = (c for c in vitals.checks() if c.name == blamed)
     assert found.detail == detail
     assert found.is_needed == (blamed == "database")
+
+
+def test_unexpected_error_is_no_answer_and_is_logged_once(vitals, caplog):
+    api_health.look("database", lambda: None, vitals.contacts)
+    for _ in range(3):
+        api_health.look("database", raising(KeyError("secret")), vitals.contacts)
+
+    (found,) = (c for c in vitals.checks() if c.name == "database")
+    assert not found.is_well
+    assert "unexpected KeyError, see the log" in found.detail
+    assert "secret" not in found.detail
+    assert [r.message for r in caplog.records] == ["health: asking database failed"]
+
+
+def test_bus_that_answers_again_is_told(clock, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    outage = Outage("the message bus", clock)
+    answers = ["refused", None]
+
+    def problem(_conf):
+        if (why := answers.pop(0)) is not None:
+            outage.failed(why)  # as from the driver's log, where its success is not told
+        return why
+
+    monkeypatch.setattr(bus, "problem", problem)
+
+    assert api_health.ask_bus(None, outage) == "refused"
+    clock.sleep(30)
+    assert api_health.ask_bus(None, outage) is None
+    assert [r.message for r in caplog.records] == [
+        "the message bus is not available: refused",
+        "the message bus is available again, after 30 s",
+    ]
+
+
+@pytest.mark.parametrize(("url", "can"), [("fake:///", False), ("rabbit://h/", True)])
+def test_only_rabbitmq_is_asked(conf, url, can):
+    rpc.register(conf)
+    conf.set_override("transport_url", url)
+
+    assert bus.can_be_asked(conf) is can
 
 
 def test_worker_that_does_not_get_on_is_named(vitals, clock):
