@@ -20,8 +20,10 @@ QUIET = (
     "oslo_db.sqlalchemy.exc_filters=CRITICAL",
     # a traceback for each connection that a restart of the database has cut
     "sqlalchemy.pool=CRITICAL",
-    # two lines for each look at the version; db sync says from where to where it went
-    "alembic.runtime.migration=WARNING",
+    # lines for each look at the version; db sync says from where to where it went
+    "alembic.runtime=WARNING",
+    # a line for each try while Keystone is away, which is told once
+    "keystoneauth.identity=ERROR",
     # each of its connections, and a traceback each few seconds for a lock that was lost; of what
     # they cannot do, our locks tell
     "kazoo=WARNING",
