@@ -6,7 +6,7 @@ import logging
 import pathlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from masakari.monitors.teller import Report
@@ -83,7 +83,7 @@ class KeptReports:
         """Those that have something to tell."""
         return [subject for (subject,) in self._select("DISTINCT subject")]
 
-    def waiting(self) -> Iterable[list[tuple[int, Report]]]:
+    def waiting(self) -> Collection[list[tuple[int, Report]]]:
         """(id, report) of each subject, the oldest first; the subject with the oldest first."""
         rows = self._select("id, subject, type, hostname, payload, generated_time")
         found: dict[str, list[tuple[int, Report]]] = {}

@@ -72,6 +72,8 @@ class Spool:
         self._postponed: dict[str, float] = {}
         """{subject: when it is asked again}"""
         self._refused: dict[str, str] = {}
+        self._waiting = 0
+        """So many reports waited when `flush` began: who sends does not wait for the disk."""
         self._unheard: dict[str, int] = {}
         """{subject: tries in a row whose answer was no verdict}"""
         self._lock = threading.Lock()
@@ -105,6 +107,7 @@ class Spool:
         self._until = self._clock.monotonic() + TURN_S
         self._kept.tidy()
         waiting = self._kept.waiting()
+        self._waiting = sum(map(len, waiting))
         subjects = collections.deque(each for each in waiting if self._is_due(each[0][1].subject))
         unanswered = self._patience.unanswered
         if unanswered and subjects:
@@ -199,7 +202,7 @@ class Spool:
         what = f"{report.subject}: Masakari has not heard of {_what(report)}"
         with self._lock:
             if self._clock.monotonic() >= self._patience.resume_at:  # else one was missed with it
-                self._patience.missed(what, why, len(self))
+                self._patience.missed(what, why, self._waiting)
 
 
 def _notification(report: Report) -> report_.Notification:

@@ -205,6 +205,28 @@ def test_api_that_was_away_is_tried_with_one_report(spool, clock, api):
     assert api.tries == before + 1
 
 
+def test_api_that_is_away_is_left_alone_whatever_the_disk_does(spool, clock, api, monkeypatch):
+    api.is_up = False
+    api.before = lambda: monkeypatch.setattr(KeptReports, "__len__", raise_error)
+    box = spool()
+    box.add([report("vm1")])
+
+    with pytest.raises(sqlite3.OperationalError):
+        box.flush()
+
+    assert box.next_try() > clock.monotonic()
+
+
+def test_alarm_tells_how_many_reports_wait(spool, clock, api, caplog):
+    box = spool(parallel=1)
+    box.add([report("vm1"), report("vm2"), report("vm2")])
+    api.script = [report_.Answer(202), AWAY, AWAY, AWAY]
+
+    go_on(box, clock, 60)
+
+    assert "Masakari has not answered 3 tries (connection refused); 2 reports wait" in caplog.text
+
+
 def test_what_was_not_heard_survives_the_process(spool, clock, api):
     api.is_up = False
     first = spool()
