@@ -1,7 +1,9 @@
 """From options to a Keystone session: who we are, where Nova is, how long we wait."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,17 +178,10 @@ def _plugin(
     try:
         section = conf[group].auth_section or group
         loading.register_auth_conf_options(conf, group)
-        wanted = conf[section].auth_type
-        if default and wanted not in PASSWORD_PLUGINS:
-            conf.register_opts(loading.get_auth_plugin_conf_options(default), group=section)
-            loader: loading.BaseLoader[ks_plugin.BaseAuthPlugin] = loading.get_plugin_loader(
-                default
-            )
-            plugin: ks_plugin.BaseAuthPlugin | None = loader.load_from_options_getter(
-                lambda opt: conf[section][opt.dest], **replaced
-            )
-        else:
-            plugin = loading.load_auth_from_conf_options(conf, group, **replaced)
+        kind = conf[section].auth_type
+        if default and kind not in PASSWORD_PLUGINS:
+            kind = default
+        plugin = _load(conf, section, kind, replaced) if kind else None
     except ks_exceptions.MissingRequiredOptions as error:
         missing = ", ".join(option.dest for option in error.options)
         raise errors.ConfigInvalid(group=group, option=missing, problem="is not set") from error
@@ -196,6 +191,17 @@ def _plugin(
         raise errors.ConfigInvalid(group=group, option="auth_type", problem="is not set")
     _check_url(group, getattr(plugin, "auth_url", None))
     return plugin
+
+
+def _load(
+    conf: cfg.ConfigOpts, section: str, kind: str, replaced: Mapping[str, str | None]
+) -> ks_plugin.BaseAuthPlugin:
+    for opt in loading.get_auth_plugin_conf_options(kind):
+        # kinds declare what they have in common differently: the first declaration holds
+        with contextlib.suppress(cfg.DuplicateOptError):
+            conf.register_opt(opt, group=section)
+    loader: loading.BaseLoader[ks_plugin.BaseAuthPlugin] = loading.get_plugin_loader(kind)
+    return loader.load_from_options_getter(lambda opt: conf[section][opt.dest], **replaced)
 
 
 def _check_url(group: str, url: str | None) -> None:

@@ -188,10 +188,11 @@ def monitor_conf(tmp_path, text):
     return conf
 
 
+@pytest.mark.parametrize("kind", ["password", "v3password"])
 @pytest.mark.parametrize("group", ["api", "keystone_authtoken"])
-def test_connect_monitor_uses_either_group(server, clock, tmp_path, group):
+def test_connect_monitor_uses_either_group(server, clock, tmp_path, group, kind):
     text = (
-        f"[{group}]\nauth_type = password\nauth_url = {server.auth_url}\nusername = admin\n"
+        f"[{group}]\nauth_type = {kind}\nauth_url = {server.auth_url}\nusername = admin\n"
         "password = secret\nproject_name = service\n"
         "user_domain_id = default\nproject_domain_name = Default\n"
     )

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 
+from masakari.tests.functional.program import wait
+
 PACKAGES = pathlib.Path("/var/lib/masakari-tests/guest")
 """Unpacked there by tools/install-servers."""
 MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci")
@@ -86,11 +88,22 @@ def build(directory: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 
 def execute(domain, command: str) -> None:
     """Have the guest's agent run a shell command; nobody waits for its end."""
+    import libvirt
     import libvirt_qemu
 
     arguments = {"path": "/bin/sh", "arg": ["-c", command]}
     asked = json.dumps({"execute": "guest-exec", "arguments": arguments})
-    libvirt_qemu.qemuAgentCommand(domain, asked, 10, 0)
+
+    def is_asked() -> bool:
+        try:
+            libvirt_qemu.qemuAgentCommand(domain, asked, 10, 0)
+        except libvirt.libvirtError as e:
+            if "not available for now" not in str(e):  # then nothing was sent
+                raise
+            return False
+        return True
+
+    wait("the agent is available", is_asked, 120)
 
 
 def go_bad(domain) -> None:
