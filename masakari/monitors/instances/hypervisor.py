@@ -189,12 +189,18 @@ class Hypervisor:
         With *is_alone* a domain that has not answered is not asked another time meanwhile.
         """
         connection = self._current()
-        return self._ask(
-            what,
-            lambda: do(connection.lookupByUUIDString(uuid)),
-            timeout_s,
-            alone=uuid if is_alone else None,
-        )
+        try:
+            return self._ask(
+                what,
+                lambda: do(connection.lookupByUUIDString(uuid)),
+                timeout_s,
+                alone=uuid if is_alone else None,
+            )
+        except Away as e:
+            # known before libvirt's thread says so: it is not this domain that is refused
+            if not e.is_late and not self._is_open(connection):
+                self._forget(connection)
+            raise
 
     # ---- inside
 
@@ -203,6 +209,18 @@ class Hypervisor:
         if connection is None:
             raise Away("there is no connection")
         return connection
+
+    def _is_open(self, connection: Any) -> bool:
+        """Whether the connection stands, as the library knows without a request."""
+        try:
+            return bool(connection.isAlive())
+        except self._libvirt.libvirtError:
+            return False
+
+    def _forget(self, connection: Any) -> None:
+        if self._connection is connection:
+            self._connection = None
+            self._lost()
 
     def _ask(
         self,

@@ -49,6 +49,7 @@ class Link:
         now = self._clock.monotonic()
         if self.trouble is None:
             self.lost("the connection was closed")
+            self.next_try = now  # it had worked
         if now < self.next_try:
             return False
         try:
@@ -57,7 +58,6 @@ class Link:
                     hypervisor.connect()
         except Away as e:
             self.lost(str(e))
-            self.next_try = self._clock.monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, self._longest_pause_s)
             return False
         LOG.info("connected to %s", self._name)
@@ -66,8 +66,9 @@ class Link:
         return True
 
     def lost(self, why: str) -> None:
-        """It does not answer, because of *why*; that is told once."""
+        """It does not answer, because of *why*; that is told once.  Nor is it tried at once."""
         self._missed(why)
+        self.next_try = self._clock.monotonic() + self._pause_s
         if not self._is_told_away:
             LOG.warning("%s is away (%s); it is tried again until it is back", self._name, why)
         elif self.trouble != why:

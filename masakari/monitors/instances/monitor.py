@@ -98,6 +98,8 @@ class InstanceMonitor:
         self._persistent: dict[str, bool] = {}
         self._left_alone: set[str] = set()
         """domains of which it was told that they are not Nova's"""
+        self._refused: set[str] = set()
+        """domains of which it was told that libvirt tells nothing of them"""
         self._ask_at: dict[str, float] = {}
         """{uuid: when facts are asked for anew, monotonic}; those that there are hold until then"""
         self._next_comparison = clock.monotonic()
@@ -220,14 +222,15 @@ class InstanceMonitor:
     def _learn(self, listing: Listing) -> None:
         """Of each domain it is known whose it is, and how it is to be watched.  Raises Away.
 
-        Those of which libvirt has not told in time are last, and asked for as seldom as all are
-        compared.
+        Those of which libvirt has not told, or not in time, are last, and asked for as seldom as
+        all are compared.
         """
         uuids = {domain.uuid for domain in listing.domains}
         for known in (self._facts, self._persistent, self._ask_at):
             for uuid in known.keys() - uuids:
                 del known[uuid]
         self._left_alone &= uuids
+        self._refused &= uuids
         due = {uuid: self._due_at(uuid) for uuid in uuids}
         for domain in sorted(listing.domains, key=lambda domain: due[domain.uuid]):
             if due[domain.uuid] <= self._clock.monotonic():
@@ -238,6 +241,7 @@ class InstanceMonitor:
         return self._ask_at.get(uuid, math.inf if uuid in self._facts else -math.inf)
 
     def _look_at(self, uuid: str, name: str) -> None:
+        """Learn what libvirt tells of it.  Raises Away: it is late, or there is no connection."""
         try:
             self._persistent[uuid] = self._first.is_persistent(uuid)
             found = facts_.parse(
@@ -246,19 +250,32 @@ class InstanceMonitor:
         except Gone:
             return
         except Away as e:
-            if e.is_late:
+            if e.is_late or self._first.is_connected:
                 self._ask_at[uuid] = self._clock.monotonic() + self._settings.reconcile_s
-            raise
+            if e.is_late or not self._first.is_connected:
+                raise
+            self._tell_refused(uuid, name, e)
+            return
         except ValueError as e:
             LOG.warning("%s (%s): %s; it is taken for one of Nova's", uuid, name, e)
             found = Facts(is_nova=True, has_agent=False, kind=None)
         self._facts[uuid] = found
         self._ask_at.pop(uuid, None)
+        self._refused.discard(uuid)
         if found.kind and found.kind not in set(Kind):
             LOG.warning("%s (%s): %s is no kind of heartbeat", uuid, name, found.kind)
         if self._settings.nova_only and not found.is_nova and uuid not in self._left_alone:
             self._left_alone.add(uuid)
             LOG.info("%s (%s): Nova has not made it; it is left alone", uuid, name)
+
+    def _tell_refused(self, uuid: str, name: str, error: Away) -> None:
+        if uuid not in self._refused:
+            self._refused.add(uuid)
+            LOG.warning(
+                "%s (%s): libvirt does not say whose it is and whether it has an agent (%s); it is "
+                "asked again with each comparison",
+                *(uuid, name, error),
+            )
 
     def _watch(self, listing: Listing) -> None:
         assert self._guests is not None  # noqa: S101  the caller has looked

@@ -80,6 +80,28 @@ def test_what_a_call_raises_reaches_the_caller():
         Calls(1).call("x", lambda: 1 / 0, 30)
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_domain_that_is_refused_is_told_from_a_connection_that_is_closed(monkeypatch, is_open):
+    libvirt = pytest.importorskip("libvirt")
+    told = []
+    lane = hypervisor.Hypervisor(
+        "test:///default", SystemClock(), timeout_s=30, lost=lambda: told.append(1)
+    )
+
+    class Connection:
+        def lookupByUUIDString(self, _uuid):  # noqa: N802  libvirt's
+            raise libvirt.libvirtError("access denied")
+
+        def isAlive(self):  # noqa: N802  libvirt's
+            return is_open
+
+    monkeypatch.setattr(lane, "_connection", Connection())
+    with pytest.raises(hypervisor.Away, match="asking for a domain's XML: access denied"):
+        lane.xml("vm1")
+
+    assert (lane.is_connected, told) == (is_open, [] if is_open else [1])
+
+
 def event(vm, detail):
     return Event(vm, vm, ("LIFECYCLE", detail), AT, 0.0)
 

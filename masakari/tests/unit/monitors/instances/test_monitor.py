@@ -31,7 +31,8 @@ DIED = ("LIFECYCLE", "STOPPED_FAILED")
 class Libvirt:
     """Lists the running domains in `running`; all have agents, and those in `foreign` a stranger.
 
-    Of those in `late` it does not tell in time; `is_away` it cannot be connected to.
+    Of those in `late` it does not tell in time, of those in `refused` it tells nothing; `is_away`
+    it cannot be connected to.
     """
 
     def __init__(self, clock, running):
@@ -39,6 +40,7 @@ class Libvirt:
         self.running = set(running)
         self.asked = lambda: None
         self.late = set()
+        self.refused = set()
         self.are_persistent = True
         self.foreign = set()
         self.asked_of = []
@@ -67,6 +69,8 @@ class Libvirt:
         if uuid in self.late:
             self._clock.advance(10)
             raise Away("no answer within 10 s", is_late=True)
+        if uuid in self.refused:
+            raise Away("access denied")
         agent = "<channel type='unix'><target name='org.qemu.guest_agent.0'/></channel>"
         nova = "" if uuid in self.foreign else NOVA
         return f"<domain><metadata>{nova}</metadata><devices>{agent}</devices></domain>"
@@ -261,6 +265,55 @@ def test_domain_whose_xml_hangs_keeps_no_other_unknown(host):
     host.ask_guests()
 
     assert set(host.guests.remember()) == {"vm1", "vm2", "vm3"}
+
+
+def test_domain_that_is_refused_keeps_no_other_unknown(host, caplog):
+    host.libvirt.refused = {"vm1"}
+    for _ in range(3):
+        host.cycle()
+        assert host.monitor._pause() > 0
+    host.ask_guests()
+    assert set(host.guests.remember()) == {"vm2", "vm3"}
+    assert host.libvirt.asked_of == ["vm1", "vm2", "vm3"]
+    host.clock.advance(60)
+    host.cycle()
+    assert host.libvirt.asked_of == ["vm1", "vm2", "vm3", "vm1"]
+    assert caplog.text.count("vm1 (vm1): libvirt does not say whose it is") == 1
+    assert "is away" not in caplog.text
+
+    host.libvirt.refused = set()
+    host.clock.advance(60)
+    host.cycle()
+    host.ask_guests()
+
+    assert set(host.guests.remember()) == {"vm1", "vm2", "vm3"}
+
+
+def test_domain_asked_for_while_the_connection_is_lost_is_not_refused(host, caplog):
+    def lose(_uuid):
+        host.libvirt.is_connected = False
+        raise Away("there is no connection")
+
+    host.libvirt.xml, xml = lose, host.libvirt.xml
+    host.cycle()
+    host.libvirt.xml = xml
+    host.cycle()
+    host.ask_guests()
+
+    assert host.libvirt.asked_of == ["vm1", "vm2", "vm3"]
+    assert set(host.guests.remember()) == {"vm1", "vm2", "vm3"}
+    assert "vm1" not in caplog.text
+
+
+def test_connection_that_is_lost_each_time_is_not_made_anew_without_a_pause(host):
+    def lose():
+        host.libvirt.disconnect()
+        raise Away("no answer within 10 s")
+
+    host.libvirt.asked = lose
+    for _ in range(3):
+        host.cycle()
+        assert host.monitor._pause() > 0
 
 
 def test_domain_that_is_started_again_is_not_late_any_more(host):
