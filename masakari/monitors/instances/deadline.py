@@ -39,14 +39,7 @@ class Calls:
         Of calls with the same *alone* one is under way: another one is too late at once, also
         where no place is left.
         """
-        with self._lock:
-            if alone in self._alone:
-                raise TooLate(f"{what}: the one before has not returned")
-            if alone is not None:
-                self._alone.add(alone)
-        if not self._places.acquire(timeout=timeout_s):
-            self._leave(alone)
-            raise TooLate(f"{what}: {self._most} earlier calls have not returned", is_begun=False)
+        self._enter(what, timeout_s, alone)
         done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
         def run() -> None:
@@ -56,11 +49,15 @@ class Calls:
             except BaseException as e:
                 outcome = (None, e)
             self._leave(alone)
-            self._places.release()
             done.put(outcome)
 
         # a daemon: the end of the program does not wait for what may never return
-        threading.Thread(target=run, name="libvirt call", daemon=True).start()
+        thread = threading.Thread(target=run, name="libvirt call", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as e:  # the system, or the service's TasksMax, has none left
+            self._leave(alone)
+            raise TooLate(f"{what}: {e}", is_begun=False) from None
         try:
             result, error = done.get(timeout=timeout_s)
         except queue.Empty:
@@ -69,6 +66,20 @@ class Calls:
             raise error
         return result  # type: ignore[return-value]  # None only if it is a T
 
+    def _enter(self, what: str, timeout_s: float, alone: str | None) -> None:
+        with self._lock:
+            if alone in self._alone:
+                raise TooLate(f"{what}: the one before has not returned")
+            if alone is not None:
+                self._alone.add(alone)
+        if not self._places.acquire(timeout=timeout_s):
+            self._forget(alone)
+            raise TooLate(f"{what}: {self._most} earlier calls have not returned", is_begun=False)
+
     def _leave(self, alone: str | None) -> None:
+        self._forget(alone)
+        self._places.release()
+
+    def _forget(self, alone: str | None) -> None:
         with self._lock:
             self._alone.discard(alone or "")

@@ -75,6 +75,21 @@ def test_question_that_is_to_be_alone_is_not_asked_twice_meanwhile():
     assert wait_until(SystemClock(), is_asked, 30, 0.01)
 
 
+def test_call_for_which_there_is_no_thread_takes_no_place(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    calls = Calls(1)
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(TooLate, match="I/O: can't start new thread") as caught:
+                calls.call("I/O", lambda: 1, 0.01, alone="vm1")
+            assert not caught.value.is_begun
+
+    assert calls.call("I/O", lambda: 1, 30, alone="vm1") == 1
+
+
 def test_what_a_call_raises_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
         Calls(1).call("x", lambda: 1 / 0, 30)
