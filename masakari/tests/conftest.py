@@ -1,6 +1,7 @@
 """Fixtures for all tests: options, databases, and private servers for functional tests."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -18,6 +19,9 @@ from masakari.tests import servers
 
 T = TypeVar("T")
 StartServer = Callable[[str], servers.Server]
+
+# a client that a test has left behind goes on trying, and tells the log of another test
+logging.getLogger("kazoo").propagate = False
 
 TOLD_AT_THE_END = "told at the end"
 """A property of a test (`record_property`) that is printed when all have run."""

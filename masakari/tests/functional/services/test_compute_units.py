@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from masakari.tests.functional.services.test_units import assert_idle
+from masakari.tests.functional.services.test_units import SOAKED, assert_idle
 
 pytestmark = pytest.mark.functional
 
@@ -53,7 +53,14 @@ def compute(host):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[NEEDS_LIBVIRT] if "instance" in name else [], id=name)
+        pytest.param(
+            name,
+            marks=[
+                *([NEEDS_LIBVIRT] if "instance" in name else []),
+                *([SOAKED] if name == "masakari-introspectiveinstancemonitor" else []),
+            ],
+            id=name,
+        )
         for name in SERVES
     ],
 )
