@@ -7,10 +7,11 @@ import pytest
 from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
-from masakari.tests.functional.program import free_port
+from masakari.tests.functional.program import AUTHTOKEN, free_port
 from masakari.tests.functional.services import host as host_
 
-CONFIG = """\
+CONFIG = (
+    """\
 [DEFAULT]
 transport_url = fake://
 auth_strategy = noauth2
@@ -19,15 +20,9 @@ masakari_api_listen_port = {port}
 masakari_api_workers = 2
 [engine]
 sweep_interval = 1
-[keystone_authtoken]
-auth_type = password
-auth_url = {keystone}
-username = masakari
-password = secret
-project_name = service
-user_domain_id = default
-project_domain_id = default
 """
+    + AUTHTOKEN
+)
 MONITOR = """\
 [api]
 auth_url = {keystone}

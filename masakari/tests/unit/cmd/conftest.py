@@ -6,6 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from masakari.sim.clock import SimClock
+
+
+@pytest.fixture
+def clock() -> Iterator[SimClock]:
+    """Simulated time."""
+    with SimClock() as clock:
+        yield clock
+
 
 @pytest.fixture
 def keep_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -7,13 +7,6 @@ from masakari.cmd import api_health, workers
 from masakari.cmd.readiness import bus
 from masakari.errors import CloudForbidden, CloudUnavailable, DatabaseUnavailable
 from masakari.outage import Outage
-from masakari.sim.clock import SimClock
-
-
-@pytest.fixture
-def clock():
-    with SimClock() as clock:
-        yield clock
 
 
 @pytest.fixture

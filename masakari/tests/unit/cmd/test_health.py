@@ -12,16 +12,9 @@ from masakari.clock import SystemClock
 from masakari.cmd import health, server
 from masakari.errors import ConfigInvalid
 from masakari.metrics import Program
-from masakari.sim.clock import SimClock
 
 TOKEN = "correct-horse"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture
-def clock():
-    with SimClock() as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from masakari.cmd.workers import PATIENCE_S, Beats, Overseer
-from masakari.sim.clock import SimClock
 
 
 class Told:
@@ -23,11 +22,6 @@ class Told:
 
     def reloading(self):
         self.said.append("reloading")
-
-
-@pytest.fixture
-def clock():
-    return SimClock()
 
 
 @pytest.fixture
