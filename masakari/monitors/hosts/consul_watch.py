@@ -6,7 +6,6 @@ may be of checks that were not asked for, as all share the index, so the answers
 list of members, by which the driver judges, cannot be waited for.)
 """
 
-import logging
 import threading
 from collections.abc import Mapping
 from typing import Self
@@ -16,30 +15,19 @@ from oslo_config import cfg
 
 from masakari import causes
 from masakari import clock as clock_
-from masakari.monitors.hosts import consul
+from masakari.monitors import core
+from masakari.monitors.hosts import consul, waiting
 from masakari.monitors.pushes import Wake
-from masakari.outage import Outage
-
-LOG = logging.getLogger(__name__)
 
 NAME = "consul"
 PATH = "/v1/health/state/critical"
 OF_NODES = 'ServiceID == ""'
 """Consul's filter: checks of services come and go with the services."""
-WAIT_S = 60
-"""So long an agent keeps a question; it adds up to a sixteenth of that."""
-PATIENCE_S = WAIT_S + WAIT_S / 16 + consul.TIMEOUT_S
-PAUSE_S = 5.0
-AT_MOST_EACH_S = 1.0
-"""An agent is not asked more often; what happens meanwhile is in its next answer."""
-
+PATIENCE_S = waiting.WAIT_S + waiting.WAIT_S / 16 + consul.TIMEOUT_S
+"""An agent adds up to a sixteenth to the time for which it keeps a question."""
 
 Checks = frozenset[tuple[str, str]]
 """(node, ID of the check) of those that are critical"""
-
-
-class Unusable(Exception):
-    """The agent answered, but not as Consul does."""
 
 
 class ConsulWatch:
@@ -72,47 +60,46 @@ class ConsulWatch:
         self._stop.set()
 
     def _watch(self, network: str, address: str) -> None:
-        outage = Outage(
-            f"Consul's agent on the {network} network",
-            self._clock,
-            "it is looked at each monitoring_interval",
-        )
-        session = requests.Session()
-        session.trust_env = False
-        index: int | None = None
-        known: Checks | None = None
-        while not self._stop.is_set():
-            began = self._clock.monotonic()
-            asked_at = outage.now()
-            try:
-                found, critical = self._ask(session, address, index)
-            except (requests.RequestException, Unusable) as e:
-                index = known = None  # what happened meanwhile is not known
-                outage.failed(causes.of_network(e) or str(e) or type(e).__name__)
-                self._stop.wait(PAUSE_S)
-                continue
-            outage.answered(asked_at)
-            if known not in (None, critical) and not self._stop.is_set():
-                self._wake(NAME, f"Consul's health on the {network} network has changed")
-            known = critical
-            # as Consul's documentation wants it: an index that goes back is no index
-            index = found if index is None or found >= index else None
-            self._stop.wait(max(0.0, AT_MOST_EACH_S - (self._clock.monotonic() - began)))
+        def changed(_before: Checks, _after: Checks) -> None:
+            self._wake(NAME, f"Consul's health on the {network} network has changed")
 
-    @staticmethod
-    def _ask(session: requests.Session, address: str, index: int | None) -> tuple[int, Checks]:
-        """(index, checks) of now; with *index* when that is another one, or after a while."""
+        who = f"Consul's agent on the {network} network"
+        waiting.watch(who, _Agent(address).wait, changed, self._clock, self._stop)
+
+
+class _Agent:
+    """One agent; for one thread."""
+
+    def __init__(self, address: str) -> None:
+        self._url = f"http://{address}{PATH}"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._index: int | None = None
+        """What it knew when it answered last."""
+
+    def wait(self) -> Checks:
+        """Those that are critical, when that may have changed, or after a while.  Raises Blind."""
         params = {"filter": OF_NODES}
-        if index is not None:
-            params |= {"index": str(index), "wait": f"{WAIT_S}s"}
-        answer = session.get(f"http://{address}{PATH}", params=params, timeout=PATIENCE_S)
-        if answer.status_code != requests.codes.ok:
-            raise Unusable(f"it answers {answer.status_code} to {PATH}")
-        found = answer.headers.get("X-Consul-Index", "")
-        if not found.isdecimal() or not int(found):
-            raise Unusable(f"its answer to {PATH} has no X-Consul-Index")
+        if self._index is not None:
+            params |= {"index": str(self._index), "wait": f"{waiting.WAIT_S}s"}
+        before, self._index = self._index, None  # after trouble from the beginning
         try:
-            critical = frozenset((check["Node"], check["CheckID"]) for check in answer.json())
-        except (ValueError, LookupError, TypeError):
-            raise Unusable(f"its answer to {PATH} is no list of checks") from None
-        return int(found), critical
+            answer = self._session.get(self._url, params=params, timeout=PATIENCE_S)
+        except requests.RequestException as e:
+            raise core.Blind(causes.of_network(e) or str(e) or type(e).__name__) from None
+        index, critical = _read(answer)
+        # as Consul's documentation wants it: an index that goes back is no index
+        self._index = index if before is None or index >= before else None
+        return critical
+
+
+def _read(answer: requests.Response) -> tuple[int, Checks]:
+    if answer.status_code != requests.codes.ok:
+        raise core.Blind(f"it answers {answer.status_code} to {PATH}")
+    index = answer.headers.get("X-Consul-Index", "")
+    if not index.isdecimal() or not int(index):
+        raise core.Blind(f"its answer to {PATH} has no X-Consul-Index")
+    try:
+        return int(index), frozenset((check["Node"], check["CheckID"]) for check in answer.json())
+    except (ValueError, LookupError, TypeError):
+        raise core.Blind(f"its answer to {PATH} is no list of checks") from None

@@ -1,23 +1,18 @@
 """The push source kubernetes: a watch of the nodes, which the API server keeps open."""
 
 import threading
+from collections.abc import Mapping
 from typing import Self
 
 from oslo_config import cfg
 
 from masakari import clock as clock_
-from masakari.monitors import core
-from masakari.monitors.hosts import kubeconfig, kubernetes
+from masakari.monitors.hosts import kubeconfig, kubernetes, waiting
 from masakari.monitors.hosts.kubernetes import Nodes
+from masakari.monitors.judge import State
 from masakari.monitors.pushes import Wake
-from masakari.outage import Outage
 
 NAME = "kubernetes"
-WAIT_S = 60
-"""So long the server keeps a watch open; the next one goes on from there."""
-PAUSE_S = 5.0
-AT_MOST_EACH_S = 1.0
-"""No watch begins sooner after the one before; what happens meanwhile it gives at once."""
 NAMED = 3
 
 
@@ -47,22 +42,14 @@ class KubernetesWatch:
         self._stop.set()
 
     def _watch(self) -> None:
-        outage = Outage("Kubernetes", self._clock, "it is looked at each monitoring_interval")
-        known = None
-        while not self._stop.is_set():
-            began = self._clock.monotonic()
-            try:
-                found = kubernetes.states(self._nodes.wait(WAIT_S))
-            except core.Blind as e:
-                outage.failed(str(e))
-                self._stop.wait(PAUSE_S)
-                continue
-            outage.answered(began)
-            if known is not None and found != known and not self._stop.is_set():
-                changed = sorted(n for n in found | known if found.get(n) != known.get(n))
-                self._wake(NAME, f"Kubernetes has another state of {_sentence(changed)}")
-            known = found
-            self._stop.wait(max(0.0, AT_MOST_EACH_S - (self._clock.monotonic() - began)))
+        def ask() -> Mapping[str, State]:
+            return kubernetes.states(self._nodes.wait(waiting.WAIT_S))
+
+        def changed(before: Mapping[str, State], after: Mapping[str, State]) -> None:
+            nodes = sorted(n for n in {*before, *after} if before.get(n) != after.get(n))
+            self._wake(NAME, f"Kubernetes has another state of {_sentence(nodes)}")
+
+        waiting.watch("Kubernetes", ask, changed, self._clock, self._stop)
 
 
 def _sentence(nodes: list[str]) -> str:

@@ -16,7 +16,7 @@ import yaml
 from masakari import errors
 from masakari.clock import SystemClock, wait_until
 from masakari.monitors import core
-from masakari.monitors.hosts import kubeconfig, kubernetes_watch
+from masakari.monitors.hosts import kubeconfig, waiting
 from masakari.monitors.hosts.kubernetes import KubernetesProbe
 from masakari.monitors.hosts.kubernetes_watch import KubernetesWatch
 from masakari.monitors.hosts.opinions import Opinion, Sign
@@ -104,7 +104,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(401, b"{}")
         elif parts.path != "/api/v1/nodes":
             self._answer(404, b"{}")
-        elif given.get("timeoutSeconds") == str(kubernetes_watch.WAIT_S):
+        elif given.get("timeoutSeconds") == str(waiting.WAIT_S):
             self._stream(cluster.watch(int(given["resourceVersion"]), cuts))
         elif "watch" in given:
             events = cluster.since(int(given["resourceVersion"]))
@@ -357,8 +357,8 @@ def test_server_of_another_authority_gets_no_token(probe, server, cluster, tmp_p
 @pytest.fixture
 def told(server, cluster, authority, tmp_path, monkeypatch):
     """What is told, while it is watched."""
-    monkeypatch.setattr(kubernetes_watch, "AT_MOST_EACH_S", 0.01)
-    monkeypatch.setattr(kubernetes_watch, "PAUSE_S", 0.01)
+    monkeypatch.setattr(waiting, "AT_MOST_EACH_S", 0.01)
+    monkeypatch.setattr(waiting, "PAUSE_S", 0.01)
     conf = configured("kubernetes", kubeconfig=written(tmp_path / "k", server, authority))
     told = []
     source = KubernetesWatch.from_conf(conf, SystemClock(), lambda *said: told.append(said))
