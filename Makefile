@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.tests servers
 	@$(MAKE) -s $(VENV)/.libvirt
-	@$(BIN)/python -m pytest -q -rs -n $(WORKERS) --dist worksteal $(TEST)
+	@$(BIN)/python -m pytest -q -rsR -n $(WORKERS) --dist worksteal --max-suite-reruns 5 $(TEST)
 
 # The servers of which functional tests start private ones: as root on Debian, they are installed.
 servers:

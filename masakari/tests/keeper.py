@@ -143,13 +143,16 @@ def _running(
         process.kill()
 
 
-def _await_port(port: int, greets: bool = False) -> None:
+def _await_port(port: int, greets: bool = False, asks: bytes = b"") -> None:
+    """Until it listens and, if it *greets* or is asked something, has answered within a second."""
+
     def listens() -> bool:
         with (
             contextlib.suppress(OSError),
             socket.create_connection(("127.0.0.1", port), 1) as connection,
         ):
-            return not greets or bool(connection.recv(1))
+            connection.sendall(asks)
+            return not (greets or asks) or bool(connection.recv(1))
         return False
 
     if not clock_.wait_until(CLOCK, listens, START_TIMEOUT_S, 0.05):
@@ -368,10 +371,12 @@ def _zookeeper(directory: pathlib.Path, _workers: int) -> Iterator[int]:
         f"clientPort={port}\nclientPortAddress=127.0.0.1\n"
         "admin.enableServer=false\n"
     )
-    argv = ["java", "-Xmx96m", "-cp", "/etc/zookeeper/conf:/usr/share/java/*"]
+    # what it keeps does not outlive it, so that no session waits for a disk
+    options = ["-Xmx96m", "-Dzookeeper.forceSync=no"]
+    argv = ["java", *options, "-cp", "/etc/zookeeper/conf:/usr/share/java/*"]
     main_class = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
     with _running([*argv, main_class, str(directory / "zoo.cfg")], directory):
-        _await_port(port)
+        _await_port(port, asks=b"srvr")
         yield port
 
 

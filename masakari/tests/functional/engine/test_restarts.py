@@ -14,6 +14,7 @@ from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests import servers
 from masakari.tests.conftest import TOLD_AT_THE_END
+from masakari.tests.functional import promises
 from masakari.tests.functional.engine.api import Api
 from masakari.tests.functional.program import AUTHTOKEN, Program, free_port, wait
 
@@ -121,11 +122,7 @@ class Deployment:
 
     def check(self, host, victims):
         """Every VM runs exactly once, was evacuated once, and is not locked."""
-        assert self.cloud.violations(proof=False) == []
-        running = self.cloud.running()
-        assert all(len(running[vm]) == 1 and host not in running[vm] for vm in victims)
-        asked = self.evacuated(host)
-        assert len(asked) == len(set(asked)) == len(victims)
+        promises.evacuated_once(self.cloud, host, victims)
         wait("nothing is locked", lambda: self.cloud.left_locked() == [], 30)
         for program in self.programs:
             assert program.returncode is None

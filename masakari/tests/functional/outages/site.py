@@ -16,6 +16,7 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests import servers
+from masakari.tests.functional import promises
 from masakari.tests.functional.engine.api import STOPPED
 from masakari.tests.functional.program import Program, free_port, wait
 
@@ -242,11 +243,7 @@ class Site:
             lambda: set(self.statuses(host)) - {"ignored"} == {"finished"},
             timeout_s,
         )
-        assert self.cloud.violations(proof=False) == []
-        running = self.cloud.running()
-        assert all(len(running[name]) == 1 and host not in running[name] for name in victims)
-        from_there = [e.server_id for e in self.cloud.ledger.evacuations if e.source == host]
-        assert len(from_there) == len(set(from_there)) == len(victims)
+        promises.evacuated_once(self.cloud, host, victims)
 
     def ready(self, port):
         """Whether the program behind the port says that it can do something useful."""
