@@ -5,6 +5,7 @@ collected here by the one thread that watches all connections.
 """
 
 import contextlib
+import functools
 import re
 import select
 import socket
@@ -15,7 +16,9 @@ from typing import Any
 from cheroot import connections as cheroot_connections
 from cheroot import server as cheroot_server
 
+from masakari.api.middleware import Environ
 from masakari.clock import SystemClock
+from masakari.cmd import exchange
 
 CHUNK = 65536
 COLLECTED = 128 * 1024
@@ -36,7 +39,26 @@ _CHUNKED = re.compile(rb"(?im)^transfer-encoding:.*chunked")
 _EXPECTS = re.compile(rb"(?im)^expect:")
 _LAST_CHUNK = b"0\r\n\r\n"
 
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 CLOCK = SystemClock()
+
+
+def await_socket(
+    sock: socket.socket, why: OSError, limit_s: float | None, event: int = select.POLLIN
+) -> None:
+    """Wait until *sock* can do what failed because of *why*, for *limit_s* at most.
+
+    Otherwise it raises TimeoutError.
+    """
+    if isinstance(why, ssl.SSLWantReadError):
+        event = select.POLLIN
+    elif isinstance(why, ssl.SSLWantWriteError):
+        event = select.POLLOUT
+    poll = select.poll()
+    poll.register(sock, event)
+    if not poll.poll(None if limit_s is None else max(0, limit_s * 1000)):
+        raise TimeoutError("timed out")  # the words by which cheroot knows it
 
 
 class Arrivals:
@@ -61,15 +83,15 @@ class Arrivals:
 
     def collect(self) -> None:
         """Take what is there without waiting."""
-        self._socket.settimeout(0)
+        is_plain = not isinstance(self._socket, ssl.SSLSocket)  # what TLS gives, it gives in parts
         try:
             while len(self._buffer) <= 2 * COLLECTED:
                 data = self._socket.recv(CHUNK)
-                if not data:
-                    self.has_ended = True
-                    break
                 self._buffer += data
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.has_ended = not data
+                if self.has_ended or (is_plain and len(data) < CHUNK):
+                    break
+        except NOT_NOW:
             pass
         except OSError:
             self.has_ended = True
@@ -98,7 +120,12 @@ class Arrivals:
         length = _LENGTH.search(head)
         return length is None or int(length[1]) > COLLECTED or body >= int(length[1])
 
-    # ---- what cheroot reads, in a thread
+    def head(self, limit: int) -> bytes | None:
+        """The head of the request, with the line that ends it; None: not within *limit* bytes."""
+        end = self._buffer.find(_HEAD_ENDS) + len(_HEAD_ENDS)
+        return bytes(self._buffer[:end]) if len(_HEAD_ENDS) <= end <= limit else None
+
+    # ---- what is read in a thread
 
     def read(self, size: int | None = None) -> bytes:
         """*size* bytes, fewer at the end."""
@@ -126,16 +153,15 @@ class Arrivals:
         return taken
 
     def _wait_for_more(self) -> bool:
-        of_writes = self._socket.gettimeout()
-        if self.deadline is not None:
-            left_s = self.deadline - CLOCK.monotonic()
-            if left_s <= 0:
-                raise TimeoutError("timed out")  # the words by which cheroot knows it
-            self._socket.settimeout(left_s)
-        data = self._socket.recv(CHUNK)
-        self._socket.settimeout(of_writes)
-        self._buffer += data
-        return bool(data)
+        while True:
+            try:
+                data = self._socket.recv(CHUNK)
+            except NOT_NOW as e:
+                left_s = None if self.deadline is None else self.deadline - CLOCK.monotonic()
+                await_socket(self._socket, e, left_s)
+            else:
+                self._buffer += data
+                return bool(data)
 
 
 class Outgoing:
@@ -144,39 +170,34 @@ class Outgoing:
     cheroot's copies each answer twice, and keeps it while its connection lives if it was cut off.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, limit_s: float) -> None:
         self._socket = sock
+        self._limit_s = limit_s
         self.bytes_written = 0  # cheroot's statistics
 
     def write(self, data: bytes) -> int:
-        """Send all of it; the socket's time limit is for each part that the client takes."""
+        """Send all of it; the time limit is for each part that the client takes."""
         rest = memoryview(data)
         while rest:
-            rest = rest[self._socket.send(rest) :]
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except NOT_NOW as e:
+                await_socket(self._socket, e, self._limit_s, select.POLLOUT)
         self.bytes_written += len(data)
         return len(data)
-
-
-class Exchange(cheroot_server.HTTPRequest):  # type: ignore[misc]  # cheroot is untyped
-    """A request and its answer."""
-
-    def respond(self) -> None:
-        """Answer; what is left of a chunked body must not be taken for the next request."""
-        super().respond()
-        if self.chunked_read and not self.rfile.closed:
-            self.close_connection = True
 
 
 class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroot is untyped
     """A connection whose requests are collected before they get a thread."""
 
-    RequestHandlerClass = Exchange
+    RequestHandlerClass = exchange.Exchange
 
     def __init__(self, server: Any, sock: socket.socket, makefile: Any) -> None:
         """As cheroot makes it."""
         super().__init__(server, sock, makefile)
         self.rfile = self._arrivals = Arrivals(sock, server.max_request_header_size or COLLECTED)
-        self.wfile = Outgoing(sock)
+        self.wfile = Outgoing(sock, server.request_timeout_s)
+        sock.setblocking(False)
         for method in ("get_peer_creds", "resolve_peer_creds"):
             # cheroot's caches of them hold the connection that holds them
             vars(self).pop(method, None)
@@ -185,6 +206,11 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         self._limit_s: float | None = None  # while something must end soon
         self.is_new = True
         """It has brought no request yet."""
+
+    @functools.cached_property
+    def environ(self) -> Environ:
+        """What those of all its requests have in common."""
+        return exchange.of_connection(self.server, self)
 
     @property
     def is_idle(self) -> bool:
@@ -246,7 +272,6 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         self.is_new = False
         self._limit_s = self._since = None
         self._arrivals.deadline = CLOCK.monotonic() + limit_s
-        self.socket.settimeout(limit_s)  # of each write, too
         try:
             return bool(super().communicate())  # type: ignore[no-untyped-call]
         finally:
@@ -270,7 +295,6 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         """Who has begun a request and not ended it is told so."""
         if not self.is_idle and not self._arrivals.is_discarding:
             with contextlib.suppress(OSError):
-                self.socket.settimeout(0)
                 self.socket.send(TIMED_OUT)
         super().close()
 
