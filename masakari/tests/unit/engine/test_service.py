@@ -9,7 +9,7 @@ from masakari.db.session import Database
 from masakari.engine.service import Engine
 from masakari.sim.clock import SimExecutor
 
-LONG_S = 10_000.0
+LONG_S = 1_000.0
 
 
 class HangingDatabase(Database):
