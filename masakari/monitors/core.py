@@ -14,6 +14,7 @@ from masakari.monitors import judge as judge_
 from masakari.monitors import memory as memory_
 from masakari.monitors import outbox as outbox_
 from masakari.monitors import pushes as pushes_
+from masakari.monitors.lamp import Lamp
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class Monitor:
         self._silent_s = silent_s
         self._seen_at = clock.monotonic()
         """When hosts were last judged."""
-        self._is_silent = False
+        self._blind = Lamp(alarms.BLIND, meter)
+        self._silent = Lamp(alarms.SILENT, meter)
         self._late_s = late_s
         self._overslept_s = 0.0
         self._interval_s = interval_s
@@ -81,7 +83,6 @@ class Monitor:
         """Why the last round that came to its end judged nobody."""
         self._unfinished: str | None = NOT_YET
         """Why the last round did not come to its end."""
-        self._is_silence = False
         self._rejected: list[str] = []
         self._summary = ""
         self.memory = memory
@@ -112,7 +113,7 @@ class Monitor:
                 self._meter.count(metrics.ROUNDS, "failed")
                 LOG.exception("this round of the monitor failed; it goes on with the next one")
             self._pulse.beat(LOOP)
-            self._alarm()
+            self._alarm_blind()
             self._alarm_rejected()
             now = self._clock.monotonic()
             next_look = max(next_look, now)
@@ -191,20 +192,12 @@ class Monitor:
         for state in judge_.State:
             self._meter.set(metrics.HOSTS, numbers.get(state, 0), state)
 
-    def _alarm(self) -> None:
-        """MSK-401 is raised while nobody was judged for long."""
+    def _alarm_blind(self) -> None:
+        """Nobody was judged for long."""
         silent_s = self._clock.monotonic() - self._seen_at
-        was_silent, self._is_silent = self._is_silent, silent_s >= self._silent_s
-        self._meter.set(metrics.ALARM, self._is_silent, alarms.BLIND.code)
-        if self._is_silent and not was_silent:
-            LOG.error(
-                "%s no host was judged for %.0f s: %s",
-                alarms.BLIND.code,
-                silent_s,
-                self.trouble or "none was looked at",
-            )
-        elif was_silent and not self._is_silent:
-            LOG.info("%s is over: hosts are judged again", alarms.BLIND.code)
+        why = self.trouble or "none was looked at"
+        is_long = silent_s >= self._silent_s
+        self._blind.show(f"no host was judged for {silent_s:.0f} s: {why}" if is_long else None)
 
     def _alarm_rejected(self) -> None:
         """MSK-402 is raised while a report is rejected."""
@@ -253,16 +246,14 @@ class Monitor:
         for change in findings.changes:
             LOG.log(_level(change), "%s", change)
             self._meter.count(metrics.VERDICTS, change.new)
-        self._meter.set(metrics.ALARM, findings.is_silence, alarms.SILENT.code)
-        if findings.is_silence and not self._is_silence:
-            LOG.error("%s nobody is accused: %s", alarms.SILENT.code, findings.trouble)
-        elif findings.trouble and not self._trouble:
+        accused = f"nobody is accused: {findings.trouble}" if findings.is_silence else None
+        is_alarmed = findings.is_silence and not self._silent.is_on
+        self._silent.show(accused)
+        if findings.trouble and not self._trouble and not is_alarmed:
             LOG.warning("nobody is judged: %s", findings.trouble)
         elif self._trouble and not findings.trouble:
             LOG.info("the observer can see again")
-        if self._is_silence and not findings.is_silence:
-            LOG.info("%s is over", alarms.SILENT.code)
-        self._trouble, self._is_silence = findings.trouble, findings.is_silence
+        self._trouble = findings.trouble
         summary = self._judge.summary()
         # trouble has just been told of
         quiet = findings.trouble or summary == self._summary

@@ -17,6 +17,7 @@ from masakari.monitors.instances.heartbeat import Activity, Answer, Limits, Stat
 from masakari.monitors.instances.inbox import Inbox
 from masakari.monitors.instances.judge import Event
 from masakari.monitors.instances.words import AGENT_ERROR
+from masakari.monitors.lamp import Lamp
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Guests:
         self._tracks: dict[str, Track] = {}
         self._recalled: dict[str, tuple[int, State]] = {}
         """of an earlier process, until they are watched"""
-        self._is_storm = False
+        self._storm = Lamp(alarms.GUESTS, meter)
         self._busy: set[str] = set()
         """guests that are being asked"""
         self._well = concurrent.futures.ThreadPoolExecutor(parallel, "agent")
@@ -123,25 +124,21 @@ class Guests:
             numbers = collections.Counter(t.state for t in self._tracks.values())
         for state in State:
             self._meter.set(metrics.GUESTS, numbers[state], state)
-        self._alarm(numbers)
+        self._storm.show(self._trouble(numbers))
         return [
             (self._ill if is_ill else self._well).submit(self._ask, uuid, is_ill)
             for uuid, is_ill in idle.items()
         ]
 
-    def _alarm(self, numbers: Mapping[State, int]) -> None:
-        """MSK-413 is raised while so many are silent that nobody is reported."""
-        was_storm, self._is_storm = self._is_storm, self._limits.is_storm(numbers)
-        self._meter.set(metrics.ALARM, self._is_storm, alarms.GUESTS.code)
-        if self._is_storm and not was_storm:
-            silent = numbers[State.ERROR] + numbers[State.REPORTED]
-            LOG.error(
-                "%s %d guests are silent, %d answer: not they are suspected but their host, or "
-                "its storage; none of them is reported",
-                *(alarms.GUESTS.code, silent, numbers[State.HEALTHY]),
-            )
-        elif was_storm and not self._is_storm:
-            LOG.info("%s is over", alarms.GUESTS.code)
+    def _trouble(self, numbers: Mapping[State, int]) -> str | None:
+        """So many are silent that nobody is reported."""
+        if not self._limits.is_storm(numbers):
+            return None
+        silent = numbers[State.ERROR] + numbers[State.REPORTED]
+        return (
+            f"{silent} guests are silent, {numbers[State.HEALTHY]} answer: not they are suspected "
+            "but their host, or its storage; none of them is reported"
+        )
 
     def _ask(self, uuid: str, is_ill: bool) -> None:
         try:
@@ -164,7 +161,7 @@ class Guests:
                 return
             before = track.state
             is_failed = track.see(
-                answer, self._clock.monotonic(), activity, is_storm=self._is_storm
+                answer, self._clock.monotonic(), activity, is_storm=self._storm.is_on
             )
             if is_failed and not self._report(uuid):
                 track.state = State.ERROR  # the next question tries again
