@@ -81,6 +81,7 @@ class Database:
         self.engine = engine
         self.clock = clock
         self.outage = Outage("the database", clock, MEANWHILE)
+        self._reading_engine = engine.execution_options(**{drivers.READS: True})
         self._writing_engine = engine.execution_options(**{drivers.WRITES: True})
         # An SQLite database in memory has one connection: one transaction at a time.
         self._turn: contextlib.AbstractContextManager[object] = (
@@ -93,8 +94,8 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """A transaction that is rolled back at the end; errors are the driver's."""
-        with self._turn, self.engine.connect() as connection:
+        """A transaction that changes nothing; errors are the driver's."""
+        with self._turn, self._reading_engine.connect() as connection:
             yield Transaction(connection, self.clock)
 
     @contextlib.contextmanager
