@@ -184,6 +184,7 @@ def _alone(database: Database) -> Iterator[None]:
     with retry.calling(database.clock, database.engine.connect) as connection:
         try:
             has_lock = lock(connection)
+            connection.commit()  # servers end transactions in which nothing happens
         except sa.exc.SQLAlchemyError:
             has_lock = False
         if not has_lock:
@@ -204,7 +205,6 @@ def _lock_postgresql(connection: sa.Connection) -> bool:
     """Of this database; raises when it waits for too long."""
     connection.execute(sa.text(f"SET lock_timeout = '{SYNC_LOCK_TIMEOUT_S}s'"))
     connection.execute(sa.select(sa.func.pg_advisory_lock(sa.func.hashtext(SYNC_LOCK))))
-    connection.commit()
     return True
 
 

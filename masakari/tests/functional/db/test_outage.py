@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 
 from masakari import db, errors
 from masakari.clock import SystemClock
-from masakari.db import progress, session, steps
+from masakari.db import drivers, progress, session, steps
 from masakari.db.session import Database
 from masakari.tests import servers
 from masakari.tests.conftest import StartServer
@@ -137,6 +138,26 @@ def test_deadlock_is_run_again(database: Database, monkeypatch: pytest.MonkeyPat
     )
 
     assert outcomes == [None] * 16
+
+
+def test_transaction_of_who_has_vanished_locks_nobody_out(
+    migrated_conf: cfg.ConfigOpts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that lost its power closes no connection."""
+    monkeypatch.setattr(drivers, "ABANDONED_S", 1)
+    vanished, other = (session.connect(migrated_conf, SystemClock()) for _ in range(2))
+    segment = rows.segment(other)
+    host = rows.host(other, of=segment)
+    change = sa.update(db.models.hosts).values(type="vanished")
+
+    with pytest.raises(db_exc.DBError), vanished.writing() as tx:
+        tx.connection.execute(change)
+        db.hosts.update(other, segment.uuid, host.uuid, {"type": "other"})
+        tx.connection.execute(change)
+
+    assert db.hosts.get_by_name(other, "compute1").type == "other"
+    for database in (vanished, other):
+        database.dispose()
 
 
 def test_leases_are_the_servers_time(database: Database, clock: ManualClock) -> None:
