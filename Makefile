@@ -62,14 +62,16 @@ bench: $(VENV)/.tests
 	$(BIN)/python bench/$(SUBJECT).py $(BENCH)
 
 # What the tests do for a minute, for longer and with another seed: requests made from the API's
-# own description; each mishap at each request to Nova, of which the tests take every third; and
-# services that are away for half a minute.
+# own description; each mishap at each request to Nova, of which the tests take every third;
+# services that are away for half a minute, or five; and hosts that die slowly.
 soak: $(VENV)/.tests
 	MASAKARI_THOROUGH=1 $(BIN)/python -m pytest -q -n auto \
 		masakari/tests/scenarios/test_every_call.py masakari/tests/functional/outages \
 		masakari/tests/functional/engine/test_restarts.py \
 		masakari/tests/functional/deployments/test_wsgi_servers.py \
-		masakari/tests/functional/monitors/test_consul.py
+		masakari/tests/functional/monitors/test_consul.py \
+		masakari/tests/functional/monitors/test_hostmonitor.py \
+		masakari/tests/functional/monitors/test_pacemaker.py
 	$(BIN)/python -W ignore -m masakari.tests.http.fuzz $(SOAK)
 
 clean:

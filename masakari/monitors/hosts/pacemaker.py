@@ -5,14 +5,14 @@ the node                                  the host is
 ========================================  ==========================================================
 online, its Pacemaker has joined          online
 online and pending                        doubtful: Corosync lives, Pacemaker does not run there
-unclean                                   unknown: the cluster has not fenced it yet
+unclean, or being fenced                  unknown: the cluster has not fenced it yet
 remote, its connection is starting        unknown, though online; fenced or off: offline
 offline, switched off while we watched    offline: the fencing is the proof
 offline, rebooted while we watched        offline for REBOOTED_S, likewise; then unknown, as it may
                                           be up again, without Pacemaker
 offline, its power is off                 offline: the BMC that the cluster knows is the proof
-offline, was not stopped in order, and    offline: the operator answers for it
-[host] disable_ipmi_check
+offline, was not stopped in order, and    offline: the operator answers for it; a remote one when
+[host] disable_ipmi_check                 the cluster has tried in vain to reach it
 offline, stopped in order                 unknown
 offline otherwise                         unknown: asked again each round
 none of the cluster's                     unknown
@@ -73,7 +73,7 @@ class Node:
     is_pending: bool
     is_unclean: bool
     is_expected: bool
-    """It was not stopped in order."""
+    """It was not stopped in order; a remote one: the cluster has tried in vain to reach it."""
     is_remote: bool
     is_connecting: bool
     """A remote one that the cluster calls online as it tries to reach it."""
@@ -207,7 +207,12 @@ class PacemakerProbe:
 
     def _judge_offline(self, node: Node) -> Said:
         if not node.is_expected:
-            return Said(State.UNKNOWN, "offline, and was stopped in order or fenced long ago")
+            why = (
+                "the cluster has not tried in vain to reach it"
+                if node.is_remote
+                else "was stopped in order or fenced long ago"
+            )
+            return Said(State.UNKNOWN, f"offline, and {why}")
         if self._needs_proof:
             return Said(State.UNKNOWN, "offline in the cluster, and nothing proves that it is dead")
         return Said(State.OFFLINE, "offline in the cluster")
@@ -274,23 +279,51 @@ def parse(document: ET.Element) -> Cluster:
     listed = document.findall("nodes/node")
     if dc is None or not listed:
         raise core.Blind("the cluster's answer has no designated controller, or no nodes")
-    fencings: dict[str, set[Fencing]] = {}
-    for event in document.iter("fence_event"):
-        action = event.get("action", "")
-        if event.get("status") == "success" and action in ("off", "reboot"):
-            fencing = Fencing(event.get("completed", ""), action)
-            fencings.setdefault(event.get("target", ""), set()).add(fencing)
     starting = {
         row.get("id", "")
         for row in document.iter("resource")
         if row.get("role") == "Starting" or row.get("pending")
     }
-    nodes = [_node(row, fencings, starting) for row in listed]
+    stopped = {
+        row.get("id", "")
+        for row in document.iter("resource")
+        if row.get("role") == "Stopped" and row.get("target_role") != "Stopped"
+    }
+    failed = {
+        row.get("id", "")
+        for row in document.iter("resource_history")
+        if row.get("fail-count", "0") != "0"
+    }
+    fencings, being_fenced = _fencings(document)
+    nodes = [
+        _node(row, fencings, being_fenced, starting=starting, given_up=failed & stopped)
+        for row in listed
+    ]
     return Cluster(dc.get("with_quorum") == "true", nodes)
 
 
+def _fencings(document: ET.Element) -> tuple[Mapping[str, Collection[Fencing]], Collection[str]]:
+    """{node: those that succeeded}, and the nodes that are being fenced."""
+    found: dict[str, set[Fencing]] = {}
+    pending = set()
+    for event in document.iter("fence_event"):
+        action, target = event.get("action", ""), event.get("target", "")
+        if action not in ("off", "reboot"):
+            continue
+        if event.get("status") == "success":
+            found.setdefault(target, set()).add(Fencing(event.get("completed", ""), action))
+        elif event.get("status") == "pending":
+            pending.add(target)
+    return found, pending
+
+
 def _node(
-    row: ET.Element, fencings: Mapping[str, Collection[Fencing]], starting: Collection[str]
+    row: ET.Element,
+    fencings: Mapping[str, Collection[Fencing]],
+    being_fenced: Collection[str],
+    *,
+    starting: Collection[str],
+    given_up: Collection[str],
 ) -> Node:
     name = row.get("name")
     if not name or row.get("online") not in ("true", "false"):
@@ -299,12 +332,15 @@ def _node(
     # A remote node is online when its connection, a resource of its name, is started, or is to be;
     # after a fencing also while it is being monitored for the first time, and nobody answers.
     is_connecting = is_remote and name in starting
+    # It is never expected to be up: what tells is that its connection has failed and stays stopped.
+    is_expected = name in given_up if is_remote else row.get("expected_up", "true") == "true"
     return Node(
         name,
         is_online=row.get("online") == "true" and not is_connecting,
         is_pending=row.get("pending") == "true",
-        is_unclean=row.get("unclean") == "true",
-        is_expected=row.get("expected_up", "true") == "true",
+        # a remote node that is being fenced is called clean
+        is_unclean=row.get("unclean") == "true" or name in being_fenced,
+        is_expected=is_expected,
         is_remote=is_remote,
         is_connecting=is_connecting,
         fencings=frozenset(fencings.get(name, ())),

@@ -6,6 +6,7 @@ The monitor runs on one of them; Masakari on the machine of the tests, where Nov
 import contextlib
 import http.server
 import json
+import os
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ from masakari.tests.functional.world import host as host_
 
 pytestmark = pytest.mark.functional
 
+IS_THOROUGH = os.environ.get("MASAKARI_THOROUGH") == "1"
 NAMES = ("n1", "n2", "n3")
 SEGMENT = "11111111-1111-4111-8111-111111111111"
 CONFIG = """\
@@ -64,14 +66,16 @@ ALERTS = f"""\
   </alert>
 </alerts>
 """
+REMOTES = ("r1", "r2")
+ONLY_REMOTES = f"{OFTEN}restrict_to_remotes = true\n"
 NO_ROOT = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=haclient")
 MONITOR = "import sys; from masakari.cmd.hostmonitor import main; sys.exit(main())"
 
 
 class Api:
-    """Enough of Masakari's API for a monitor: one segment with all hosts, and what was told."""
+    """Enough of Masakari's API for a monitor: one segment with the hosts, and what was told."""
 
-    def __init__(self, address):
+    def __init__(self, address, names=NAMES):
         self.told = []
         api = self
 
@@ -93,7 +97,7 @@ class Api:
                     version = {"version": "1.3", "min_version": "1.0", "links": [link]}
                     found = {"version": {"id": "v1.0", "status": "CURRENT", **version}}
                 elif "/hosts" in self.path:
-                    found = {"hosts": [{"name": name, "uuid": name, "id": name} for name in NAMES]}
+                    found = {"hosts": [{"name": name, "uuid": name, "id": name} for name in names]}
                     found = {"hosts": []} if "marker" in self.path else found
                 else:
                     found = {"segments": [{"uuid": SEGMENT, "id": SEGMENT, "name": "s"}]}
@@ -116,18 +120,18 @@ class Api:
 
 
 class Log:
-    """Of the monitor on a host."""
+    """Of the monitor on a host, which has seen its hosts."""
 
-    def __init__(self, host):
+    def __init__(self, host, seen="3 of 3 hosts online"):
         self._host = host
-        self.wait_for("3 of 3 hosts online")
+        self.wait_for(seen)
 
     def read(self):
         return self._host.run("cat", "/var/log/monitor.log", check=False)
 
     def wait_for(self, text):
         try:
-            self._host.wait(text, lambda: text in self.read(), 120)
+            self._host.wait(text, lambda: text in self.read(), 240)
         except AssertionError:
             pytest.fail(f"not said: {text}\n{self.read()}")
 
@@ -136,7 +140,7 @@ class World:
     def __init__(self, lan, hosts, cluster):
         self.lan, self.hosts, self.cluster = lan, hosts, cluster
 
-    def watch(self, name, port, looks):
+    def watch(self, name, port, looks, seen="3 of 3 hosts online"):
         """The monitor of the API on the port runs on the host; returned is what reads its log.
 
         Its user is one whom Pacemaker hears for its group alone.
@@ -151,8 +155,7 @@ class World:
             *("--config-file", "/etc/monitor.conf"),
             env={"PYTHONPATH": "/opt/tree:/opt/libraries"},
         )
-
-        return Log(host)
+        return Log(host, seen)
 
     def alert(self):
         """Pacemaker runs the alert agent, on whichever node."""
@@ -263,3 +266,39 @@ def test_pacemaker_stopped_or_observer_cut_off_accuses_nobody(world, api):
 
     log.wait_for("nobody is judged: this part of the cluster has no")
     assert api.told == []
+
+
+@pytest.mark.skipif(not IS_THOROUGH, reason="two minutes on a busy machine: make soak runs it")
+def test_remote_node_that_loses_its_power_is_fenced_and_reported(tmp_path):
+    programs = (*cluster_.PROGRAMS, "ipmi_sim", "ipmitool", "fence_ipmilan")
+    if reason := host_.missing(*programs, str(cluster_.REMOTED)):
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        lan = host_.Lan(tmp_path)
+        stack.callback(lan.down)
+        numbers = enumerate(("n1", "n2", *REMOTES), 1)
+        hosts = {name: lan.add(name, number) for number, name in numbers}
+        for host in hosts.values():
+            host.start()
+        cluster = cluster_.Cluster([hosts["n1"], hosts["n2"]])
+        cluster.start()
+        bmc = bmc_.Bmc(hosts["r1"], lan.gateway, free_port())
+        stack.callback(bmc.stop)
+        cluster.fence("r1", bmc.address, bmc.port, hosts["n1"])
+        cluster.add_remotes([hosts[name] for name in REMOTES], hosts["n1"])
+        api = Api(lan.gateway, names=list(hosts))
+        stack.callback(api.stop)
+        world = World(lan, hosts, cluster)
+        # r2 itself asks the cluster through its connection
+        logs = [
+            world.watch("n1", api.port, OFTEN, "4 of 4 hosts online"),
+            world.watch("r2", api.port, ONLY_REMOTES, "2 of 4 hosts online"),
+        ]
+
+        hosts["r1"].stop()
+
+        for log in logs:
+            log.wait_for("r1: offline reported (202)")
+            (line,) = [line for line in log.read().splitlines() if "-> offline" in line]
+            assert "which has fenced it" in line or "says that the power is off" in line
+        assert api.told == [("r1", "STOPPED")] * 2

@@ -1,5 +1,6 @@
-"""Corosync and Pacemaker on simulated hosts."""
+"""Corosync and Pacemaker on simulated hosts, and remote nodes that have neither."""
 
+import pathlib
 import xml.etree.ElementTree as ET
 
 CIB = """\
@@ -46,6 +47,16 @@ FENCE = """\
   <instance_attributes id="fence-{name}-a">{pairs}</instance_attributes>
 </primitive>
 """
+REMOTED = pathlib.Path("/var/lib/masakari-tests/pacemaker-remote/usr/sbin/pacemaker-remoted")
+"""Unpacked there by tools/install-servers: its package conflicts with Pacemaker's."""
+REMOTE = """\
+<primitive class="ocf" provider="pacemaker" type="remote" id="{name}">
+  <instance_attributes id="{name}-a">
+    <nvpair id="{name}-server" name="server" value="{address}"/>
+  </instance_attributes>
+  <operations><op id="{name}-m" name="monitor" interval="2s" timeout="10s"/></operations>
+</primitive>
+"""
 
 
 class Cluster:
@@ -77,11 +88,18 @@ class Cluster:
             host.wait("all are online", lambda host=host: self.online(host) == len(self.hosts), 60)
 
     def start_pacemaker(self, host) -> None:
-        log = "/var/log/pacemaker/pacemaker.log"
-        command = (
-            f"PCMK_logfile={log} setsid pacemakerd >/var/log/pacemaker/stderr 2>&1 </dev/null &"
-        )
-        host.run("sh", "-c", command)
+        _start(host, "pacemakerd")
+
+    def add_remotes(self, remotes, via) -> None:
+        """The hosts *remotes*, which are switched on, are remote nodes; the host *via* is told."""
+        for host in (*self.hosts.values(), *remotes):
+            host.write("/etc/pacemaker/authkey", "no secret" * 8, "640", "hacluster", "haclient")
+        for host in remotes:
+            host.run("mkdir", "-p", "/var/log/pacemaker")
+            _start(host, REMOTED)
+        for host in remotes:
+            xml = REMOTE.format(name=host.name, address=host.address)
+            via.run("cibadmin", "-o", "resources", "-C", "-X", xml)
 
     def online(self, host) -> int:
         """How many nodes are online for the host."""
@@ -110,6 +128,13 @@ class Cluster:
         )
         xml = FENCE.format(name=name, pairs=pairs)
         via.run("cibadmin", "-o", "resources", "-C", "-X", xml)
+
+
+def _start(host, program) -> None:
+    """With a log."""
+    log = "/var/log/pacemaker/pacemaker.log"
+    command = f"PCMK_logfile={log} setsid {program} >/var/log/pacemaker/stderr 2>&1 </dev/null &"
+    host.run("sh", "-c", command)
 
 
 PROGRAMS = ("corosync", "pacemakerd", "crm_mon", "cibadmin")

@@ -1,9 +1,11 @@
 """The driver of Pacemaker's cluster: what it makes of what the cluster says."""
 
+import pathlib
 import xml.etree.ElementTree as ET
 
 import pytest
 
+import masakari.tests
 from masakari.monitors import core
 from masakari.monitors.hosts import pacemaker
 from masakari.monitors.hosts.pacemaker import PacemakerProbe, ask_cluster, fencing_controllers
@@ -106,7 +108,6 @@ def look(cluster):
         (STOPPED, True, State.UNKNOWN),
         (STOPPED, False, State.UNKNOWN),
         ({"type": "remote"}, True, State.ONLINE),
-        ({"type": "remote", **OFFLINE}, False, State.OFFLINE),
     ],
 )
 def test_what_a_node_is(cluster, look, node, needs_proof, state):
@@ -208,6 +209,42 @@ def test_remote_node_that_was_fenced_is_dead_while_it_is_to_be_reached(cluster, 
     cluster.says = connected(answer({"n1": {}, "r1": remote}, fenced), **connection)
 
     assert look()["r1"][0] is State.OFFLINE
+
+
+CAPTURED = {
+    capture.attrib["of"]: capture[0]
+    for capture in ET.parse(pathlib.Path(masakari.tests.__file__).parent / "crm_mon_remote.xml")
+    .getroot()
+    .findall("capture")
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "needs_proof", "states"),
+    [
+        (
+            ["online", "being fenced", "fenced", "fenced, being reached", "back"],
+            True,
+            ["online", "unknown", "offline", "offline", "online"],
+        ),
+        (["online", "being fenced", "fenced"], False, ["online", "unknown", "offline"]),
+        (
+            ["online", "lost, no fencing", "being reached, no fencing", "given up, no fencing"],
+            False,
+            ["online", "unknown", "unknown", "offline"],
+        ),
+        (["online", "given up, no fencing"], True, ["online", "unknown"]),
+        (["not reached yet", "online"], False, ["unknown", "online"]),
+        (["online", "stopped in order"], False, ["online", "unknown"]),
+    ],
+)
+def test_remote_node_of_a_real_cluster(cluster, look, said, needs_proof, states):
+    found = []
+    for each in said:
+        cluster.says = CAPTURED[each]
+        found.append(str(look("r1", needs_proof=needs_proof, only_remotes=True)["r1"][0]))
+
+    assert found == states
 
 
 def test_node_that_was_fenced_while_we_watched_is_dead(cluster, look):
