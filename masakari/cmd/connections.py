@@ -1,7 +1,7 @@
 """Connections of the HTTP server: a request gets a thread when it is there, not while it drips in.
 
 What cheroot reads in a thread of the request, bytes that a client may send one a second, is
-collected here by the one thread that watches all connections.
+collected here by whoever looks for work.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import re
 import select
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +20,11 @@ from cheroot import server as cheroot_server
 from masakari.api.middleware import Environ
 from masakari.clock import SystemClock
 from masakari.cmd import exchange
+from masakari.cmd.work import PATIENCE_S, Work
 
 CHUNK = 65536
 COLLECTED = 128 * 1024
 """Bytes of a body that are collected; the rest of a larger one is read, or refused, in a thread."""
-BUSY_MS = 1
-"""A client whose next request comes within so many milliseconds keeps its thread."""
 LINGER_S = 5.0
 """How long a client may go on sending what is not read any more, to see why."""
 GRACE_S = 1.0
@@ -201,8 +201,7 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         for method in ("get_peer_creds", "resolve_peer_creds"):
             # cheroot's caches of them hold the connection that holds them
             vars(self).pop(method, None)
-        self._last_used: float | None = None
-        self._since: float | None = None
+        self._last_used = self._since = time.time()
         self._limit_s: float | None = None  # while something must end soon
         self.is_new = True
         """It has brought no request yet."""
@@ -218,20 +217,18 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         return self._limit_s is None
 
     @property
-    def last_used(self) -> float | None:
-        """When it was, for cheroot, which closes what was not for the server's timeout.
+    def last_used(self) -> float:
+        """When it was; what was not used for the server's timeout is closed.
 
         With a request that has begun the time counts from there, and is `request_timeout_s`.
         """
-        if self._limit_s is not None and self._since is not None:
+        if self._limit_s is not None:
             return self._since + self._limit_s - float(self.server.timeout)
         return self._last_used
 
     @last_used.setter
     def last_used(self, value: float) -> None:
         self._last_used = value
-        if self._limit_s is not None and self._since is None:
-            self._since = value
 
     def collect(self) -> None:
         """Take what has arrived."""
@@ -250,38 +247,23 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
         return self._arrivals.has_ended or self._arrivals.has_whole_request()
 
     def communicate(self) -> bool:
-        """Serve what has arrived; True if the connection is to be watched further on.
-
-        The thread waits a moment for the next request.  A busy client's comes at once, and the way
-        through the thread that watches all connections would cost as much as a small answer.
-        """
+        """Serve what has arrived; True if the connection is to be watched further on."""
         if self._arrivals.is_discarding:
             return False
         if self.is_new and not self.server.ready and not self._begins_within(GRACE_S):
             return False
-        while self._serve_one():
-            if self.server.requests.qsize or not self.server.ready or not self._is_busy():
-                return True
-            if self.is_over:
-                return False
-        return self._drain()
+        return self._serve_one() or self._drain()
 
     def _serve_one(self) -> bool:
         """Whether the connection stays open."""
         limit_s = self.server.request_timeout_s
         self.is_new = False
-        self._limit_s = self._since = None
+        self._limit_s = None
         self._arrivals.deadline = CLOCK.monotonic() + limit_s
         try:
             return bool(super().communicate())  # type: ignore[no-untyped-call]
         finally:
             self._arrivals.deadline = None
-
-    def _is_busy(self) -> bool:
-        if not self._begins_within(BUSY_MS / 1000):
-            return False
-        self.collect()
-        return self.has_work
 
     def _begins_within(self, limit_s: float) -> bool:
         """Whether something of a request is there, or the other side has closed."""
@@ -312,7 +294,7 @@ class Connection(cheroot_server.HTTPConnection):  # type: ignore[misc]  # cheroo
 
     def _must_end_within(self, limit_s: float) -> None:
         if self._limit_s is None:
-            self._limit_s, self._since = limit_s, None
+            self._limit_s, self._since = limit_s, time.time()
 
 
 class Progress:
@@ -339,51 +321,100 @@ class Progress:
 
 
 class Connections(cheroot_connections.ConnectionManager):  # type: ignore[misc]  # untyped
-    """All connections that have no thread."""
+    """All connections that have no thread: accepts them, and ends them when their time is up."""
 
-    _selector: Any
     _from_server_socket: Any
-    _num_connections: int
 
-    def make_room(self) -> None:
-        """There is room for one more."""
-        if self._num_connections < MOST:
-            return
-        watched = [
-            (conn.last_used, fd, conn)
-            for fd, conn in self._selector.connections
-            if conn is not self.server and conn.is_idle
-        ]
-        if watched:
-            _, fd, conn = min(watched, key=lambda row: row[0])
-            self._selector.unregister(fd)
-            conn.close()
+    def __init__(self, server: Any, work: Work[Connection]) -> None:
+        """Threads find in *work* what has arrived."""
+        self.server = server
+        self._work = work
+        self._serving = self._stop_requested = False
+
+    @property
+    def _num_connections(self) -> int:
+        return len(self._work)
+
+    def put(self, conn: Connection) -> None:
+        """It is watched, or has something to do already."""
+        conn.last_used = time.time()
+        if conn.rfile.has_data():
+            conn.collect()
+            if conn.is_over:
+                conn.close()
+                return
+            if conn.has_work:
+                self.server.requests.put(conn)
+                return
+        self._work.watch(conn)
+        if self._work.is_ending:
+            self._end(conn)
+
+    def run(self, expiration_interval: float) -> None:
+        """Until `stop`; time limits are kept each *expiration_interval* seconds."""
+        self._serving = True
+        try:
+            self._run(expiration_interval)
+        finally:
+            self._serving = False
+
+    def _run(self, expiration_interval: float) -> None:
+        listening = select.poll()
+        listening.register(self.server.socket, select.POLLIN)
+        expired_at = CLOCK.monotonic()
+        while not self._stop_requested:
+            pause_s = PATIENCE_S if self._work.is_busy else expiration_interval
+            if listening.poll(pause_s * 1000):
+                self._accept()
+            self._work.make_way()
+            if CLOCK.monotonic() - expired_at >= expiration_interval:
+                expired_at = CLOCK.monotonic()
+                self._expire(time.time() - self.server.timeout)
+                self.server.show_progress()
+
+    def _accept(self) -> bool:
+        conn = self._from_server_socket(self.server.socket)
+        if conn is None:
+            return False
+        if len(self._work) >= MOST:
+            self._make_room()
+        self.put(conn)
+        return True
+
+    def _make_room(self) -> None:
+        idle = [conn for conn in self._work.watched() if conn.is_idle]
+        if idle:
+            oldest = min(idle, key=lambda conn: conn.last_used)
+            if self._work.take(oldest):
+                oldest.close()
 
     def _expire(self, threshold: float) -> None:
-        """Called by cheroot twice a second, in the thread that watches all connections."""
-        super()._expire(threshold)  # type: ignore[misc]  # untyped
-        self.server.show_progress()
+        for conn in self._work.watched():
+            if conn.last_used < threshold and self._work.take(conn):
+                conn.close()
 
     def stop(self) -> None:
-        """Nothing is watched any more; who has connected until now is still answered.
+        """Nobody is accepted any more; who has connected until now is still answered.
 
         What the kernel has accepted for us would be reset with the socket otherwise.
         """
         super().stop()
         if self.server.socket is not None:
-            while (conn := self._from_server_socket(self.server.socket)) is not None:
-                self.put(conn)
+            while self._accept():
+                pass
             self.server.socket.close()
             self.server.socket = None
 
     def close(self) -> None:
         """End them; requests that have begun, or are about to, are still answered."""
-        for fd, conn in list(self._selector.connections):
-            if conn is self.server:
-                continue
-            self._selector.unregister(fd)
-            if conn.is_idle and not conn.is_new:
-                conn.close()
-            else:
-                self.server.requests.put(conn)
-        self._selector.close()
+        self._work.is_ending = True
+        for conn in self._work.watched():
+            self._end(conn)
+
+    def _end(self, conn: Connection) -> None:
+        if not self._work.take(conn):
+            return
+        if conn.is_idle and not conn.is_new:
+            conn.close()
+        else:
+            self.server.requests.put(conn)

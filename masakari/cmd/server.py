@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.workers import threadpool
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari.cmd import connections, tls, turns
+from masakari.cmd import connections, tls
+from masakari.cmd.work import Work
 from masakari.errors import Unusable
 
 LOG = log.getLogger(__name__)
@@ -90,7 +92,7 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         """
         super().__init__(
             listener.getsockname()[:2],
-            turns.Turns(application),
+            application,
             numthreads=conf.masakari_api_threads,
             request_queue_size=BACKLOG,
             timeout=conf.wsgi.client_socket_timeout or FOREVER_S,
@@ -104,6 +106,10 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         self.keep_alive_conn_limit = connections.MOST if conf.wsgi.keep_alive else 0
         self.request_timeout_s = conf.wsgi.client_request_timeout or FOREVER_S
         self._listener = listener
+        ends = threadpool._SHUTDOWNREQUEST  # type: ignore[attr-defined]
+        self._work: Work[connections.Connection] = Work(connections.CLOCK, ends)
+        self.requests._queue = self._work
+        self.requests.get = self._work.get
         self._progress = connections.Progress(beat)
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
@@ -120,7 +126,7 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         """From now on `stop` is heard."""
         self.prepare()
         self._connections.close()  # type: ignore[has-type]  # made by prepare
-        self._connections = connections.Connections(self)
+        self._connections = connections.Connections(self, self._work)
         # of several processes that see a connection only one gets it: the others must not wait
         self.socket.settimeout(0)
 
@@ -128,19 +134,12 @@ class Server(wsgi.Server):  # type: ignore[misc]  # cheroot is untyped
         """Serve until `stop` is called, or was."""
         self.serve()
 
-    def process_conn(self, conn: Any) -> None:  # ours, but cheroot calls it
-        """A connection gets a thread only when its request has arrived."""
-        if conn.last_used is None:
-            self._connections.make_room()
-            self._connections.put(conn)
-            return
-        conn.collect()
-        if conn.is_over:
-            conn.close()
-        elif conn.has_work:
-            super().process_conn(conn)
-        else:
-            self._connections.put(conn)
+    def stop(self) -> None:
+        """Accept nothing new, and return when all requests have been answered."""
+        was_ready = self.ready
+        super().stop()
+        if was_ready:
+            self._work.close()
 
     def show_progress(self) -> None:
         """A thread that serves says that it gets on, as soon as one is free."""
