@@ -1,12 +1,15 @@
 """The fixtures of unit/db, on MariaDB and PostgreSQL instead of SQLite."""
 
-from collections.abc import Iterator
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
 
-from masakari.clock import SystemClock
+from masakari.clock import Clock, SystemClock
 from masakari.db import migration, models, session, steps
 from masakari.db.session import Database
 from masakari.tests import conftest, servers
@@ -50,6 +53,44 @@ def database(migrated_conf: cfg.ConfigOpts) -> Iterator[Database]:
     found = session.connect(migrated_conf, SystemClock())
     yield found
     found.dispose()
+
+
+MOVED = (
+    "CREATE SCHEMA IF NOT EXISTS moved",
+    "CREATE OR REPLACE FUNCTION moved.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
+    " $$ SELECT current_setting('moved.now')::timestamptz $$",
+    "SET search_path = moved, pg_catalog, public",
+)
+"""PostgreSQL finds this function before its own."""
+SHOW = {
+    "mariadb": lambda now: f"SET SESSION timestamp = {now.timestamp():.6f}",
+    "postgresql": lambda now: f"SET moved.now = '{now.isoformat()}'",
+}
+
+
+@pytest.fixture
+def connect_database(
+    migrated_conf: cfg.ConfigOpts, kind: str
+) -> Iterator[Callable[[Clock], Database]]:
+    """Connects to the database on the clock that it is given: for these connections the server's
+    clock shows the same.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def connect(clock: Clock) -> Database:
+            found = session.connect(migrated_conf, clock)
+            stack.callback(found.dispose)
+
+            def move(_connection: object, cursor: Any, *_: object) -> None:
+                if kind == "postgresql":
+                    for statement in MOVED:
+                        cursor.execute(statement)
+                cursor.execute(SHOW[kind](clock.now().replace(tzinfo=datetime.UTC)))
+
+            sa.event.listen(found.engine, "before_cursor_execute", move)
+            return found
+
+        yield connect
 
 
 @pytest.fixture

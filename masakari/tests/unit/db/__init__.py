@@ -1,1 +1,1 @@
-"""What each function of masakari.db promises, on SQLite; functional/db runs the same on MariaDB."""
+"""What each function of masakari.db promises, on SQLite; functional/db runs it on the servers."""

@@ -1,0 +1,7 @@
+"""The tests of unit/db, on MariaDB and PostgreSQL."""
+
+import pytest
+
+from masakari.tests.unit.db.test_alarms import *  # noqa: F403  pytest collects what is imported
+
+pytestmark = pytest.mark.functional
