@@ -196,12 +196,18 @@ class Gate:
     It can also make the server slow, and give it a TLS that it has not by itself.
     """
 
-    def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        target_port: int,
+        tls: ssl.SSLContext | None = None,
+        *,
+        address: str = "127.0.0.1",
+    ) -> None:
         """Forward to *target_port* of this machine, from a free port; clients speak *tls*."""
         self.tls = tls
         self.delay_s = 0.0
         """So much later each piece that the server sends arrives."""
-        self._target = ("127.0.0.1", target_port)
+        self._address, self._target = address, ("127.0.0.1", target_port)
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -215,7 +221,7 @@ class Gate:
 
     def open(self) -> None:
         """Connections are accepted."""
-        listener = socket.create_server(("127.0.0.1", self.port))
+        listener = socket.create_server((self._address, self.port))
         self.port = listener.getsockname()[1]
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()

@@ -9,9 +9,9 @@ import time
 RATE = 200
 
 
-def get(port, path="/v1/segments", headers=None):
+def get(port, path="/v1/segments", headers=None, *, address="127.0.0.1"):
     """The status of the answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection(address, port, timeout=30)
     try:
         connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
@@ -50,12 +50,14 @@ class KeptConnection:
 
 
 class Load:
-    """Requests, RATE in a second: each on a connection of its own, or 16 connections are kept."""
+    """Requests, *rate* in a second: each on a connection of its own, or 16 connections are kept."""
 
-    def __init__(self, port, path="/", headers=None, *, is_kept=False):
+    def __init__(
+        self, port, path="/", headers=None, *, is_kept=False, address="127.0.0.1", rate=RATE
+    ):
         self.answers, self.failures, self.refused = [], [], []
         self._request = (port, path, headers)
-        self._is_kept = is_kept
+        self._is_kept, self._address, self._rate = is_kept, address, rate
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._began = time.monotonic()
@@ -67,7 +69,7 @@ class Load:
         if self._is_kept:
             ask = KeptConnection(*self._request).ask
         else:
-            ask = functools.partial(get, *self._request)
+            ask = functools.partial(get, *self._request, address=self._address)
         while not self._stop.wait(self._pause_s()):
             try:
                 self.answers.append(ask())
@@ -77,7 +79,7 @@ class Load:
                 self.failures.append(repr(e))
 
     def _pause_s(self):
-        return max(0, self._began + next(self._numbers) / RATE - time.monotonic())
+        return max(0, self._began + next(self._numbers) / self._rate - time.monotonic())
 
     def end(self):
         """No more; answers in a second."""

@@ -11,15 +11,18 @@ HEADERS = {"Content-Type": "application/json", "X-Auth-Token": "admin:admin"}
 
 
 class Api:
-    """An API at a URL that ends in /v1, without authentication."""
+    """An API at a URL that ends in /v1, without authentication unless *headers* have a token."""
 
-    def __init__(self, url):
+    def __init__(self, url, headers=None):
         self._url = url
+        self._headers = HEADERS | (headers or {})
 
     def call(self, method, path, body=None, version="1.3", *, headers=None):
         """(status, document); status 0: nobody answered."""
         content = None if body is None else json.dumps(body).encode()
-        headers = HEADERS | {"OpenStack-API-Version": f"instance-ha {version}"} | (headers or {})
+        headers = (
+            self._headers | {"OpenStack-API-Version": f"instance-ha {version}"} | (headers or {})
+        )
         request = urllib.request.Request(self._url + path, content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -1,6 +1,6 @@
 """A simulated host on which systemd is process 1, with our programs as its services.
 
-The network is the machine's, so that servers on 127.0.0.1 are reached.
+The network is the machine's, so that servers on 127.0.0.1 are reached; or it is plugged in a LAN.
 """
 
 import importlib.metadata
@@ -23,9 +23,9 @@ def missing() -> str | None:
 class Host(host.Host):
     """Switched on by `start`; `remove` leaves nothing behind."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, **plugged_in: str) -> None:
         """Keep what it writes in *directory*."""
-        super().__init__(directory, systemd=True)
+        super().__init__(directory, systemd=True, **plugged_in)
         self._since: list[str] = []
 
     def write(self, path, text, mode="640", group="masakari"):
@@ -39,11 +39,11 @@ class Host(host.Host):
         packages = f"/opt/masakari/lib/{version}/site-packages"
         self.write(f"{packages}/tree.pth", "/opt/tree\n/opt/libraries\n", "644", "root")
         for entry in importlib.metadata.entry_points(group="console_scripts"):
-            if entry.dist is not None and entry.dist.name == "masakari":
+            if entry.dist is not None and entry.dist.name in ("masakari", "pyuwsgi"):
                 script = (
-                    f"#!/opt/masakari/bin/python\nimport sys\nfrom {entry.module} import main\n"
+                    "#!/opt/masakari/bin/python\nimport sys\n"
+                    f"from {entry.module} import {entry.attr}\nsys.exit({entry.attr}())\n"
                 )
-                script += "sys.exit(main())\n"
                 self.write(f"/opt/masakari/bin/{entry.name}", script, "755", "root")
         for kind in ("sysusers.d", "tmpfiles.d"):
             self.run("install", "-D", "-t", f"/etc/{kind}", f"/opt/tree/etc/{kind}/masakari.conf")

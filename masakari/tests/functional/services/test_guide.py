@@ -5,8 +5,6 @@ downloaded again.
 """
 
 import pathlib
-import re
-import textwrap
 
 import pytest
 
@@ -14,14 +12,11 @@ from masakari.clock import SystemClock
 from masakari.sim.cloud import Settings, SimCloud
 from masakari.sim.http import SimServer
 from masakari.tests.functional.program import free_port
+from masakari.tests.functional.services import guide
 from masakari.tests.functional.services import host as host_
 
 pytestmark = pytest.mark.functional
 
-GUIDE = host_.TREE / "doc/source/admin/installation.rst"
-BLOCK = re.compile(
-    r"^\.\. code-block:: (sh|ini)\n(?: +:caption: (\S+)\n)?\n((?:(?: {4}.*)?\n)+)", re.MULTILINE
-)
 SOURCE = "/var/tmp/source"
 """Where the tree is unpacked."""
 CLIENT = """\
@@ -29,13 +24,6 @@ CLIENT = """\
 from openstackclient.shell import main
 raise SystemExit(main())
 """
-
-
-def steps():
-    """(file, text) for each file of the guide, (None, commands) for each block of commands."""
-    text = GUIDE.read_text().partition("\nTwo controllers\n")[0]
-    found = [(file, textwrap.dedent(block)) for kind, file, block in BLOCK.findall(text)]
-    return [(file or None, block) for file, block in found]
 
 
 @pytest.fixture
@@ -98,7 +86,7 @@ def test_guide(bare, keystone, mariadb_url, rabbit_url):
     bare.write("/opt/bin/openstack", CLIENT, "755", "root")
 
     said = ""
-    for file, text in steps():
+    for file, text in guide.steps():
         for guides, ours in there.items():
             text = text.replace(guides, ours)  # noqa: PLW2901
         if file is not None:

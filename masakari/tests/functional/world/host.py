@@ -88,7 +88,7 @@ class Lan:
         """An IP address of the LAN; *number* is from 1 to 254, the gateway's."""
         return f"{self._network}.{number}"
 
-    def add(self, name: str, number: int, **options) -> "Host":
+    def add(self, name: str, number: int, kind: "type[Host] | None" = None, **options) -> "Host":
         """A host that is plugged in and switched off; `Host.address` has the *number*."""
         directory = self._directory / name
         directory.mkdir()
@@ -102,7 +102,7 @@ class Lan:
         sh("ip", "-n", self._bridge, "link", "set", port, "master", "br0", "up")
         sh("ip", "-n", netns, "link", "set", "lo", "up")
         sh("ip", "-n", netns, "addr", "add", f"{self.address(number)}/24", "dev", "eth0")
-        host = Host(
+        host = (kind or Host)(
             directory,
             name=name,
             netns=netns,

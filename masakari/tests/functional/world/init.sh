@@ -20,6 +20,7 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mkdir -p /run/lock
 mount -t proc proc /proc
 hostname "$NAME"
+echo "$NAME" > /etc/hostname
 
 if test -z "$INIT"; then
     echo ready > "$ROOT/ready"
