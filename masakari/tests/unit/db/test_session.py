@@ -1,4 +1,7 @@
+import contextlib
 import pathlib
+import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
 
@@ -98,6 +101,35 @@ def test_sqlite_is_in_wal_mode_and_checks_references(database: Database) -> None
     with database.reading() as tx:
         assert tx.connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert tx.connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_sqlite_file_is_opened_once_and_anew_when_it_was_replaced(
+    database: Database, sqlite_template: pathlib.Path
+) -> None:
+    opened: list[object] = []
+    sa.event.listen(database.engine, "connect", lambda *args: opened.append(args))
+    file = pathlib.Path(database.engine.url.database or "")
+
+    def segments() -> object:
+        with database.reading() as tx:
+            count = "SELECT count(*) FROM failover_segments"
+            return tx.connection.exec_driver_sql(count).scalar()
+
+    assert [segments() for _ in range(3)] == [0, 0, 0]
+    assert len(opened) == 1
+
+    shutil.copy(sqlite_template, other := file.with_name("other"))
+    with contextlib.closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute(
+            "INSERT INTO failover_segments (uuid, name, service_type, recovery_method, deleted) "
+            "VALUES ('u', 'n', 't', 'auto', 0)"
+        )
+    for rest in file.parent.glob(f"{file.name}-*"):
+        rest.unlink()
+    other.replace(file)
+
+    assert [segments() for _ in range(2)] == [1, 1]
+    assert len(opened) == 2
 
 
 def test_sqlite_reader_sees_the_old_state_while_a_writer_works(database: Database) -> None:
