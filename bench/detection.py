@@ -15,23 +15,40 @@ redfish         an HTTPS server of ours with a system a host; the power goes off
 coordination    members of a group in etcd, asked by echo requests too; both end
 consul          Serf's agents with Consul's timeouts for a LAN, behind a stand-in for its HTTP API;
                 they are killed
-pacemaker       three namespaces with Corosync and Pacemaker, a BMC that fences; the cable is cut
+kubernetes      a stand-in for the API server, with Kubernetes' own periods: a heartbeat each 10 s,
+                Unknown after 50 s, which is looked at each 5 s; watched nodes push
+pacemaker       clusters of three namespaces with Corosync and Pacemaker, a BMC that fences; the
+                cable is cut, and after the report the node is back
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
+import itertools
 import logging
 import math
 import pathlib
 import random
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 
-from dying import World, consul, coordination, ipmi, nova, ping, redfish, simulated, ssh
+from dying import (
+    World,
+    consul,
+    coordination,
+    ipmi,
+    kubernetes,
+    nova,
+    ping,
+    redfish,
+    simulated,
+    ssh,
+)
 from oslo_config import cfg
 from usage import Load
 
@@ -141,6 +158,7 @@ PLANS = {
     "redfish": Plan(redfish),
     "coordination": Plan(coordination, rounds=2, deaths=25),
     "consul": Plan(consul, apart_s=2.0),
+    "kubernetes": Plan(kubernetes),
 }
 
 
@@ -167,7 +185,8 @@ def configured(directory, address, driver, *, options, server, given) -> tuple[p
 def serving(path, url, names) -> Iterator[Api]:
     """masakari-api, which knows the hosts."""
     manage = pathlib.Path(sys.executable).with_name("masakari-manage")
-    host_.sh(manage, "--config-file", path, "db", "sync")
+    argv = [manage, "--config-file", path, "db", "sync"]
+    subprocess.run(argv, check=True, capture_output=True)
     program = Program("masakari-api", path, path.with_suffix(".log")).start()
     try:
         api = Api(url)
@@ -198,13 +217,18 @@ def one_round(driver, plan, given) -> list[float]:
             monitor = hostmonitor.build(conf, CLOCK, masakari=timed, meter=sight)
             stop = threading.Event()
             thread = threading.Thread(target=monitor.run, args=(stop,), name="hostmonitor")
+            sources = hostmonitor.push_sources(conf, CLOCK, monitor.push)
             thread.start()
+            for source in sources:
+                source.start()
             try:
                 wait("all are online", lambda: sight.online == len(names), plan.wait_s)
                 died = kill(world, names[: plan.deaths], plan.apart_s)
                 told = timed.accepted
                 wait_until(CLOCK, lambda: len(told) == len(died), plan.wait_s, 0.2)
             finally:
+                for source in sources:
+                    source.stop()
                 monitor.end(stop)
                 thread.join()
     assert told.keys() == died.keys(), (sorted(died.keys() - told.keys()), sorted(told))
@@ -221,41 +245,85 @@ def kill(world, hosts, apart_s) -> dict[str, float]:
     return died
 
 
+class Pacemaker:
+    """A cluster of n1, with the monitor, n2, that can be fenced, and n3; Masakari knows them."""
+
+    def __init__(self, stack: contextlib.ExitStack, given) -> None:
+        """Until *stack* is closed."""
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        lan = host_.Lan(directory)
+        stack.callback(lan.down)
+        self._hosts = {n: lan.add(n, i) for i, n in enumerate(test_pacemaker.NAMES, 1)}
+        for host in self._hosts.values():
+            host.start()
+        self._cluster = cluster_.Cluster(list(self._hosts.values()))
+        self._cluster.start()
+        n1, self._victim = self._hosts["n1"], self._hosts["n2"]
+        bmc = bmc_.Bmc(self._victim, lan.gateway, free_port())
+        stack.callback(bmc.stop)
+        self._cluster.fence("n2", bmc.address, bmc.port, n1)
+        server = stack.enter_context(simulated(list(self._hosts), lan.gateway))
+        path, url = configured(
+            directory,
+            lan.gateway,
+            "default",
+            options="flapping_changes = 0\n",  # n2 dies again and again
+            server=server,
+            given=given,
+        )
+        self._api = stack.enter_context(serving(path, url, list(self._hosts)))
+        n1.write("/etc/monitor.conf", path.read_text().replace("controller", "n1"))
+        n1.popen(
+            *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh"),
+            *("/opt/python/bin/python3", "-c", test_pacemaker.MONITOR),
+            *("--config-file", "/etc/monitor.conf"),
+            env={"PYTHONPATH": "/opt/tree:/opt/libraries"},
+        )
+        self._log = test_pacemaker.Log(n1)
+
+    def death(self) -> float:
+        """Seconds until it is reported that n2 was cut off and fenced."""
+        before = self._told("STOPPED")
+        died = time.monotonic()
+        self._victim.cut()
+        self._wait("n2 is reported dead", lambda: self._told("STOPPED") > before)
+        return time.monotonic() - died
+
+    def rebirth(self) -> None:
+        """n2 alone is started again, until that is reported, too."""
+        before = self._told("STARTED")
+        self._victim.heal()
+        self._victim.start()
+        self._victim.run("corosync")
+        self._cluster.start_pacemaker(self._victim)
+        self._wait("n2 is reported alive", lambda: self._told("STARTED") > before)
+
+    def _told(self, event) -> int:
+        return sum(n["payload"]["event"] == event for n in self._api.notifications())
+
+    def _wait(self, what, predicate) -> None:
+        assert wait_until(CLOCK, predicate, 180, 0.05), f"{what}\n{self._log.read()}"
+
+
 def pacemaker(given) -> list[float]:
-    """Likewise; each time n2 is cut off, fenced, reported and started again."""
-    took = []
-    for _ in range(given.pacemaker_runs):
+    """Likewise, in several clusters side by side; in each one node dies and is back in turn."""
+    deaths = given.deaths or 50
+    left = iter(range(deaths))
+
+    def one_cluster(_number) -> list[float]:
+        took = []
         with contextlib.ExitStack() as stack:
-            directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            lan = host_.Lan(directory)
-            stack.callback(lan.down)
-            hosts = {n: lan.add(n, i) for i, n in enumerate(test_pacemaker.NAMES, 1)}
-            for host in hosts.values():
-                host.start()
-            cluster = cluster_.Cluster(list(hosts.values()))
-            cluster.start()
-            bmc = bmc_.Bmc(hosts["n2"], lan.gateway, free_port())
-            stack.callback(bmc.stop)
-            cluster.fence("n2", bmc.address, bmc.port, hosts["n1"])
-            server = stack.enter_context(simulated(list(hosts), lan.gateway))
-            path, url = configured(
-                directory, lan.gateway, "default", options="", server=server, given=given
-            )
-            api = stack.enter_context(serving(path, url, list(hosts)))
-            hosts["n1"].write("/etc/monitor.conf", path.read_text().replace("controller", "n1"))
-            hosts["n1"].popen(
-                *("sh", "-c", 'exec "$@" >/var/log/monitor.log 2>&1', "sh"),
-                *("/opt/python/bin/python3", "-c", test_pacemaker.MONITOR),
-                *("--config-file", "/etc/monitor.conf"),
-                env={"PYTHONPATH": "/opt/tree:/opt/libraries"},
-            )
-            test_pacemaker.Log(hosts["n1"])
-            time.sleep(random.uniform(0, given.interval))
-            died = time.monotonic()
-            hosts["n2"].cut()
-            assert wait_until(CLOCK, api.notifications, 120, 0.05)
-            took.append(time.monotonic() - died)
-    return took
+            cluster = Pacemaker(stack, given)
+            for _ in left:
+                if took:
+                    cluster.rebirth()
+                time.sleep(random.uniform(0, given.interval))
+                took.append(cluster.death())
+        return took
+
+    clusters = range(min(given.clusters, deaths))
+    with concurrent.futures.ThreadPoolExecutor(len(clusters)) as pool:
+        return list(itertools.chain.from_iterable(pool.map(one_cluster, clusters)))
 
 
 def percentile(values, percent) -> float:
@@ -272,7 +340,7 @@ def main() -> None:
     parser.add_argument("drivers", nargs="*", metavar="DRIVER", help=", ".join(known))
     parser.add_argument("--interval", type=float, default=5, help="[host] monitoring_interval")
     parser.add_argument("--samples", type=int, default=3, help="[host] monitoring_samples")
-    parser.add_argument("--pacemaker-runs", type=int, default=5)
+    parser.add_argument("--clusters", type=int, default=3, help="of Pacemaker, side by side")
     parser.add_argument("--deaths", type=int, help="in each round, instead of 50 in all")
     given = parser.parse_args()
     if unknown := set(given.drivers) - set(known):

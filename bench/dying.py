@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import http.server
 import multiprocessing
 import pathlib
 import random
@@ -21,10 +22,22 @@ from masakari.tests import servers
 from masakari.tests.functional.monitors import test_power
 from masakari.tests.functional.world import host as host_
 from masakari.tests.functional.world import serf as serf_
-from masakari.tests.unit.monitors import test_redfish
+from masakari.tests.unit.monitors import test_kubernetes, test_redfish
 from masakari.tests.unit.monitors.drivers import private
 
 CLOCK = SystemClock()
+KUBECONFIG = """\
+clusters:
+- name: c
+  cluster:
+    server: https://127.0.0.1:{port}
+    certificate-authority: {directory}/ca.pem
+users:
+- {{name: u, user: {{token: a-token}}}}
+contexts:
+- {{name: x, context: {{cluster: c, user: u}}}}
+current-context: x
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,32 +150,39 @@ def ipmi(directory, names, _server) -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def redfish(directory, names, _server) -> Iterator[World]:
-    """One service with a system a host."""
+def https(directory, handler) -> Iterator[http.server.ThreadingHTTPServer]:
+    """A server that answers; *directory* has its authority's ca.pem."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(directory / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    with test_redfish.http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), test_redfish.Handler
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.daemon_threads, server.asked = True, []
-        paths = {name: f"/redfish/v1/Systems/{name}" for name in names}
+        server.daemon_threads = True
+        server.handle_error = lambda *_: None  # who asks may go away
+        threading.Thread(target=server.serve_forever, args=(0.1,), name="https").start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def redfish(directory, names, _server) -> Iterator[World]:
+    """One service with a system a host."""
+    paths = {name: f"/redfish/v1/Systems/{name}" for name in names}
+    with https(directory, test_redfish.Handler) as server:
+        server.asked = []
         server.resources = {path: {"PowerState": "On"} for path in paths.values()}
-        threading.Thread(target=server.serve_forever, args=(0.1,), name="redfish").start()
         url = f"https://127.0.0.1:{server.server_address[1]}"
         text = "defaults: {username: admin, password: secret}\nhosts:\n"
         for name, path in paths.items():
             text += f"  {name}: {{url: '{url}', system: {path}}}\n"
-        try:
-            yield World(
-                f"[redfish]\nhosts_file = {private(directory / 'redfish.yaml', text)}\n"
-                f"ca_file = {directory / 'ca.pem'}\n",
-                lambda name: server.resources.update({paths[name]: {"PowerState": "Off"}}),
-            )
-        finally:
-            server.shutdown()
+        yield World(
+            f"[redfish]\nhosts_file = {private(directory / 'redfish.yaml', text)}\n"
+            f"ca_file = {directory / 'ca.pem'}\n",
+            lambda name: server.resources.update({paths[name]: {"PowerState": "Off"}}),
+        )
 
 
 def beat(url, names, dead) -> None:
@@ -242,3 +262,81 @@ def consul(directory, names, _server) -> Iterator[World]:
             hosts.die(name)
 
         yield World(f"[consul]\nagent_manage = {address}\n", die)
+
+
+class Kubelets:
+    """Those of all nodes, and who notices that one has no heartbeat any more.
+
+    With the periods that Kubernetes 1.32 comes with; nothing is sent: a heartbeat is a lease, and
+    changes no node.
+    """
+
+    HEARTBEAT_S = 10.0
+    """A quarter of the kubelet's nodeLeaseDurationSeconds."""
+    GRACE_S = 50.0
+    """The controller manager's --node-monitor-grace-period; 40 s before."""
+    LOOK_S = 5.0
+    """Its --node-monitor-period."""
+
+    def __init__(self, nodes: test_kubernetes.Cluster, names) -> None:
+        """All are ready."""
+        self._nodes = nodes
+        self._beat_at = {name: time.monotonic() - random.uniform(0, 10) for name in names}
+        self._last: dict[str, float] = {}
+        """{who is dead: their last heartbeat}"""
+        self._end = threading.Event()
+        for name in names:
+            nodes.set(name, "True")
+
+    def die(self, name) -> None:
+        """It has sent its last heartbeat up to 10 s ago."""
+        now = time.monotonic()
+        self._last[name] = now - (now - self._beat_at[name]) % self.HEARTBEAT_S
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """By the controller manager."""
+        thread = threading.Thread(target=self._watch, name="kubelets")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        told: set[str] = set()
+        while not self._end.wait(self.LOOK_S):
+            late = time.monotonic() - self.GRACE_S
+            for name in {n for n, at in list(self._last.items()) if at < late} - told:
+                told.add(name)
+                self._nodes.set(name, "Unknown")
+
+
+@contextlib.contextmanager
+def kubernetes(directory, names, _server) -> Iterator[World]:
+    """Nodes behind a stand-in for the API server, that answer echo requests as well."""
+    with (
+        https(directory, test_kubernetes.Handler) as server,
+        addresses(directory, names) as hosts,
+    ):
+        server.cluster = test_kubernetes.Cluster()
+        kubelets = Kubelets(server.cluster, names)
+        path = directory / "kubeconfig"
+        text = KUBECONFIG.format(port=server.server_address[1], directory=directory)
+        private(path, text)
+
+        def die(name):
+            kubelets.die(name)
+            hosts.die(name)
+
+        with kubelets.watched():
+            try:
+                yield World(
+                    f"push = kubernetes\nsecond_opinion = icmp\n"
+                    f"second_opinion_addresses = {hosts.listed()}\n"
+                    f"[kubernetes]\nkubeconfig = {path}\n",
+                    die,
+                )
+            finally:
+                server.cluster.cut()
