@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: the only module that knows its library.
+"""Metrics for Prometheus: the only module that knows its library; tally knows its files.
 
 Several workers of one API share a directory of files (the library's multi-process mode), which
 must be named before the library is loaded: that is why it is not loaded at the top.
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from masakari import metrics
 from masakari.metrics import METRICS, Kind, Metric, Program
+from masakari.tally import Tally, Words
 
 if TYPE_CHECKING:
     import prometheus_client
 
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that the library reads when it is loaded."""
-FILES, LIVE_FILES = "*.db", "gauge_live*_*.db"
-"""The library's in that directory, by the process id of the worker."""
+LIVE_FILES = "gauge_live*_*.db"
+"""Those of tally.FILES that are of a worker only while it lives."""
 
 Render = Callable[[], tuple[str, bytes]]
 """What is scraped: (content type, text)."""
@@ -97,15 +98,16 @@ def of_worker(programs: Collection[Program]) -> PrometheusMeter:
 def of_all_workers(directory: pathlib.Path, name: str, version: str) -> Render:
     """What shows the numbers of all workers that write into *directory*."""
 
+    tally = Tally(directory, Words(_header, _labels, _number))
+
     def render() -> tuple[str, bytes]:
         import prometheus_client as library  # noqa: PLC0415
-        from prometheus_client import multiprocess  # noqa: PLC0415
 
         registry = library.CollectorRegistry()
-        _forget_the_dead(directory)
-        multiprocess.MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
         _tell_build(registry, name, version)
-        return _text(registry)
+        content_type, build = _text(registry)
+        _forget_the_dead(directory)
+        return content_type, build + "\n".join([*tally.lines(), ""]).encode()
 
     return render
 
@@ -144,15 +146,20 @@ def _text(registry: prometheus_client.CollectorRegistry) -> tuple[str, bytes]:
     """
     lines: list[str] = []
     for family in registry.collect():
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        meaning = family.documentation.replace("\\", r"\\").replace("\n", r"\n")
-        lines += (f"# HELP {name} {meaning}", f"# TYPE {name} {family.type}")
+        lines += _header(family.name, family.type, family.documentation)
         lines += (
             f"{sample.name}{_labels(tuple(sample.labels.items()))} {_number(sample.value)}"
             for sample in family.samples
             if not sample.name.endswith("_created")
         )
     return CONTENT_TYPE, "\n".join([*lines, ""]).encode()
+
+
+def _header(name: str, kind: str, meaning: str) -> tuple[str, str]:
+    """What stands above the series of a family."""
+    shown = f"{name}_total" if kind == "counter" else name
+    escaped = meaning.replace("\\", r"\\").replace("\n", r"\n")
+    return f"# HELP {shown} {escaped}", f"# TYPE {shown} {kind}"
 
 
 @functools.lru_cache(LABELS_KEPT)

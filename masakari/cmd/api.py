@@ -17,7 +17,7 @@ from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log
 
-from masakari import db, exposition, notifier, nova, rpc
+from masakari import db, exposition, notifier, nova, rpc, tally
 from masakari.api import app, paste
 from masakari.api.middleware import Application
 from masakari.clock import Clock, SystemClock
@@ -168,7 +168,7 @@ def common_directory() -> Iterator[pathlib.Path]:
     given = os.environ.get(exposition.MULTIPROC_DIR)
     if given:
         directory = pathlib.Path(given)
-        for path in directory.glob(exposition.FILES):
+        for path in directory.glob(tally.FILES):
             path.unlink()  # of an earlier start
         yield directory
         return

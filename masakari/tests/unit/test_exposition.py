@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import prometheus_client
+from prometheus_client import multiprocess
 from prometheus_client.parser import text_string_to_metric_families
 
 from masakari import exposition, metrics
@@ -104,6 +105,85 @@ def test_workers_are_added_up_and_dead_ones_keep_only_what_they_have_counted(tmp
         for process in (one, two):
             process.kill()
             process.communicate()
+
+
+OBEDIENT = """
+import sys
+from masakari import exposition, metrics
+meter = exposition.of_worker((metrics.Program.API,))
+print("ready", flush=True)
+for line in sys.stdin:
+    exec(line)
+    print("done", flush=True)
+"""
+
+
+class Obedient:
+    """A worker that is told what to count; of numbers whose sum is the same in each order."""
+
+    def __init__(self, directory):
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", OBEDIENT],
+            env={**os.environ, exposition.MULTIPROC_DIR: str(directory)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout.readline() == "ready\n"
+
+    def do(self, line):
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+    def kill(self):
+        self._process.kill()
+        self._process.communicate()
+
+
+def test_sums_of_workers_are_those_of_the_library_whatever_comes_and_goes(tmp_path):
+    render = exposition.of_all_workers(tmp_path, "masakari-api", "1.2")
+    workers = [Obedient(tmp_path) for _ in range(2)]
+
+    def ours():
+        lines = render()[1].decode().splitlines()
+        return sorted(line for line in lines if "masakari_build_info" not in line)
+
+    def theirs():
+        registry = prometheus_client.CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, str(tmp_path))
+        return sorted(exposition._text(registry)[1].decode().splitlines())
+
+    def observe(number, operation, seconds):
+        workers[number].do(f"meter.observe(metrics.API_SECONDS, {seconds}, {operation!r})")
+
+    try:
+        assert ours() == theirs()
+        for number, seconds in ((0, 2**-9), (1, 0.25), (1, 2.0**30)):
+            observe(number, 'GET "/a"', seconds)
+        assert ours() == theirs()
+        observe(1, 'GET "/a"', 0.25)  # a number has changed, no name came
+        assert ours() == theirs()
+        observe(1, "GET /ö", 0.25)
+        workers[0].do('meter.count(metrics.API_REQUESTS, "GET /a", "200", by=3)')
+        workers[1].do('meter.set(metrics.QUEUE, 2, "bus")')
+        assert ours() == theirs()
+        workers[1].kill()
+        workers.append(Obedient(tmp_path))
+        observe(2, 'GET "/a"', 0.25)
+        assert ours() == theirs()
+        assert len(ours()) > 30
+    finally:
+        for process in workers:
+            process.kill()
+
+
+def test_file_that_a_worker_is_just_making_is_left_out(tmp_path):
+    (tmp_path / "counter_1.db").touch()
+
+    _, text = exposition.of_all_workers(tmp_path, "masakari-api", "1.2")()
+
+    assert text.decode().count("\n") == 3  # of masakari_build_info
 
 
 def test_text_is_that_of_the_library():

@@ -30,14 +30,15 @@ PROGRAMS = STORES | {"notifier", "api", "engine", "monitors", "sim"}
 EDGES = {
     **dict.fromkeys(WORDS, WORDS),
     **dict.fromkeys(["cloud", "rpc", "events", "locks"], WORDS),
-    "exposition": {"metrics"},
+    "tally": set(),
+    "exposition": {"metrics", "tally"},
     "alarms": WORDS | {"events"},
     "notifier": WORDS | {"rpc", "events"},
     **dict.fromkeys(["db", "nova"], SEAMS),
     **dict.fromkeys(["api", "engine"], STORES),
     "monitors": STORES - {"db"},
     "sim": PROGRAMS,
-    "cmd": PROGRAMS | {"exposition"},
+    "cmd": PROGRAMS | {"exposition", "tally"},
     "wsgi": PROGRAMS | {"cmd", "exposition"},
 }
 
