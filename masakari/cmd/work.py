@@ -14,8 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from masakari.clock import Clock
 
-AT_A_TIME = 2
-"""While one waits for the database, the other runs."""
+AT_A_TIME = 4
+"""While some wait for the database, one runs.  More of them change places more often."""
 PATIENCE_S = 0.1
 """Whoever has been busy for so long makes way: it may wait for a database that is away."""
 
