@@ -145,6 +145,9 @@ class Reason(StrEnum):
     """The host or the VM is left alone by configuration."""
     DELAYED = "delayed"
     """Nothing is done yet: a delay was configured, and a sign of life in it ends the matter."""
+    FEW_WITNESSES = "few-witnesses"
+    """Fewer monitors than configured have seen the host die: others are waited for, in vain once it
+    has failed so."""
     CANCELLED = "cancelled"
     """A sign of life came before anything was done."""
     OBSERVE_ONLY = "observe-only"

@@ -203,6 +203,16 @@ HOST_FAILURE_OPTS: list[cfg.Opt] = [
         help="Reason that Nova shows for the disabled compute service of a failed host.",
     ),
     _recovery_delay("a failed host"),
+    cfg.IntOpt(
+        "witnesses_needed",
+        default=1,
+        min=1,
+        max=60,
+        help="So many monitors must have reported that a host is dead before anything is done. "
+        "They are waited for as long as their reports count as one failure ([DEFAULT] "
+        "duplicate_notification_detection_interval, or notification_correlation_interval if that "
+        "is longer); then the notification fails, and an operator is told.",
+    ),
     _retry_limit("a failed host"),
     cfg.StrOpt(
         "ephemeral_storage",

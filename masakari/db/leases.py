@@ -110,17 +110,20 @@ def record_proof(tx: Transaction, uuid: str, *, owner: str, proof: Mapping[str, 
 
 
 @writer
-def postpone(tx: Transaction, uuid: str, *, until: datetime.datetime, message: str) -> bool:
+def postpone(
+    tx: Transaction, uuid: str, *, until: datetime.datetime, message: str, again: bool = False
+) -> bool:
     """The new notification waits *until* then, its *message* says why; whether that changed it.
 
-    It is postponed once only.
+    It is postponed once only; *again*: also when it has waited before, and waits no more.
     """
+    is_free = _has_waited(tx) if again else T.c.not_before.is_(None)
     postponed = tx.connection.execute(
         sa.update(T)
         .where(
             T.c.notification_uuid == uuid,
             T.c.status == NEW,
-            T.c.not_before.is_(None),
+            is_free,
             T.c.deleted == 0,
         )
         .values(not_before=until, message=message, updated_at=tx.clock_now())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from masakari.db.models import Host, Notification
+from masakari.engine.observers import TooFew
 from masakari.states import (
     Event,
     HostStatus,
@@ -32,6 +33,8 @@ class Facts:
     """its STARTED was reported after this notification, and nothing was done about this one"""
     maintained_by: Notification | None = None
     """another notification, whose recovery has put the host on maintenance"""
+    too_few: TooFew | None = None
+    """monitors have seen the host die, and nothing is done yet"""
     answer: str | None = None
     """for a VM's event a vm_events.VmEventAction, for a process's a ProcessAction"""
 
@@ -143,6 +146,14 @@ def no_recovery_has_taken_the_host(n: Notification, facts: Facts) -> Verdict | N
     )
 
 
+def enough_have_seen_it(n: Notification, facts: Facts) -> Verdict | None:
+    """Have as many monitors seen the host die as the operator asks for?"""
+    if facts.too_few is None:
+        return None
+    text = f"{facts.too_few} Nothing was done; try it again if the host is dead."
+    return Verdict(NotificationStatus.FAILED, Reason.FEW_WITNESSES, text)
+
+
 GATES: tuple[Callable[[Notification, Facts], Verdict | None], ...] = (
     host_is_registered,
     segment_is_enabled,
@@ -153,6 +164,7 @@ GATES: tuple[Callable[[Notification, Facts], Verdict | None], ...] = (
     has_not_started_again,
     no_operator_has_taken_the_host,
     no_recovery_has_taken_the_host,
+    enough_have_seen_it,
 )
 
 

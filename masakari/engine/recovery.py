@@ -13,6 +13,7 @@ from masakari.engine import (
     announcements,
     gates,
     observation,
+    observers,
     patience,
     process,
     stages,
@@ -78,12 +79,14 @@ def facts(world: World, n: Notification, host: Host | None) -> gates.Facts:
     if host is None:
         return gates.Facts(host=None)
     under_way = _is_under_way(world, n)
+    begun = under_way or _has_begun(n, host)
     return gates.Facts(
         host=host,
         is_under_way=under_way,
         excluded=world.exclusions.host(host.name),
-        started_again=_has_started_again(world, n, is_begun=under_way or _has_begun(n, host)),
+        started_again=_has_started_again(world, n, is_begun=begun),
         maintained_by=_maintained_by(world, n, host),
+        too_few=None if begun else observers.too_few(world, n),
         answer=_answer(world, n),
     )
 

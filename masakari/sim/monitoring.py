@@ -23,7 +23,14 @@ class HostMonitor:
     """A host monitor as a process of the simulation."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, clock: SimClock, cloud: SimCloud, api: ApiServer, meter: Meter
+        self,
+        conf: cfg.ConfigOpts,
+        clock: SimClock,
+        cloud: SimCloud,
+        api: ApiServer,
+        meter: Meter,
+        *,
+        name: str,
     ) -> None:
         self._stop = clock.event()
         self._ended = clock.event()
@@ -31,7 +38,7 @@ class HostMonitor:
             conf,
             clock,
             cloud=cloud,
-            masakari=Masakari(api),
+            masakari=Masakari(api, name),
             second_opinion=Knocks(cloud),
             meter=meter,
         )
@@ -50,8 +57,9 @@ class HostMonitor:
 class Masakari:
     """report.Masakari: the simulated API."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, monitor: str) -> None:
         self._api = api
+        self._monitor = monitor
 
     def watched(self) -> list[str]:
         """As the SDK's."""
@@ -69,7 +77,7 @@ class Masakari:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Response:
         try:
-            answer = self._api.request(method, path, body)
+            answer = self._api.request(method, path, body, monitor=self._monitor)
         except ConnectionRefusedError as e:
             raise report.Unanswered(str(e), maybe_heard=False) from e
         except OSError as e:

@@ -120,15 +120,17 @@ class ApiServer:
         """Requests are served again."""
         self.is_up = True
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Response:
-        """The answer.  Raises ConnectionError, TimeoutError."""
+    def request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, monitor: str = ""
+    ) -> Response:
+        """The answer to the *monitor* of that name.  Raises ConnectionError, TimeoutError."""
         if not self.is_up:
             raise ConnectionRefusedError("the API does not listen")
         answered = self._clock.event()
         answers: list[Response] = []
 
         def serve() -> None:
-            answers.append(self._call(method, path, body))
+            answers.append(self._call(method, path, body, monitor))
             answered.set()
 
         self._clock.spawn(serve, name=f"{method} {path}", group=self.name)
@@ -139,8 +141,9 @@ class ApiServer:
             raise ConnectionResetError("the API died")
         raise TimeoutError(f"the API did not answer within {REQUEST_TIMEOUT_S:g} s")
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Response:
+    def _call(self, method: str, path: str, body: dict[str, Any] | None, monitor: str) -> Response:
         request = webob.Request.blank(path, method=method)
+        request.headers["X-Masakari-Monitor"] = monitor
         request.headers["OpenStack-API-Version"] = "instance-ha 1.4"
         if body is not None:
             request.content_type = "application/json"

@@ -151,7 +151,8 @@ class System:
 
     def add_monitor(self, name: str) -> None:
         """There is a host monitor of that name; it starts with `begin`."""
-        self.monitors[name] = Process(self.clock, name, self._make_monitor)
+        make = functools.partial(self._make_monitor, name)
+        self.monitors[name] = Process(self.clock, name, make)
 
     def begin(self) -> None:
         """The stage is set: engines and monitors start."""
@@ -321,8 +322,8 @@ class System:
         """The lock backend has noticed that the engine is dead."""
         self._locks[engine].close()
 
-    def _make_monitor(self, incarnation: int) -> HostMonitor:
-        return HostMonitor(self.conf, self.clock, self.cloud, self.api, self.counted)
+    def _make_monitor(self, name: str, _incarnation: int) -> HostMonitor:
+        return HostMonitor(self.conf, self.clock, self.cloud, self.api, self.counted, name=name)
 
 
 @functools.cache

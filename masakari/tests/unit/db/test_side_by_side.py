@@ -434,6 +434,21 @@ def test_postpone_twice_is_refused(database: Database, until: datetime.datetime)
     assert db.notifications.get(database, n.notification_uuid).not_before == until
 
 
+@pytest.mark.parametrize(("until", "expected"), [(PAST, LATER), (FUTURE, FUTURE)])
+def test_postpone_again_what_waits_no_more(
+    database: Database, until: datetime.datetime, expected: datetime.datetime
+) -> None:
+    n = rows.report(database)
+    postpone(database, n, until)
+
+    changed = db.leases.postpone(
+        database, n.notification_uuid, until=LATER, message="it waits again", again=True
+    )
+
+    assert changed is (expected == LATER)
+    assert db.notifications.get(database, n.notification_uuid).not_before == expected
+
+
 @pytest.mark.parametrize("status", ["running", "error", "finished", "ignored", "failed"])
 def test_postpone_one_that_is_not_new_is_refused(database: Database, status: str) -> None:
     n = rows.in_status(database, status)

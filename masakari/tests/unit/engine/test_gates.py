@@ -5,6 +5,7 @@ import pytest
 from masakari.db.models import Host, Notification, Segment
 from masakari.engine import gates
 from masakari.engine.gates import Facts
+from masakari.engine.observers import TooFew
 from masakari.states import NotificationStatus, ProcessAction, Reason
 
 
@@ -47,6 +48,7 @@ def maintained(by=None):
     return dataclasses.replace(HOST, on_maintenance=True, maintenance_by=by)
 
 
+TOO_FEW = TooFew(["mon1"], 2, None)
 BY_HOST = of_host(notification_uuid="n0")
 BY_SETTLED_HOST = dataclasses.replace(BY_HOST, status="finished")
 BY_PROCESS = of_process(notification_uuid="n0", status="finished")
@@ -147,6 +149,13 @@ def test_judge_shut_gate_ends_it(n, known, reason):
     assert (verdict.status, verdict.reason) == (NotificationStatus.IGNORED, reason)
 
 
+def test_judge_host_that_too_few_have_seen_dead_is_left_to_an_operator():
+    verdict = gates.judge(of_host(), facts(too_few=TOO_FEW))
+
+    assert (verdict.status, verdict.reason) == (NotificationStatus.FAILED, Reason.FEW_WITNESSES)
+    assert verdict.text.startswith("Seen by 1 of 2 monitors (mon1).")
+
+
 OPEN = {
     "dead host": (of_host(), facts()),
     "dead host, already ours": (of_host(), facts(maintained("n1"))),
@@ -203,6 +212,7 @@ IN_ORDER = [
     Reason.UNKNOWN_EVENT,
     Reason.CANCELLED,
     Reason.MAINTENANCE,
+    Reason.FEW_WITNESSES,
 ]
 
 
@@ -215,11 +225,12 @@ def test_judge_several_shut_gates_the_first_is_named(first):
         Reason.HOST_STATUS_UNKNOWN: {"host_status": "UNKNOWN"},
         Reason.UNKNOWN_EVENT: {"event": "x"},
         Reason.CANCELLED: {"started_again": True},
-        Reason.MAINTENANCE: {},
+        Reason.MAINTENANCE: {"host": maintained()},
+        Reason.FEW_WITNESSES: {"too_few": TOO_FEW},
     }
     given = {k: v for reason in IN_ORDER[first:] for k, v in wrong[reason].items()}
     host = dataclasses.replace(
-        maintained(), failover_segment=given.pop("failover_segment", SEGMENT)
+        given.pop("host", HOST), failover_segment=given.pop("failover_segment", SEGMENT)
     )
     said = {key: given.pop(key) for key in ("host_status", "event") if key in given}
 

@@ -7,6 +7,7 @@ import pytest
 
 from masakari import db
 from masakari.engine import patience
+from masakari.errors import DuplicateNotification
 from masakari.states import NotificationStatus, Reason
 from masakari.tests.unit.db import rows
 
@@ -195,6 +196,81 @@ def test_is_delayed_ends_with_a_sign_of_life(world, segment, conf):
     )
 
     assert (before, patience.is_delayed(world, n.notification_uuid)) == (True, False)
+
+
+# ---- others who have seen it
+
+
+@pytest.fixture
+def seen(world, segment, conf):
+    """Its first witness is mon1; two are needed.  Told of by others, it is looked at again."""
+    conf.set_override("witnesses_needed", 2, "host_failure")
+    host = rows.host(world.database, "compute1", segment)
+    n = rows.report(world.database, host.name, at=world.clock.now(), by="mon1")
+
+    def seen(*others):
+        for other in others:
+            with pytest.raises(DuplicateNotification):
+                rows.report(world.database, host.name, at=world.clock.now(), by=other)
+        return patience.is_delayed(world, n.notification_uuid)
+
+    seen.uuid = n.notification_uuid
+    return seen
+
+
+def test_is_delayed_until_enough_have_seen_it(world, seen):
+    alone = seen()
+    waiting = db.notifications.get(world.database, seen.uuid)
+    world.clock.sleep(1)
+
+    assert (alone, seen("mon2")) == (True, False)
+    assert waiting.status == NotificationStatus.NEW
+    assert waiting.not_before == waiting.created_at + datetime.timedelta(seconds=5)
+    assert waiting.message == (
+        "few-witnesses: Seen by 1 of 2 monitors (mon1). Nothing is done until more have, or "
+        "2026-01-01 00:03:00 UTC."
+    )
+
+
+def test_is_delayed_who_says_it_again_is_the_same_witness(world, seen):
+    world.clock.sleep(1)
+
+    assert seen("mon1", "MON1") is True
+
+
+def test_is_delayed_others_are_waited_for_as_long_as_they_would_be_witnesses(world, seen, caplog):
+    caplog.set_level("INFO")
+    found = []
+    for _ in range(37):
+        found.append(seen())
+        world.clock.sleep(5)
+
+    assert found == [True] * 36 + [False]
+    assert caplog.text.count("few-witnesses") == 1
+
+
+def test_is_delayed_window_of_the_api_is_that_of_the_engine(world, seen, conf):
+    conf.set_override("notification_correlation_interval", 400)
+    world.clock.sleep(399)
+    early = seen()
+    world.clock.sleep(1)
+
+    assert (early, seen()) == (True, False)
+
+
+def test_is_delayed_delay_and_witnesses_go_on_together(world, seen, conf):
+    conf.set_override("recovery_delay", 30, "engine")
+    first = seen("mon2")
+    world.clock.sleep(30)
+
+    assert (first, seen()) == (True, False)
+
+
+def test_is_delayed_for_a_host_alone(world, segment, conf):
+    conf.set_override("witnesses_needed", 2, "host_failure")
+    n = reported(world, segment, "VM")
+
+    assert patience.is_delayed(world, n.notification_uuid) is False
 
 
 def test_is_delayed_what_was_begun_is_not(claim, conf):
