@@ -35,6 +35,8 @@ connection = {database}
 [engine]
 lease = 3
 sweep_interval = 1
+[nova]
+timeout = 15
 """
 )
 

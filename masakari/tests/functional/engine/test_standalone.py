@@ -81,7 +81,8 @@ class Lab:
             notifications = self.api.notifications()
             return notifications and {n["status"] for n in notifications} == {"finished"}
 
-        wait("the recovery is finished", is_recovered, 90)
+        # killed within a request to Nova: the lease ends after 20 s, its fate is known 60 s later
+        wait("the recovery is finished", is_recovered, 180)
         wait("nothing is locked", lambda: self.cloud.left_locked() == [], 30)
         running = self.cloud.running()
         assert len(running) == VMS
