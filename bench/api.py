@@ -4,7 +4,7 @@
     python bench/api.py --quick             about three minutes: 100k, shorter loads
     python bench/api.py --server uwsgi      under uWSGI instead of masakari-api
     python bench/api.py --driver mysqldb    with mysqlclient instead of PyMySQL
-    python bench/api.py --one-cpu           the worker stays on one CPU
+    python bench/api.py --one-cpu           with masakari_api_pin_workers
     python bench/api.py --profile           besides, what the CPU time went to (needs py-spy)
     python bench/api.py --url URL --token-file FILE --pid PID
 
@@ -19,7 +19,6 @@ import argparse
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -381,22 +380,13 @@ def calibrate(stack: Stack, seconds: int) -> None:
     )
 
 
-def stay_on_one_cpu(worker: psutil.Process) -> None:
-    """All threads of the worker, and those that they start, run on the last CPU that it may use."""
-    cpus = {max(os.sched_getaffinity(worker.pid))}
-    for thread in worker.threads():
-        os.sched_setaffinity(thread.id, cpus)
-
-
 def bench_ours(arguments: argparse.Namespace) -> list[str]:
     """What was missed by a server that is started here."""
     runs: list[Run] = []
     with (
         Stack(database="mariadb", bus="fake", standalone=False, sim_port=0) as stack,
-        stack.api(arguments.driver, arguments.server) as masakari,
+        stack.api(arguments.driver, arguments.server, one_cpu=arguments.one_cpu) as masakari,
     ):
-        if arguments.one_cpu and masakari.engine is not None:
-            stay_on_one_cpu(masakari.engine)
         stack.execute(
             "SET GLOBAL general_log = 0", f"SET GLOBAL innodb_buffer_pool_size = {BUFFER}"
         )
@@ -442,7 +432,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--only", default="", help="rows with this in their name", metavar="TEXT")
     add("--server", choices=("masakari-api", "uwsgi"), default="masakari-api")
     add("--driver", choices=("pymysql", "mysqldb"), default="pymysql", help="of MariaDB")
-    add("--one-cpu", action="store_true", help="the worker stays on one CPU")
+    add("--one-cpu", action="store_true", help="masakari_api_pin_workers")
     add("--profile", action="store_true", help="what the CPU time went to (needs py-spy)")
     add("--url", help="of a server that runs already, with /v1")
     add("--token-file", type=pathlib.Path, help="with a token for it")

@@ -176,14 +176,15 @@ class Stack(contextlib.ExitStack):
                 raise Unusable("\n".join((str(e), *(p.tail() for p in programs)))) from e
 
     @contextlib.contextmanager
-    def api(self, driver: str, server: str) -> Iterator[Masakari]:
+    def api(self, driver: str, server: str, *, one_cpu: bool) -> Iterator[Masakari]:
         """One worker process of our API, which asks Keystone; that process is its `engine`.
 
-        *server* is masakari-api or uwsgi, which has one thread and its own router before it.
+        *server* is masakari-api, on *one_cpu* or all, or uwsgi, which has one thread and its own
+        router before it.
         """
         port = free_port()
         options = self._options(port)
-        options["DEFAULT"]["auth_strategy"] = "keystone"
+        options["DEFAULT"] |= {"auth_strategy": "keystone", "masakari_api_pin_workers": one_cpu}
         url = self._database("api").replace("pymysql", driver)
         config = self._write("api", options | {"database": {"connection": url}}, "api")
         self._sync(config)

@@ -1,5 +1,6 @@
 """masakari-api as a process, and the module that WSGI servers load."""
 
+import collections
 import contextlib
 import http.client
 import os
@@ -139,6 +140,28 @@ def workers(process):
         for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir()
         for pid in (task / "children").read_text().split()
     ]
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_workers_stay_on_cpus_of_their_own_if_they_shall(config, start, is_pinned):
+    threads, all_cpus = 3, frozenset(os.sched_getaffinity(0))
+    process = start(config(masakari_api_pin_workers=is_pinned, masakari_api_threads=threads))
+    wanted = {frozenset({cpu}) for cpu in sorted(all_cpus)[:2]} if is_pinned else {all_cpus}
+
+    def are_there():
+        serving = [where_most_run(worker) for worker in workers(process)]
+        return {cpus for cpus, count in serving if count >= threads} == wanted
+
+    assert eventually(are_there)
+
+
+def where_most_run(process_id):
+    """(CPUs, how many of the threads of the process may run on these and no other)."""
+    found = collections.Counter()
+    with contextlib.suppress(OSError):  # one has just ended
+        for task in pathlib.Path(f"/proc/{process_id}/task").iterdir():
+            found[frozenset(os.sched_getaffinity(int(task.name)))] += 1
+    return max(found.items(), key=lambda item: item[1], default=(None, 0))
 
 
 def test_database_that_is_away_is_said_and_does_not_end_the_program(config, start, tmp_path):
